@@ -1,0 +1,130 @@
+//! What a slot holds: its kind, and for an ended span its outcome.
+
+/// The kind of a slot, in byte 0 of every slot. Span kinds are three independent bits on a base of `0x10`.
+///
+/// | bit | 0 | 1 |
+/// |---|---|---|
+/// | 0 | begin | end |
+/// | 1 | static (`SpanMetadata`) | named (`SpanLocation` and `StringId`) |
+/// | 2 | async span | thread span |
+///
+/// `0x20..=0x3f` are reserved for attributes (`0x20`), instants (`0x28`), counters (`0x30`) and single polls (`0x38`): a
+/// reader skips what it does not know, by the slot count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// 56 more bytes of the text that belongs to the record before.
+    Continuation = 0x01,
+    /// An async span was polled for the first time; static site.
+    BeginAsync = 0x10,
+    /// An async span ended; static site.
+    EndAsync = 0x11,
+    /// An async span was polled for the first time; named.
+    BeginAsyncNamed = 0x12,
+    /// An async span ended; named.
+    EndAsyncNamed = 0x13,
+    /// A thread span began; static site.
+    BeginThread = 0x14,
+    /// A thread span ended; static site.
+    EndThread = 0x15,
+    /// A thread span began; named.
+    BeginThreadNamed = 0x16,
+    /// A thread span ended; named.
+    EndThreadNamed = 0x17,
+}
+
+impl Kind {
+    /// Every span kind, in order of its number.
+    pub const SPANS: [Kind; 8] = [
+        Kind::BeginAsync,
+        Kind::EndAsync,
+        Kind::BeginAsyncNamed,
+        Kind::EndAsyncNamed,
+        Kind::BeginThread,
+        Kind::EndThread,
+        Kind::BeginThreadNamed,
+        Kind::EndThreadNamed,
+    ];
+
+    const END: u8 = 1;
+    const NAMED: u8 = 2;
+    const THREAD: u8 = 4;
+
+    /// The kind with this number, or `None` for one that this version does not know.
+    pub const fn from_u8(number: u8) -> Option<Kind> {
+        match number {
+            0x01 => Some(Kind::Continuation),
+            0x10..=0x17 => Some(Kind::SPANS[(number - 0x10) as usize]),
+            _ => None,
+        }
+    }
+
+    /// Whether this is one of the eight span kinds.
+    pub const fn is_span(self) -> bool {
+        self as u8 >= 0x10
+    }
+
+    /// Whether this span kind marks an end.
+    pub const fn is_end(self) -> bool {
+        self.is_span() && self as u8 & Self::END != 0
+    }
+
+    /// Whether this span kind carries a location and a name of its own.
+    pub const fn is_named(self) -> bool {
+        self.is_span() && self as u8 & Self::NAMED != 0
+    }
+
+    /// Whether this span kind belongs to a thread rather than to a future.
+    pub const fn is_thread(self) -> bool {
+        self.is_span() && self as u8 & Self::THREAD != 0
+    }
+
+    /// The event's name in the self-description and in the documentation.
+    pub const fn event_name(self) -> &'static str {
+        match self {
+            Kind::Continuation => "Continuation",
+            Kind::BeginAsync => "BeginAsyncSpanEvent",
+            Kind::EndAsync => "EndAsyncSpanEvent",
+            Kind::BeginAsyncNamed => "BeginAsyncNamedSpanEvent",
+            Kind::EndAsyncNamed => "EndAsyncNamedSpanEvent",
+            Kind::BeginThread => "BeginThreadSpanEvent",
+            Kind::EndThread => "EndThreadSpanEvent",
+            Kind::BeginThreadNamed => "BeginThreadNamedSpanEvent",
+            Kind::EndThreadNamed => "EndThreadNamedSpanEvent",
+        }
+    }
+}
+
+/// How a span ended. Two bits of an end record; begin records carry none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Outcome {
+    /// The future returned `Ready`, or the scope was left normally.
+    Completed = 1,
+    /// The future was dropped after its first poll and before it was ready.
+    Cancelled = 2,
+    /// A poll of the future panicked, or the scope was left by unwinding.
+    Panicked = 3,
+}
+
+impl Outcome {
+    /// The outcome with this number; `None` for 0, which begin records carry.
+    pub const fn from_bits(bits: u8) -> Option<Outcome> {
+        match bits {
+            1 => Some(Outcome::Completed),
+            2 => Some(Outcome::Cancelled),
+            3 => Some(Outcome::Panicked),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Outcome::Completed => "completed",
+            Outcome::Cancelled => "cancelled",
+            Outcome::Panicked => "panicked",
+        })
+    }
+}

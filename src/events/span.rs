@@ -1,0 +1,157 @@
+//! The eight span events: one record layout, seen through its kind.
+
+use super::kind::{Kind, Outcome};
+use super::slot::{Head, SLOT_BYTES, Slot};
+use super::string_id::StringId;
+use bytemuck::{Pod, Zeroable};
+use std::mem::{offset_of, size_of};
+
+/// The fields of a span record: one slot (see [`Slot`] for the words).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct SpanFields {
+    /// Kind, outcome, slot count, depth, record number.
+    pub head: Head,
+    /// When the record was written, in ticks of the recording's clock.
+    pub ticks: u64,
+    /// The span, unique in its process.
+    pub span_id: u64,
+    /// The span in which this one was created; 0 for none.
+    pub parent_span_id: u64,
+    /// Address of the `SpanLocation` (named) or `SpanMetadata` (static) in the recording process. Identity only.
+    pub site: u64,
+    /// Address of a static name; full length in bytes of a run-time name; 0 for a static site.
+    pub name_address: u64,
+    /// Length of the name in bytes, as kept.
+    pub name_length: u32,
+    /// End of an async span: how often it was polled, saturating.
+    pub polls: u32,
+    /// End: ticks of the begin, 0 if unknown. Begin: 0.
+    pub begin_ticks: u64,
+}
+
+const _: () = {
+    assert!(size_of::<SpanFields>() == SLOT_BYTES && size_of::<Slot>() == SLOT_BYTES);
+    assert!(offset_of!(SpanFields, head) == 0);
+    assert!(offset_of!(SpanFields, ticks) == 8);
+    assert!(offset_of!(SpanFields, span_id) == 16);
+    assert!(offset_of!(SpanFields, parent_span_id) == 24);
+    assert!(offset_of!(SpanFields, site) == 32);
+    assert!(offset_of!(SpanFields, name_address) == 40);
+    assert!(offset_of!(SpanFields, name_length) == 48);
+    assert!(offset_of!(SpanFields, polls) == 52);
+    assert!(offset_of!(SpanFields, begin_ticks) == 56);
+};
+
+impl SpanFields {
+    /// The record as the words of a slot.
+    #[inline(always)]
+    pub fn to_slot(self) -> Slot {
+        bytemuck::cast(self)
+    }
+
+    /// The record in a slot, whatever its kind.
+    pub fn from_slot(slot: &Slot) -> SpanFields {
+        bytemuck::cast(*slot)
+    }
+
+    /// How the span ended; `None` in a begin record.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.head.outcome()
+    }
+
+    /// Depth of the span below its root, saturating at 65535.
+    pub fn depth(&self) -> u16 {
+        self.head.depth()
+    }
+
+    /// The name's address and length, in a named record whose name is static.
+    pub fn name(&self) -> Option<StringId> {
+        let named = self.head.kind().is_some_and(Kind::is_named);
+        (named && !self.head.has_run_time_name())
+            .then_some(StringId { ptr: self.name_address, len: u64::from(self.name_length) })
+    }
+}
+
+/// A span event: [`SpanFields`] whose kind is known to be `KIND`. The fields are read through `Deref`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Zeroable, Pod)]
+#[repr(transparent)]
+pub struct SpanEvent<const KIND: u8>(SpanFields);
+
+impl<const KIND: u8> SpanEvent<KIND> {
+    /// The event in a slot; `None` if the slot holds another kind.
+    pub fn from_slot(slot: &Slot) -> Option<Self> {
+        (slot.head().kind_number() == KIND).then(|| SpanEvent(SpanFields::from_slot(slot)))
+    }
+}
+
+impl<const KIND: u8> std::ops::Deref for SpanEvent<KIND> {
+    type Target = SpanFields;
+
+    fn deref(&self) -> &SpanFields {
+        &self.0
+    }
+}
+
+/// An async span at a static site was polled for the first time.
+pub type BeginAsyncSpanEvent = SpanEvent<{ Kind::BeginAsync as u8 }>;
+/// An async span at a static site ended.
+pub type EndAsyncSpanEvent = SpanEvent<{ Kind::EndAsync as u8 }>;
+/// A named async span was polled for the first time.
+pub type BeginAsyncNamedSpanEvent = SpanEvent<{ Kind::BeginAsyncNamed as u8 }>;
+/// A named async span ended.
+pub type EndAsyncNamedSpanEvent = SpanEvent<{ Kind::EndAsyncNamed as u8 }>;
+/// A thread span at a static site began.
+pub type BeginThreadSpanEvent = SpanEvent<{ Kind::BeginThread as u8 }>;
+/// A thread span at a static site ended.
+pub type EndThreadSpanEvent = SpanEvent<{ Kind::EndThread as u8 }>;
+/// A named thread span began.
+pub type BeginThreadNamedSpanEvent = SpanEvent<{ Kind::BeginThreadNamed as u8 }>;
+/// A named thread span ended.
+pub type EndThreadNamedSpanEvent = SpanEvent<{ Kind::EndThreadNamed as u8 }>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(kind: Kind) -> SpanFields {
+        SpanFields {
+            head: Head::record(kind, None, 2),
+            ticks: 11,
+            span_id: 12,
+            parent_span_id: 13,
+            site: 14,
+            name_address: 15,
+            name_length: 16,
+            polls: 17,
+            begin_ticks: 18,
+        }
+    }
+
+    #[test]
+    fn a_slot_is_seen_only_through_its_own_kind() {
+        let slot = fields(Kind::BeginAsyncNamed).to_slot();
+        let event = BeginAsyncNamedSpanEvent::from_slot(&slot).expect("the kind fits");
+        assert_eq!((event.ticks, event.span_id, event.parent_span_id, event.site), (11, 12, 13, 14));
+        assert_eq!(event.name(), Some(StringId { ptr: 15, len: 16 }));
+        assert_eq!((event.depth(), event.outcome()), (2, None));
+        assert!(EndAsyncNamedSpanEvent::from_slot(&slot).is_none());
+        assert!(BeginAsyncSpanEvent::from_slot(&slot).is_none());
+    }
+
+    #[test]
+    fn a_static_or_run_time_record_has_no_string_id() {
+        assert_eq!(fields(Kind::EndAsync).name(), None);
+        let mut run_time = fields(Kind::EndThreadNamed);
+        run_time.head = run_time.head.with_run_time_name();
+        assert_eq!(run_time.name(), None);
+    }
+
+    #[test]
+    fn word_order_in_a_slot_is_the_documented_one() {
+        let Slot(words) = fields(Kind::EndAsync).to_slot();
+        assert_eq!(words[1..6], [11, 12, 13, 14, 15]);
+        assert_eq!(words[6], 17 << 32 | 16);
+        assert_eq!(words[7], 18);
+    }
+}

@@ -1,0 +1,46 @@
+//! The file format, version 1. All integers are little-endian; every offset and length is in bytes.
+//!
+//! A *recording directory* holds one directory per process run, the *session*, named
+//! `<UTC start>-<pid>-<number>`, for instance `20261123T140501Z-4711-0`. A session holds:
+//!
+//! | file | kind | what it holds |
+//! |---|---|---|
+//! | `session.spanring` | [`FileKind::Session`] | facts about the process, the self-description, and a *status* that is kept up to date |
+//! | `names.spanring` | [`FileKind::Names`] | definitions of locations and static names, by address |
+//! | `ring-00000.spanring`, .. | [`FileKind::Ring`] | one thread's ring (it may stand in another directory: the facts say where) |
+//! | `segment-000000.spanring`, .. | [`FileKind::Segment`] | blocks: what was flushed, in order |
+//!
+//! Every file begins with the 64-byte [`FileHeader`]. Session and segment files go on with blocks, each a 96-byte
+//! [`BlockHeader`], a payload, and zeroes up to a multiple of 8; a zero word where a block would begin ends the file. A reader
+//! that meets a damaged block looks for the next block magic at a multiple of 8.
+//!
+//! | block | payload |
+//! |---|---|
+//! | [`BlockKind::Facts`] | `key=value` lines about the process |
+//! | [`BlockKind::SelfDescription`] | [`crate::events::self_description`] |
+//! | [`BlockKind::Definitions`] | definition slots, see [`definition`] |
+//! | [`BlockKind::Thread`] | `key=value` lines about one thread |
+//! | [`BlockKind::Records`] | record slots of one thread, in order, see [`crate::events`] |
+//! | [`BlockKind::End`] | nothing: the recorder was stopped and nothing follows |
+//!
+//! The parts, each with its table and with encoding and decoding side by side: [`mod@file`], [`block`], [`definition`],
+//! [`ring_file`], [`session_file`], [`facts`].
+
+pub mod block;
+pub mod definition;
+pub mod facts;
+pub mod file;
+pub(crate) mod identity;
+pub mod ring_file;
+pub mod session_file;
+
+pub use block::{Anchor, BlockHeader, BlockKind};
+pub use facts::{Discipline, ProcessFacts, ThreadFacts, TickSource};
+pub use file::{FileHeader, FileKind, FormatError, SessionId, VERSION};
+pub use session_file::{Status, StatusState};
+
+/// Reads a little-endian word; `None` past the end.
+pub(crate) fn word_at(bytes: &[u8], offset: usize) -> Option<u64> {
+    let word = bytes.get(offset..offset.checked_add(8)?)?;
+    Some(u64::from_le_bytes(word.try_into().ok()?))
+}

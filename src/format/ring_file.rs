@@ -1,0 +1,158 @@
+//! The ring file: a header page, then the slots. It is mapped by the writer, and read as it is by others, during the writer's
+//! life and after its death.
+//!
+//! | offset | bytes | field | written by |
+//! |---|---|---|---|
+//! | 0 | 64 | [`super::FileHeader`]; its number is the ring's | creation |
+//! | 64 | 8 | slots, a power of two | creation |
+//! | 72 | 8 | discipline: 0 drain, 1 flight | creation |
+//! | 128 | 8 | position after the last published record | the recording thread |
+//! | 136 | 8 | number of the record after the last dropped one | the recording thread |
+//! | 144 | 8 | records dropped since the ring began | the recording thread |
+//! | 192 | 8 | position up to which slots were flushed | the flusher |
+//! | 200 | 8 | number of the record after the last flushed one | the flusher |
+//! | 208 | 8 | number of some recent record, to extend the low halves in the slots by | the flusher |
+//! | 256 | 8 | threads that owned the ring so far | registration |
+//! | 2048 | 2048 | the last 32 owners, 64 bytes each; owner `n` at `n % 32` | registration |
+//! | 4096 | .. | slots |
+//!
+//! An owner:
+//!
+//! | offset | bytes | field |
+//! |---|---|---|
+//! | 0 | 4 | thread id in the session |
+//! | 4 | 4 | CRC-32 of the other 60 bytes |
+//! | 8 | 8 | position of its first slot |
+//! | 16 | 8 | number of its first record |
+//! | 24 | 8 | the system's thread id |
+//! | 32 | 32 | the thread's name in UTF-8, cut at 32 bytes, padded with zeroes |
+
+use super::facts::ThreadFacts;
+use super::word_at;
+use crate::events::{SLOT_BYTES, SLOT_WORDS};
+
+/// Bytes before the slots.
+pub const RING_HEADER_BYTES: usize = 4096;
+/// Owners that are remembered.
+pub const OWNERS: u64 = 32;
+
+/// Index of the word with the number of slots.
+pub const CAPACITY_WORD: usize = 8;
+/// Index of the word with the discipline.
+pub const DISCIPLINE_WORD: usize = 9;
+/// Index of the word with the position after the last published record.
+pub const TAIL_WORD: usize = 16;
+/// Index of the word with the number of the record after the last dropped one.
+pub const DROP_MARK_WORD: usize = 17;
+/// Index of the word with the records dropped.
+pub const DROPPED_WORD: usize = 18;
+/// Index of the word with the position flushed so far.
+pub const FLUSHED_POSITION_WORD: usize = 24;
+/// Index of the word with the number of the record after the last flushed one.
+pub const FLUSHED_RECORD_WORD: usize = 25;
+/// Index of the word with the number of some recent record.
+pub const RECENT_RECORD_WORD: usize = 26;
+/// Index of the word with the number of owners so far.
+pub const OWNER_COUNT_WORD: usize = 32;
+/// Index of the first word of the owners.
+pub const OWNERS_WORD: usize = 256;
+
+const NAME_BYTES: usize = 32;
+
+/// A thread's ownership of a ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The thread.
+    pub thread: ThreadFacts,
+    /// Position of its first slot.
+    pub position: u64,
+    /// Number of its first record.
+    pub record_number: u64,
+}
+
+impl Owner {
+    /// Where in the file owner `number` (from 0) stands, in words.
+    pub fn word_index(number: u64) -> usize {
+        OWNERS_WORD + (number % OWNERS) as usize * SLOT_WORDS
+    }
+
+    /// The owner as words.
+    pub fn encode(&self) -> [u64; SLOT_WORDS] {
+        let mut name = [0; NAME_BYTES];
+        let cut = self.thread.name.floor_char_boundary_at(NAME_BYTES);
+        name[..cut].copy_from_slice(&self.thread.name.as_bytes()[..cut]);
+        let mut words = [0; SLOT_WORDS];
+        words[0] = u64::from(self.thread.id);
+        words[1..4].copy_from_slice(&[self.position, self.record_number, self.thread.os_id]);
+        for (word, index) in words[4..].iter_mut().zip(0..) {
+            *word = word_at(&name, index * 8).unwrap_or(0);
+        }
+        words[0] |= u64::from(checksum(&words)) << 32;
+        words
+    }
+
+    /// The owner in `bytes`; `None` if there is none, or a damaged one.
+    pub fn decode(bytes: &[u8]) -> Option<Owner> {
+        let bytes = bytes.get(..SLOT_BYTES)?;
+        let words: [u64; SLOT_WORDS] = std::array::from_fn(|index| word_at(bytes, index * 8).unwrap_or(0));
+        if words[0] == 0 || checksum(&words) != (words[0] >> 32) as u32 {
+            return None;
+        }
+        let name = &bytes[SLOT_BYTES - NAME_BYTES..];
+        let name = &name[..name.iter().position(|byte| *byte == 0).unwrap_or(NAME_BYTES)];
+        let thread =
+            ThreadFacts { id: words[0] as u32, os_id: words[3], name: String::from_utf8_lossy(name).into_owned() };
+        Some(Owner { thread, position: words[1], record_number: words[2] })
+    }
+}
+
+fn checksum(words: &[u64; SLOT_WORDS]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&(words[0] as u32).to_le_bytes());
+    words[1..].iter().for_each(|word| hasher.update(&word.to_le_bytes()));
+    hasher.finalize()
+}
+
+/// `str::floor_char_boundary` is newer than our minimum Rust version.
+pub(crate) trait FloorCharBoundary {
+    /// The largest character boundary at or below `limit` bytes.
+    fn floor_char_boundary_at(&self, limit: usize) -> usize;
+}
+
+impl FloorCharBoundary for str {
+    fn floor_char_boundary_at(&self, limit: usize) -> usize {
+        let limit = limit.min(self.len());
+        (0..=limit).rev().find(|index| self.is_char_boundary(*index)).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(name: &str) -> Owner {
+        let thread = ThreadFacts { id: 5, os_id: 77, name: name.to_owned() };
+        Owner { thread, position: 123, record_number: 45 }
+    }
+
+    fn bytes(words: [u64; SLOT_WORDS]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn an_owner_comes_back_with_its_name_cut_at_a_character() {
+        assert_eq!(Owner::decode(&bytes(owner("worker").encode())), Some(owner("worker")));
+        let long = format!("{}ß-and-more", "x".repeat(31));
+        assert_eq!(Owner::decode(&bytes(owner(&long).encode())), Some(owner(&"x".repeat(31))));
+    }
+
+    #[test]
+    fn any_flipped_bit_makes_it_no_owner() {
+        let whole = bytes(owner("worker").encode());
+        for bit in 0..whole.len() * 8 {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Owner::decode(&flipped), None, "bit {bit}");
+        }
+    }
+}

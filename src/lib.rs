@@ -1,0 +1,6 @@
+//! A flight recorder for async Rust services.
+
+pub mod events;
+pub mod format;
+pub mod queue;
+mod sync;

@@ -1,0 +1,106 @@
+//! The reading end, in the same process.
+
+use super::{Shared, Storage, WhenFull};
+use crate::sync::{Ordering, fence, ordering};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The reading end of a ring.
+pub struct Consumer<S, const WIDTH: usize> {
+    shared: Arc<Shared<S>>,
+    /// Everything below was given back (drain) or is not wanted again (flight). The consumer's own.
+    head: u64,
+}
+
+impl<S: Storage, const WIDTH: usize> Consumer<S, WIDTH> {
+    pub(super) fn new(shared: Arc<Shared<S>>) -> Self {
+        Consumer { shared, head: 0 }
+    }
+
+    /// What the ring does when it is full.
+    pub fn when_full(&self) -> WhenFull {
+        self.shared.when_full
+    }
+
+    /// The ring's storage.
+    pub fn storage(&self) -> &S {
+        &self.shared.storage
+    }
+
+    /// Positions published and not yet given back. In flight discipline the oldest of them may be overwritten by now.
+    ///
+    /// The tail comes from memory that others may be able to write, so one that no producer could have stored counts as
+    /// nothing new. The producer's next record repairs it.
+    pub fn published(&self) -> Range<u64> {
+        // Acquire: the words below this tail are visible from here on.
+        let tail = self.shared.storage.tail().load(ordering!(Acquire unless "consumer_tail_relaxed"));
+        let believable = match self.shared.when_full {
+            WhenFull::DropNewest => tail.wrapping_sub(self.head) <= self.shared.storage.capacity(),
+            WhenFull::OverwriteOldest => tail >= self.head && tail < 1 << 62,
+        };
+        self.head..if believable { tail } else { self.head }
+    }
+
+    /// Number of the record after the last dropped one; 0 if none was.
+    ///
+    /// A record below this mark was either dropped or is below a tail that is read after the mark.
+    pub fn drop_mark(&self) -> u64 {
+        // Acquire: pairs with the producer's release of the mark.
+        self.shared.storage.drop_mark().load(Ordering::Acquire)
+    }
+
+    /// Slots in the ring.
+    pub fn capacity(&self) -> u64 {
+        self.shared.storage.capacity()
+    }
+
+    /// The first word of the slot that `position` has, or had: the producer may be overwriting it.
+    pub fn first_word(&self, position: u64) -> u64 {
+        let slot = position & (self.capacity() - 1);
+        self.shared.storage.word(slot as usize * WIDTH).load(Ordering::Relaxed)
+    }
+
+    /// Appends the words of `positions` to `out`. They must be published and not given back, and in a ring in flight
+    /// discipline the producer may be overwriting them: see [`Consumer::snapshot`].
+    pub fn copy(&self, positions: Range<u64>, out: &mut Vec<u64>) {
+        let mask = self.capacity() - 1;
+        for position in positions {
+            let first = (position & mask) as usize * WIDTH;
+            // Relaxed: ordered after the tail by `published`, and before it becomes free by `give_back`.
+            out.extend((first..first + WIDTH).map(|word| self.shared.storage.word(word).load(Ordering::Relaxed)));
+        }
+    }
+
+    /// Gives the slots below `position` back to the producer.
+    pub fn give_back(&mut self, position: u64) {
+        debug_assert!(position >= self.head);
+        self.head = position;
+        // Release: the copying of these slots happened before the producer overwrites them.
+        self.shared.head.store(position, ordering!(Release unless "give_back_relaxed"));
+    }
+
+    /// Replaces `out` by a consistent copy of the newest slots in `positions`, and returns which these are.
+    ///
+    /// The producer goes on meanwhile. A slot is kept only if the producer had not begun to overwrite it when its copy was
+    /// done; so the range ends where `positions` ends and begins where it is still whole (at its end, if nothing is). It may
+    /// begin in the middle of a record, whose number tells how many are missing before it.
+    pub fn snapshot(&self, positions: Range<u64>, out: &mut Vec<u64>) -> Range<u64> {
+        let storage = &self.shared.storage;
+        let capacity = storage.capacity();
+        let start = positions.start.max(positions.end.saturating_sub(capacity));
+        out.clear();
+        self.copy(start..positions.end, out);
+        // Acquire: pairs with the producer's `before_overwriting`. If any word copied above is newer than its position, the load
+        // below sees at least the tail from which that word's record was begun.
+        if !cfg!(spanring_mutant = "no_reader_fence") {
+            fence(Ordering::Acquire);
+        }
+        let tail = storage.tail().load(Ordering::Relaxed);
+        // From `tail` on the producer may be writing one more record, so as many slots from `tail - capacity` on are lost.
+        let in_progress =
+            if cfg!(spanring_mutant = "lap_ignores_record_in_progress") { 0 } else { self.shared.longest };
+        let whole_from = tail.saturating_add(in_progress).saturating_sub(capacity).clamp(start, positions.end);
+        out.drain(..(whole_from - start) as usize * WIDTH);
+        whole_from..positions.end
+    }
+}

@@ -1,0 +1,87 @@
+//! The whole facade between spanring and its atomics: `std` in production, `loom` in models.
+//!
+//! Nothing else in the crate names `std::sync::atomic`, so what loom explores is what ships. The switch is a private cfg
+//! (`spanring_loom`), because a bare `--cfg loom` would also change tokio and crossbeam underneath us.
+
+#[cfg(spanring_loom)]
+pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+#[cfg(not(spanring_loom))]
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+
+/// A memory ordering. A model build may weaken it by name (`--cfg 'spanring_mutant="NAME"'`), to show that a model notices.
+macro_rules! ordering {
+    ($ordering:ident unless $mutant:literal) => {
+        if cfg!(spanring_mutant = $mutant) {
+            $crate::sync::Ordering::Relaxed
+        } else {
+            $crate::sync::Ordering::$ordering
+        }
+    };
+}
+pub(crate) use ordering;
+
+pub(crate) use self::barrier::{heavy_barrier, light_barrier};
+
+/// An asymmetric pair of barriers: what one recording thread pays nothing for, the one that stops the recorder pays whole.
+///
+/// Together they act as two `SeqCst` fences would: if a thread stores A, passes the light barrier and loads B, and another
+/// stores B, passes the heavy barrier and loads A, then at least one of the two sees the other's store.
+#[cfg(not(spanring_loom))]
+mod barrier {
+    use super::{AtomicBool, Ordering};
+    use std::sync::atomic::compiler_fence;
+
+    /// Whether `heavy_barrier` can reach the other threads. Set once, before the first recorder runs.
+    static EXPEDITED: AtomicBool = AtomicBool::new(false);
+
+    /// The recording thread's side: only the compiler is held back, the processor is reached by the other side.
+    #[inline(always)]
+    pub(crate) fn light_barrier() {
+        compiler_fence(Ordering::SeqCst);
+    }
+
+    /// The stopping thread's side: makes every running thread of this process execute a full barrier.
+    ///
+    /// Where the kernel has no `membarrier` (or a sandbox forbids it), a millisecond passes instead: a store buffer drains in
+    /// well under a microsecond, so this holds in practice though no specification promises it.
+    #[cold]
+    pub(crate) fn heavy_barrier() {
+        std::sync::atomic::fence(Ordering::SeqCst);
+        if !expedited() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn expedited() -> bool {
+        const REGISTER: libc::c_int = libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED as libc::c_int;
+        const BARRIER: libc::c_int = libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED as libc::c_int;
+        let call = |command: libc::c_int| {
+            // SAFETY: membarrier takes two integers and touches no memory of ours.
+            unsafe { libc::syscall(libc::SYS_membarrier, command, 0) == 0 }
+        };
+        if !EXPEDITED.load(Ordering::Relaxed) && call(REGISTER) {
+            EXPEDITED.store(true, Ordering::Relaxed);
+        }
+        EXPEDITED.load(Ordering::Relaxed) && call(BARRIER)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn expedited() -> bool {
+        EXPEDITED.load(Ordering::Relaxed)
+    }
+}
+
+/// In models both sides are what the pair stands for: sequentially consistent fences.
+#[cfg(spanring_loom)]
+mod barrier {
+    use super::{Ordering, fence};
+
+    pub(crate) fn light_barrier() {
+        fence(Ordering::SeqCst);
+    }
+
+    pub(crate) fn heavy_barrier() {
+        fence(Ordering::SeqCst);
+    }
+}
