@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn facts_come_back_with_any_text_in_them() {
         let facts = ProcessFacts {
-            session: "20261123T140501Z-1-0".to_owned(),
+            session: "20261123T140501.250Z-1-0".to_owned(),
             pid: 1,
             process_start: 2,
             boot_id: "b".to_owned(),

@@ -1,7 +1,7 @@
 //! The file format, version 1. All integers are little-endian; every offset and length is in bytes.
 //!
 //! A *recording directory* holds one directory per process run, the *session*, named
-//! `<UTC start>-<pid>-<number>`, for instance `20261123T140501Z-4711-0`. A session holds:
+//! `<UTC start>-<pid>-<number>`, for instance `20261123T140501.250Z-4711-0`. A session holds:
 //!
 //! | file | kind | what it holds |
 //! |---|---|---|

@@ -1,0 +1,44 @@
+//! Files whose disk blocks exist before they are mapped.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::Path;
+
+/// Creates the file, which must not exist, readable and writable by its owner only, with `bytes` zero bytes that have blocks.
+///
+/// A mapped page without a block behind it is a `SIGBUS` on a full disk, so this fails where a plain `set_len` would not. No
+/// symbolic link is followed. On an error the file is gone again.
+pub(crate) fn create_preallocated(path: &Path, bytes: u64) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    allocate(&file, bytes).inspect_err(|_| {
+        // The first error is the one worth telling.
+        let _ = std::fs::remove_file(path);
+    })?;
+    Ok(file)
+}
+
+#[cfg(target_os = "linux")]
+fn allocate(file: &File, bytes: u64) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    let length = libc::off_t::try_from(bytes).map_err(|_| io::ErrorKind::InvalidInput)?;
+    loop {
+        // SAFETY: the descriptor is open and ours; the call takes no pointers.
+        match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, length) } {
+            0 => return Ok(()),
+            libc::EINTR => {}
+            error => return Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+}
+
+/// Elsewhere zeroes are written, which takes blocks on every file system that is not sparse by itself.
+#[cfg(not(target_os = "linux"))]
+fn allocate(mut file: &File, bytes: u64) -> io::Result<()> {
+    let written = io::copy(&mut io::Read::take(io::repeat(0), bytes), &mut file)?;
+    debug_assert_eq!(written, bytes);
+    io::Seek::rewind(&mut file)
+}

@@ -1,0 +1,265 @@
+//! Settings of a recorder, and starting it.
+
+use super::drain::{Drainer, Round};
+use super::error::StartError;
+use super::files;
+use super::flusher::Flusher;
+use super::guard::RecorderGuard;
+use super::session::{RingHome, Running, Session, is_running_here, set_running};
+use super::{directory, fork, process};
+use crate::events::{SLOT_BYTES, self_description};
+use crate::format::file::FILE_HEADER_BYTES;
+use crate::format::{BlockKind, Discipline, ProcessFacts, SessionId};
+use crate::queue::Memory;
+use crate::sink::{MemoryBuffer, MemorySink, SegmentSink, Sink};
+use crate::sync::{AtomicU64, Ordering};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const RING_BYTES: std::ops::RangeInclusive<u64> = 4096..=1 << 30;
+const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=4 << 30;
+const NAMES_BYTES: std::ops::RangeInclusive<u64> = 4096..=1 << 30;
+
+/// Settings of a recorder. Each has a default; only the destination has to be chosen.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`directory`](Builder::directory), [`memory`](Builder::memory) or [`sink`](Builder::sink) | none |
+/// | [`ring_directory`](Builder::ring_directory) | beside the recording |
+/// | [`ring_bytes`](Builder::ring_bytes) | 512 KiB: 4096 spans between two flushes, per thread |
+/// | [`discipline`](Builder::discipline) | [`Discipline::Drain`] |
+/// | [`flush_interval`](Builder::flush_interval) | 20 ms, down to 1 ms while a ring fills up |
+/// | [`segment_bytes`](Builder::segment_bytes) | 8 MiB |
+/// | [`names_bytes`](Builder::names_bytes) | 4 MiB |
+#[derive(Debug)]
+#[must_use = "settings record nothing: call start()"]
+pub struct Builder {
+    directory: Option<PathBuf>,
+    ring_directory: Option<PathBuf>,
+    memory: bool,
+    sink: Option<CustomSink>,
+    ring_bytes: u64,
+    discipline: Discipline,
+    flush_interval: Duration,
+    segment_bytes: u64,
+    names_bytes: u64,
+}
+
+struct CustomSink(Box<dyn Sink>);
+
+impl std::fmt::Debug for CustomSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("dyn Sink")
+    }
+}
+
+impl Builder {
+    pub(super) fn new() -> Builder {
+        Builder {
+            directory: None,
+            ring_directory: None,
+            memory: false,
+            sink: None,
+            ring_bytes: 512 << 10,
+            discipline: Discipline::Drain,
+            flush_interval: Duration::from_millis(20),
+            segment_bytes: 8 << 20,
+            names_bytes: 4 << 20,
+        }
+    }
+
+    /// Records to files below this directory, which is created if need be. Each start adds a session of its own to it.
+    ///
+    /// Rings are mapped files, so what they hold is still there after `kill -9`.
+    pub fn directory(mut self, path: impl Into<PathBuf>) -> Builder {
+        self.directory = Some(path.into());
+        self
+    }
+
+    /// Puts the ring files below another directory, on tmpfs for instance. The recording says where, and a reader looks there.
+    pub fn ring_directory(mut self, path: impl Into<PathBuf>) -> Builder {
+        self.ring_directory = Some(path.into());
+        self
+    }
+
+    /// Records to memory only, without bound: see [`RecorderGuard::memory`]. For tests and short runs.
+    pub fn memory(mut self) -> Builder {
+        self.memory = true;
+        self
+    }
+
+    /// Records to a sink of your own. Rings are on the heap.
+    pub fn sink(mut self, sink: impl Sink + 'static) -> Builder {
+        self.sink = Some(CustomSink(Box::new(sink)));
+        self
+    }
+
+    /// Bytes of slots in each thread's ring, 4096 to 1 GiB, rounded up to a power of two. A span takes 128 bytes.
+    ///
+    /// There are as many rings as threads ever record at the same time: a service with 512 blocking threads has 256 MiB of them at
+    /// the default, on the disk at once and in memory as far as they were used.
+    pub fn ring_bytes(mut self, bytes: u64) -> Builder {
+        self.ring_bytes = bytes;
+        self
+    }
+
+    /// What happens to a record for which its ring has no room.
+    pub fn discipline(mut self, discipline: Discipline) -> Builder {
+        self.discipline = discipline;
+        self
+    }
+
+    /// How long the flusher sleeps when little is going on. A ring that fills up shortens the sleep, to a millisecond at least.
+    pub fn flush_interval(mut self, interval: Duration) -> Builder {
+        self.flush_interval = interval;
+        self
+    }
+
+    /// Bytes of each segment file, 64 KiB to 4 GiB. They are allocated when the file is created.
+    pub fn segment_bytes(mut self, bytes: u64) -> Builder {
+        self.segment_bytes = bytes;
+        self
+    }
+
+    /// Bytes for the definitions of locations and static names, 4 KiB to 1 GiB: about 100 for each that is recorded.
+    pub fn names_bytes(mut self, bytes: u64) -> Builder {
+        self.names_bytes = bytes;
+        self
+    }
+
+    /// Starts recording. Dropping the guard flushes and stops.
+    ///
+    /// Without the feature `enable` nothing is created and nothing will be recorded, which the guard's health says.
+    ///
+    /// # Errors
+    /// Says what to change; nothing is left behind.
+    pub fn start(self) -> Result<RecorderGuard, StartError> {
+        self.check()?;
+        if !cfg!(feature = "enable") {
+            return Ok(RecorderGuard::inert());
+        }
+        if is_running_here() {
+            return Err(StartError::AlreadyRunning);
+        }
+        fork::watch();
+        let clock = crate::clock::clock();
+        let slots = (self.ring_bytes / SLOT_BYTES as u64).next_power_of_two();
+        let ring_bytes = slots * SLOT_BYTES as u64;
+        let facts = process::facts(clock, ring_bytes, self.discipline, self.ring_directory.as_deref());
+        let directory = self.directory.as_ref().map(|parent| parent.join(&facts.session));
+        let ring_directory = match &self.ring_directory {
+            Some(elsewhere) => directory.as_ref().map(|_| elsewhere.join(&facts.session)),
+            None => directory.clone(),
+        };
+        let started = self.start_in(directory.as_deref(), ring_directory.as_deref(), slots, &facts);
+        if started.is_err() {
+            // What was created for this session is of no use to anyone.
+            [directory, ring_directory].iter().flatten().for_each(|path| drop(std::fs::remove_dir_all(path)));
+        }
+        started
+    }
+
+    fn start_in(
+        mut self,
+        directory: Option<&Path>,
+        ring_directory: Option<&Path>,
+        slots: u64,
+        facts: &ProcessFacts,
+    ) -> Result<RecorderGuard, StartError> {
+        static GENERATION: AtomicU64 = AtomicU64::new(1);
+        let place = match directory {
+            Some(directory) => self.place_in(directory, ring_directory, facts)?,
+            None => self.place_in_memory(),
+        };
+        let rings = RingHome {
+            directory: ring_directory.map(Path::to_owned),
+            session: place.session,
+            discipline: self.discipline,
+            slots,
+        };
+        let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
+        let session = Arc::new(Session::new(generation, rings, place.names, FILE_HEADER_BYTES / size_of::<u64>()));
+        let mut drainer = Drainer::new(Arc::clone(&session), place.sink, place.status);
+        let told = drainer.send_fact(BlockKind::Facts, facts.encode().as_bytes());
+        told.and_then(|()| drainer.send_fact(BlockKind::SelfDescription, self_description().as_bytes()))
+            .and_then(|()| drainer.drain(Round::Background))
+            .map_err(StartError::Sink)?;
+        let drainer = Arc::new(Mutex::new(drainer));
+        let flusher = Flusher::start(Arc::clone(&drainer), self.flush_interval).map_err(StartError::Flusher)?;
+        let running = Running { session, drainer, pid: facts.pid };
+        if !set_running(running.clone()) {
+            flusher.stop();
+            return Err(StartError::AlreadyRunning);
+        }
+        let directories = (directory.map(Path::to_owned), ring_directory.map(Path::to_owned));
+        Ok(RecorderGuard::new(running, flusher, directories, place.memory))
+    }
+
+    fn check(&self) -> Result<(), StartError> {
+        let destinations = [self.directory.is_some(), self.memory, self.sink.is_some()];
+        match destinations.into_iter().filter(|given| *given).count() {
+            0 => return Err(StartError::NoDestination),
+            1 => {}
+            _ => return Err(StartError::TwoDestinations),
+        }
+        if !RING_BYTES.contains(&self.ring_bytes) {
+            return Err(StartError::RingSize { bytes: self.ring_bytes });
+        }
+        if !SEGMENT_BYTES.contains(&self.segment_bytes) {
+            return Err(StartError::SegmentSize { bytes: self.segment_bytes });
+        }
+        if !NAMES_BYTES.contains(&self.names_bytes) {
+            return Err(StartError::NamesSize { bytes: self.names_bytes });
+        }
+        if self.flush_interval.is_zero() {
+            return Err(StartError::FlushInterval);
+        }
+        Ok(())
+    }
+
+    fn place_in_memory(&mut self) -> Place {
+        let names = Memory::on_heap((FILE_HEADER_BYTES + self.names_bytes as usize) / size_of::<u64>());
+        let (sink, memory): (Box<dyn Sink>, _) = match self.sink.take() {
+            Some(CustomSink(sink)) => (sink, None),
+            None => {
+                let (sink, buffer) = MemorySink::new();
+                (Box::new(sink), Some(buffer))
+            }
+        };
+        Place { session: process::new_session_id(), names, sink, memory, status: None }
+    }
+
+    fn place_in(
+        &self,
+        directory: &Path,
+        ring_directory: Option<&Path>,
+        facts: &ProcessFacts,
+    ) -> Result<Place, StartError> {
+        let session = process::new_session_id();
+        for path in [Some(directory), ring_directory].into_iter().flatten() {
+            directory::create(path).map_err(at(path))?;
+        }
+        let names_bytes = self.names_bytes as usize;
+        let names = files::create_names(directory, session, facts.started_unix_ns, names_bytes);
+        let status = files::create_session(directory, session, facts).map_err(at(directory))?;
+        let sink = Box::new(SegmentSink::new(directory, session, self.segment_bytes as usize));
+        Ok(Place { session, names: names.map_err(at(directory))?, sink, memory: None, status: Some(status) })
+    }
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> StartError + use<> {
+    let path = path.to_owned();
+    |source| StartError::Directory { path, source }
+}
+
+/// What a recording is written to.
+struct Place {
+    session: SessionId,
+    names: Memory,
+    sink: Box<dyn Sink>,
+    memory: Option<MemoryBuffer>,
+    /// The session file.
+    status: Option<Memory>,
+}

@@ -1,0 +1,123 @@
+//! What can go wrong, and what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a recorder did not start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A recorder runs in this process already.
+    AlreadyRunning,
+    /// The builder was told neither a directory nor a sink.
+    NoDestination,
+    /// Two destinations were given where one is needed.
+    TwoDestinations,
+    /// A ring of this size holds too little to be of use, or more than can be mapped.
+    RingSize {
+        /// Bytes asked for.
+        bytes: u64,
+    },
+    /// A segment of this size holds too little.
+    SegmentSize {
+        /// Bytes asked for.
+        bytes: u64,
+    },
+    /// The names region is too small or too large.
+    NamesSize {
+        /// Bytes asked for.
+        bytes: u64,
+    },
+    /// The flush interval is zero.
+    FlushInterval,
+    /// A directory or file could not be created.
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The sink refused the first blocks.
+    Sink(io::Error),
+    /// The flusher's thread could not be started.
+    Flusher(io::Error),
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            StartError::AlreadyRunning => {
+                f.write_str("a recorder is already running in this process: stop it first, by dropping its guard")
+            }
+            StartError::NoDestination => {
+                f.write_str("nowhere to record to: call directory(path), memory() or sink(sink) on the builder")
+            }
+            StartError::TwoDestinations => {
+                f.write_str("two places to record to: choose one of directory, memory and sink")
+            }
+            StartError::RingSize { bytes } => {
+                write!(f, "a ring of {bytes} bytes: choose from 4096 bytes to 1 GiB per thread")
+            }
+            StartError::SegmentSize { bytes } => write!(f, "a segment of {bytes} bytes: choose from 64 KiB to 4 GiB"),
+            StartError::NamesSize { bytes } => write!(f, "a names region of {bytes} bytes: choose from 4 KiB to 1 GiB"),
+            StartError::FlushInterval => f.write_str("a flush interval of zero: choose a millisecond or more"),
+            StartError::Directory { path, source } => write!(
+                f,
+                "cannot create {}: {source}; choose a directory that this user can write to, on a disk with room",
+                path.display()
+            ),
+            StartError::Sink(source) => write!(f, "the sink did not take the first blocks: {source}"),
+            StartError::Flusher(source) => write!(f, "cannot start the flusher's thread: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            StartError::Directory { source, .. } | StartError::Sink(source) | StartError::Flusher(source) => {
+                Some(source)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Why a flush did not reach the sink. What it could not write waits in the rings, and is tried again.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum FlushError {
+    /// No recorder runs.
+    NotRunning,
+    /// The sink failed.
+    Sink(io::Error),
+    /// So many threads were in the middle of a record for a second after the stop; a debugger may hold them. What they write
+    /// later is not in the recording.
+    Unsettled(usize),
+}
+
+impl std::fmt::Display for FlushError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            FlushError::NotRunning => f.write_str("no recorder is running: start one and keep its guard"),
+            FlushError::Sink(source) => {
+                write!(
+                    f,
+                    "cannot write the recording: {source}; the rings keep what they can hold, and the next flush tries again"
+                )
+            }
+            FlushError::Unsettled(threads) => {
+                write!(f, "{threads} threads did not finish the record they were writing")
+            }
+        }
+    }
+}
+
+impl std::error::Error for FlushError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            FlushError::Sink(source) => Some(source),
+            _ => None,
+        }
+    }
+}

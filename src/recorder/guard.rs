@@ -1,0 +1,189 @@
+//! The handle of a running recorder.
+
+use super::builder::Builder;
+use super::context::with_context;
+use super::drain::Round;
+use super::error::FlushError;
+use super::flusher::Flusher;
+use super::health::Health;
+use super::record::recording;
+use super::session::{GATE, Running, clear_running, lock, running};
+use super::thread::mute;
+use crate::sink::MemoryBuffer;
+use crate::sync::Ordering;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Where a recorder begins: [`Recorder::builder`].
+#[derive(Debug)]
+pub struct Recorder;
+
+impl Recorder {
+    /// Settings for a new recorder.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+}
+
+/// Whether a recorder runs in this process. One load; `false` at compile time without the feature `enable`.
+#[inline(always)]
+pub fn is_recording() -> bool {
+    recording()
+}
+
+/// How long a stop waits for threads that are in the middle of a record.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// A running recorder. Dropping it flushes and stops; [`RecorderGuard::stop`] does the same and tells how it went.
+///
+/// In a forked child it does nothing at all: the recording is the parent's.
+#[derive(Debug)]
+#[must_use = "recording stops when this is dropped"]
+pub struct RecorderGuard {
+    /// `None` without the feature `enable`, and after the stop.
+    active: Option<Active>,
+    directory: Option<PathBuf>,
+    memory: Option<MemoryBuffer>,
+}
+
+struct Active {
+    running: Running,
+    flusher: Flusher,
+    ring_directory: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for Active {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Active").field("pid", &self.running.pid).finish_non_exhaustive()
+    }
+}
+
+impl RecorderGuard {
+    pub(super) fn inert() -> RecorderGuard {
+        RecorderGuard { active: None, directory: None, memory: None }
+    }
+
+    pub(super) fn new(
+        running: Running,
+        flusher: Flusher,
+        (directory, ring_directory): (Option<PathBuf>, Option<PathBuf>),
+        memory: Option<MemoryBuffer>,
+    ) -> RecorderGuard {
+        RecorderGuard { active: Some(Active { running, flusher, ring_directory }), directory, memory }
+    }
+
+    /// Takes everything that was recorded before this call to the sink, and returns when it is there.
+    ///
+    /// # Errors
+    /// If the sink fails. What it could not take waits in the rings.
+    pub fn flush(&self) -> Result<(), FlushError> {
+        self.active.as_ref().ok_or(FlushError::NotRunning).and_then(|active| flush_running(&active.running))
+    }
+
+    /// How it goes.
+    pub fn health(&self) -> Health {
+        let health = self.active.as_ref().map(|active| health_of(&active.running)).unwrap_or_default();
+        Health { directory: self.directory.clone(), ..health }
+    }
+
+    /// The session's directory; `None` if it records to memory or to a sink of your own.
+    pub fn directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
+    }
+
+    /// What was recorded to memory, up to the last flush; `None` if it records elsewhere.
+    pub fn memory(&self) -> Option<&MemoryBuffer> {
+        self.memory.as_ref()
+    }
+
+    /// Stops: no record begins after this call, and all that were begun are flushed. Returns the final counts.
+    ///
+    /// # Errors
+    /// If not everything reached the sink. What the rings still hold stays in their files, where a reader finds it.
+    pub fn stop(mut self) -> Result<Health, FlushError> {
+        let result = self.stop_now();
+        result.map(|health| Health { directory: self.directory.clone(), ..health })
+    }
+
+    fn stop_now(&mut self) -> Result<Health, FlushError> {
+        let Some(Active { running, flusher, ring_directory }) = self.active.take() else {
+            return Ok(Health::default());
+        };
+        if running.pid != std::process::id() {
+            // The thread, the files and the locks in here are the parent's.
+            std::mem::forget((running, flusher));
+            return Ok(Health::default());
+        }
+        clear_running();
+        let deadline = Instant::now() + SETTLE;
+        let logs = running.session.logs();
+        let pause = |looks: u64| {
+            if looks > 100 {
+                std::thread::yield_now();
+            }
+            Instant::now() < deadline
+        };
+        let unsettled = logs.iter().filter(|log| !GATE.wait_until_idle(&log.busy, pause)).count();
+        flusher.stop();
+        let finished = lock(&running.drainer).finish();
+        let health = Health { recording: false, ..health_of(&running) };
+        running.session.disband();
+        finished.map_err(FlushError::Sink)?;
+        if unsettled > 0 {
+            return Err(FlushError::Unsettled(unsettled));
+        }
+        // All that the rings held is in the segments.
+        if let Some(directory) = ring_directory {
+            super::files::remove_rings(&directory, health.rings);
+        }
+        Ok(health)
+    }
+}
+
+impl Drop for RecorderGuard {
+    fn drop(&mut self) {
+        // A failure cannot be returned from here; the session's files tell of it, and `stop` does.
+        let _ = self.stop_now();
+    }
+}
+
+/// Takes everything that was recorded before this call to the sink of the running recorder, and returns when it is there.
+///
+/// # Errors
+/// If no recorder runs, or the sink fails.
+pub fn flush() -> Result<(), FlushError> {
+    let running = running().filter(|running| running.pid == std::process::id()).ok_or(FlushError::NotRunning)?;
+    flush_running(&running)
+}
+
+/// How the running recorder goes; `None` if none runs.
+pub fn health() -> Option<Health> {
+    let running = running().filter(|running| running.pid == std::process::id())?;
+    Some(health_of(&running))
+}
+
+fn flush_running(running: &Running) -> Result<(), FlushError> {
+    if running.pid != std::process::id() {
+        return Err(FlushError::NotRunning);
+    }
+    let _muted = with_context(mute);
+    lock(&running.drainer).drain(Round::Everything).map(|_| ()).map_err(FlushError::Sink)
+}
+
+fn health_of(running: &Running) -> Health {
+    let drainer = lock(&running.drainer);
+    let status = drainer.status();
+    Health {
+        recording: GATE.generation() == running.session.generation,
+        directory: None,
+        flushed: status.flushed,
+        lost: status.lost,
+        refused: status.refused,
+        stray_ends: drainer.stray_ends(),
+        names_lost: status.names_lost,
+        write_errors: status.write_errors,
+        last_error: drainer.last_error().map(str::to_owned),
+        rings: drainer.rings(),
+        unmapped_rings: running.session.unmapped_rings.load(Ordering::Relaxed),
+    }
+}

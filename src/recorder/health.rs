@@ -1,0 +1,62 @@
+//! How a recording goes.
+
+use std::path::PathBuf;
+
+/// How a recording goes, as far as it was flushed: nothing here is counted on the recording path.
+///
+/// Every record ever written is one of `flushed`, `lost`, or still in a ring.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Health {
+    /// Whether anything is recorded. `false` after a stop, and always without the feature `enable`.
+    pub recording: bool,
+    /// The session's directory; `None` if it has none.
+    pub directory: Option<PathBuf>,
+    /// Records that the sink has taken.
+    pub flushed: u64,
+    /// Records lost because a ring was full (drain discipline) or came round (flight discipline).
+    pub lost: u64,
+    /// Events refused: in a signal handler that interrupted a record, while flushing, or after their thread had ended.
+    pub refused: u64,
+    /// Ends that were not written because their span began in an earlier recording.
+    pub stray_ends: u64,
+    /// Definitions of names and locations that found no room: these names will be missing.
+    pub names_lost: u64,
+    /// Flush rounds that failed since the start.
+    pub write_errors: u64,
+    /// Why the last flush round failed, if it did. What it could not write waits in the rings.
+    pub last_error: Option<String>,
+    /// Rings there are: as many as threads recorded at the same time.
+    pub rings: usize,
+    /// Rings that could not be created as files and are lost if the process is killed.
+    pub unmapped_rings: u64,
+}
+
+impl Health {
+    /// Whether everything that was recorded can be read, now and after a crash.
+    pub fn is_good(&self) -> bool {
+        let troubles = self.lost + self.refused + self.names_lost + self.unmapped_rings;
+        self.recording && troubles == 0 && self.last_error.is_none()
+    }
+}
+
+impl std::fmt::Display for Health {
+    /// One line.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let recording = if self.recording { "recording" } else { "not recording" };
+        write!(f, "{recording}: {} records flushed, {} lost", self.flushed, self.lost)?;
+        let counts = [
+            (self.refused, "events refused"),
+            (self.stray_ends, "stray ends"),
+            (self.names_lost, "names lost"),
+            (self.unmapped_rings, "rings not in files"),
+        ];
+        for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
+            write!(f, ", {count} {what}")?;
+        }
+        match &self.last_error {
+            Some(error) => write!(f, "; the last write failed: {error}"),
+            None => Ok(()),
+        }
+    }
+}

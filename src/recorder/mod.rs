@@ -1,0 +1,50 @@
+//! The write side: from an instrumented call to the sink.
+//!
+//! In reading order: [`gate`] (whether anyone records), `context` (what each thread keeps), `record` (the recording path),
+//! `thread` and `pool` (which thread owns which ring), [`names`] and [`sightings`] (what addresses stand for), `session` (what
+//! all share), `drain` and `flusher` (from rings to sink), `builder` and `guard` (what users hold).
+
+pub mod gate;
+pub mod names;
+pub mod sightings;
+pub mod words;
+
+// What follows takes files, thread-locals or real threads, which loom does not model.
+#[cfg(not(spanring_loom))]
+mod builder;
+#[cfg(not(spanring_loom))]
+pub(crate) mod context;
+#[cfg(not(spanring_loom))]
+mod directory;
+#[cfg(not(spanring_loom))]
+mod drain;
+#[cfg(not(spanring_loom))]
+mod error;
+#[cfg(not(spanring_loom))]
+mod files;
+#[cfg(not(spanring_loom))]
+mod flusher;
+#[cfg(not(spanring_loom))]
+mod fork;
+#[cfg(not(spanring_loom))]
+mod guard;
+#[cfg(not(spanring_loom))]
+mod health;
+#[cfg(not(spanring_loom))]
+mod pool;
+#[cfg(not(spanring_loom))]
+mod process;
+#[cfg(not(spanring_loom))]
+pub(crate) mod record;
+#[cfg(not(spanring_loom))]
+mod session;
+#[cfg(not(spanring_loom))]
+mod thread;
+
+#[cfg(not(spanring_loom))]
+pub use self::{
+    builder::Builder,
+    error::{FlushError, StartError},
+    guard::{Recorder, RecorderGuard, flush, health, is_recording},
+    health::Health,
+};

@@ -1,0 +1,205 @@
+//! What the threads of one recording share: its gate's generation, rings, names, sightings.
+
+use super::drain::Drainer;
+use super::gate::Gate;
+use super::names::NamesRegion;
+use super::pool::{Newcomers, Pool};
+use super::sightings::{Sighting, Sightings};
+use super::thread::ThreadLog;
+use crate::events::StringId;
+use crate::format::definition::Definition;
+use crate::format::{Discipline, FileHeader, FileKind, SessionId, ThreadFacts};
+use crate::queue::{Layout, Memory, RingWords, WhenFull, ring};
+use crate::sync::{AtomicU64, Ordering};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Whether anyone records. The first thing that every instrumented call looks at.
+pub(crate) static GATE: Gate = Gate::new();
+
+/// The running recording. Taken when a thread registers and when a recorder starts or stops, never to record.
+static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
+
+/// A recording in progress.
+#[derive(Clone)]
+pub(super) struct Running {
+    pub(super) session: Arc<Session>,
+    pub(super) drainer: Arc<Mutex<Drainer>>,
+    /// The process that started it. In a forked child it is not running.
+    pub(super) pid: u32,
+}
+
+/// The running recording, if there is one.
+pub(super) fn running() -> Option<Running> {
+    lock(&RUNNING).clone()
+}
+
+/// Whether a recording is in progress that this very process started.
+pub(super) fn is_running_here() -> bool {
+    running().is_some_and(|running| running.pid == std::process::id())
+}
+
+/// Makes this the running recording and opens the gate; `false` if another one runs in this process.
+pub(super) fn set_running(new: Running) -> bool {
+    let mut running = lock(&RUNNING);
+    if running.as_ref().is_some_and(|old| old.pid == new.pid) {
+        return false;
+    }
+    GATE.open(new.session.generation);
+    // One that a forked child has inherited belongs to its parent: it is neither stopped nor flushed here.
+    std::mem::forget(running.replace(new));
+    true
+}
+
+/// Closes the gate; nothing runs afterwards.
+pub(super) fn clear_running() {
+    let mut running = lock(&RUNNING);
+    GATE.close();
+    *running = None;
+}
+
+/// A panic elsewhere while a lock was held leaves counters and lists that are still right: they are changed in one step.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where a session's rings are.
+pub(super) struct RingHome {
+    /// `None`: on the heap.
+    pub(super) directory: Option<PathBuf>,
+    pub(super) session: SessionId,
+    pub(super) discipline: Discipline,
+    pub(super) slots: u64,
+}
+
+/// What the threads of one recording share.
+pub(crate) struct Session {
+    pub(super) generation: u64,
+    pub(super) rings: RingHome,
+    pub(super) names: NamesRegion<Memory>,
+    pub(super) sightings: Sightings<Memory>,
+    pool: Mutex<Pool>,
+    /// Rings that are on the heap although they should be in a file.
+    pub(super) unmapped_rings: AtomicU64,
+}
+
+impl Session {
+    /// A session whose definitions go to `names`, from word `names_base` on.
+    pub(super) fn new(generation: u64, rings: RingHome, names: Memory, names_base: usize) -> Session {
+        // A definition takes a slot of 8 words or more, and a sighting 2: the table is full no sooner than the region.
+        let sightings = Sightings::new(Memory::on_heap(names.len() / 2));
+        Session {
+            generation,
+            rings,
+            sightings,
+            names: NamesRegion::new(names, names_base),
+            pool: Mutex::new(Pool::default()),
+            unmapped_rings: AtomicU64::new(0),
+        }
+    }
+
+    /// Gives the calling thread a log: one whose thread has ended, or a new one. `None` if the recording is over.
+    pub(super) fn enlist(self: &Arc<Session>) -> Option<Arc<ThreadLog>> {
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or_default().to_owned();
+        let facts = ThreadFacts { id: 0, os_id: os_thread_id(), name };
+        let mut pool = lock(&self.pool);
+        if let Some(log) = pool.reuse(&facts) {
+            return Some(log);
+        }
+        let ring = pool.next_ring()?;
+        // Creating a file takes its time: not under the lock that every new thread needs.
+        drop(pool);
+        let (log, consumer) = self.new_log(ring);
+        lock(&self.pool).add(&log, consumer, facts).then_some(log)
+    }
+
+    fn new_log(self: &Arc<Session>, number: u32) -> (Arc<ThreadLog>, super::pool::RingConsumer) {
+        let home = &self.rings;
+        let memory = home.directory.as_ref().and_then(|directory| {
+            let mapped = super::files::create_ring(directory, home, number);
+            if mapped.is_err() {
+                self.unmapped_rings.fetch_add(1, Ordering::Relaxed);
+            }
+            mapped.ok()
+        });
+        let memory =
+            memory.unwrap_or_else(|| Memory::on_heap(super::files::ring_file_bytes(home.slots) / size_of::<u64>()));
+        let words = RingWords::new(memory, ring_layout(home.slots));
+        let when_full = match home.discipline {
+            Discipline::Drain => WhenFull::DropNewest,
+            Discipline::Flight => WhenFull::OverwriteOldest,
+        };
+        let (producer, consumer) = ring(words, when_full, crate::events::MAX_RECORD_SLOTS);
+        (Arc::new(ThreadLog::new(number, producer, Arc::clone(self))), consumer)
+    }
+
+    /// Takes back the log of a thread that ends.
+    pub(super) fn retire(&self, log: &Arc<ThreadLog>) {
+        lock(&self.pool).retire(log);
+    }
+
+    /// Every log there is. Those of later threads are not among them.
+    pub(super) fn logs(&self) -> Vec<Arc<ThreadLog>> {
+        lock(&self.pool).logs()
+    }
+
+    /// What has been registered since the last call.
+    pub(super) fn newcomers(&self) -> Newcomers {
+        lock(&self.pool).take_newcomers()
+    }
+
+    /// Lets the logs go: each lives on only as long as its thread holds it. No thread gets one any more.
+    pub(super) fn disband(&self) {
+        lock(&self.pool).disband();
+    }
+
+    /// Writes the definition of an address, unless some thread has done so already.
+    pub(super) fn define(&self, id: StringId, definition: impl FnOnce() -> Definition<&'static str>) {
+        let place = match self.sightings.see(id.ptr, id.len) {
+            Sighting::Known => return,
+            Sighting::New(place) => Some(place),
+            Sighting::Unsettled => None,
+        };
+        // One that finds no room is counted in the region, and is complete all the same: it will not fit later either.
+        self.names.add(&definition().encode());
+        if let Some(place) = place {
+            self.sightings.complete(place, id.len);
+        }
+    }
+}
+
+fn ring_layout(slots: u64) -> Layout {
+    use crate::format::ring_file::{DROP_MARK_WORD, DROPPED_WORD, RING_HEADER_BYTES, TAIL_WORD};
+    Layout {
+        slots: RING_HEADER_BYTES / size_of::<u64>(),
+        width: crate::events::SLOT_WORDS,
+        capacity: slots,
+        tail: TAIL_WORD,
+        drop_mark: DROP_MARK_WORD,
+        dropped: DROPPED_WORD,
+    }
+}
+
+impl RingHome {
+    /// The header of a ring file.
+    pub(super) fn header(&self, number: u32) -> FileHeader {
+        FileHeader {
+            kind: FileKind::Ring,
+            session: self.session,
+            number: u64::from(number),
+            created_unix_ns: crate::clock::anchor().unix_ns,
+            header_bytes: crate::format::ring_file::RING_HEADER_BYTES as u32,
+        }
+    }
+}
+
+/// The system's id of the calling thread; 0 where there is no cheap way to ask.
+fn os_thread_id() -> u64 {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the call takes nothing and always succeeds.
+    let id = unsafe { libc::gettid() } as u64;
+    #[cfg(not(target_os = "linux"))]
+    let id = 0;
+    id
+}

@@ -1,0 +1,58 @@
+//! Where flushed blocks go.
+//!
+//! A sink takes raw bytes: record slots as they stood in a ring, and before them the definitions and threads that were not sent
+//! before. It never sees a recording thread, and a recording thread never waits for it.
+
+mod memory;
+mod null;
+mod segments;
+
+pub use memory::{MemoryBuffer, MemorySink};
+pub use null::NullSink;
+pub use segments::SegmentSink;
+
+use crate::format::block::{Anchor, BlockHeader, BlockKind, RecordRange, block_bytes};
+use std::io;
+
+/// A block on its way to a sink.
+#[derive(Clone, Copy, Debug)]
+pub struct Block<'a> {
+    /// What the payload is.
+    pub kind: BlockKind,
+    /// Number of the block in the session, without gaps.
+    pub number: u64,
+    /// Clocks at the time of writing.
+    pub anchor: Anchor,
+    /// For records: whose, and which.
+    pub records: RecordRange,
+    /// The bytes.
+    pub payload: &'a [u8],
+}
+
+impl Block<'_> {
+    /// Bytes that the block takes in a file, header and padding included.
+    pub fn file_bytes(&self) -> usize {
+        block_bytes(self.payload.len())
+    }
+
+    /// The header that stands before the payload in a file.
+    pub fn header(&self) -> BlockHeader {
+        BlockHeader::new(self.kind, self.number, self.anchor, self.records, self.payload)
+    }
+}
+
+/// Takes blocks, in order, from one thread at a time.
+pub trait Sink: Send {
+    /// Takes a block whole, or not at all.
+    ///
+    /// # Errors
+    /// What went wrong. The block is offered again, under another number, after the next flush interval; meanwhile rings fill up,
+    /// and what finds no room there is counted.
+    fn write(&mut self, block: Block<'_>) -> io::Result<()>;
+
+    /// Nothing follows.
+    ///
+    /// # Errors
+    /// What went wrong; it is reported to whoever stopped the recorder.
+    fn finish(&mut self) -> io::Result<()>;
+}

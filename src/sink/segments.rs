@@ -1,0 +1,97 @@
+//! The sink that production uses: preallocated, mapped segment files, one after another.
+//!
+//! A block is copied behind the last one, its magic last, so a process that is killed while flushing leaves a whole block or
+//! none. Blocks of disk are allocated before a file is mapped: a full disk is an error here, and never a signal later.
+
+use super::{Block, Sink};
+use crate::format::block::BLOCK_HEADER_BYTES;
+use crate::format::file::FILE_HEADER_BYTES;
+use crate::format::{FileHeader, FileKind, SessionId};
+use crate::preallocate::create_preallocated;
+use crate::sync::{Ordering, fence};
+use memmap2::MmapMut;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Bytes at the start of a block that are written last: the word with its magic.
+const MAGIC_BYTES: usize = 8;
+
+/// Writes segment files of a fixed size.
+pub struct SegmentSink {
+    directory: PathBuf,
+    session: SessionId,
+    segment_bytes: usize,
+    next_number: u64,
+    current: Option<Segment>,
+}
+
+struct Segment {
+    file: File,
+    map: MmapMut,
+    /// Bytes in use.
+    used: usize,
+}
+
+impl SegmentSink {
+    /// A sink that creates `segment-000000.spanring` and so on in `directory`, which must exist.
+    pub fn new(directory: &Path, session: SessionId, segment_bytes: usize) -> SegmentSink {
+        SegmentSink { directory: directory.to_owned(), session, segment_bytes, next_number: 0, current: None }
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        self.current.as_ref().is_some_and(|segment| segment.map.len() - segment.used >= bytes)
+    }
+
+    /// Ends the current segment and begins one with room for `bytes`.
+    fn rotate(&mut self, bytes: usize) -> io::Result<()> {
+        self.seal()?;
+        let path = self.directory.join(FileKind::Segment.file_name(self.next_number));
+        let length = self.segment_bytes.max(FILE_HEADER_BYTES + bytes);
+        let file = create_preallocated(&path, length as u64)?;
+        // SAFETY: the file was just created for us alone, with mode 0600 and all its blocks; the mapping is only written. Another
+        // process of the same user may still write to it, which harms the bytes, not us. Truncating it is documented as fatal.
+        let mut map = unsafe { MmapMut::map_mut(&file)? };
+        let header = FileHeader {
+            kind: FileKind::Segment,
+            session: self.session,
+            number: self.next_number,
+            created_unix_ns: crate::clock::anchor().unix_ns,
+            header_bytes: FILE_HEADER_BYTES as u32,
+        };
+        map[..FILE_HEADER_BYTES].copy_from_slice(&header.encode());
+        self.next_number += 1;
+        self.current = Some(Segment { file, map, used: FILE_HEADER_BYTES });
+        Ok(())
+    }
+
+    /// Gives back what the current segment did not use.
+    fn seal(&mut self) -> io::Result<()> {
+        let Some(Segment { file, map, used }) = self.current.take() else { return Ok(()) };
+        drop(map);
+        file.set_len(used as u64)
+    }
+}
+
+impl Sink for SegmentSink {
+    fn write(&mut self, block: Block<'_>) -> io::Result<()> {
+        let bytes = block.file_bytes();
+        if !self.has_room(bytes) {
+            self.rotate(bytes)?;
+        }
+        let Some(Segment { map, used, .. }) = &mut self.current else { unreachable!("rotate made a segment") };
+        let header = block.header().encode();
+        let to = &mut map[*used..*used + bytes];
+        to[MAGIC_BYTES..BLOCK_HEADER_BYTES].copy_from_slice(&header[MAGIC_BYTES..]);
+        to[BLOCK_HEADER_BYTES..BLOCK_HEADER_BYTES + block.payload.len()].copy_from_slice(block.payload);
+        // Release: a reader of this file that sees the magic sees the block; the checksum guards what this cannot.
+        fence(Ordering::Release);
+        to[..MAGIC_BYTES].copy_from_slice(&header[..MAGIC_BYTES]);
+        *used += bytes;
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.seal()
+    }
+}
