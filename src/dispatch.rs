@@ -1,0 +1,173 @@
+//! Recording by hand: what the wrappers, guards and macros call, for code that pairs begins and ends itself.
+//!
+//! Prefer the wrappers: they cannot forget an end. An async begin returns the span's id, which its end has to be given; id 0 means
+//! that nobody records. Thread spans nest: each end closes the innermost open begin of its thread.
+
+use crate::events::{SpanLocation, SpanMetadata};
+use crate::recorder::record::{Name, Site};
+
+/// Begins an async span at a static site. Returns its id, 0 if nobody records.
+#[inline]
+pub fn on_begin_async_scope(scope: &'static SpanMetadata, parent_span_id: u64, depth: u32) -> u64 {
+    by_hand::begin_async(Site::Metadata(scope), Name::OfSite, parent_span_id, depth)
+}
+
+/// Ends an async span at a static site as completed.
+#[inline]
+pub fn on_end_async_scope(span_id: u64, parent_span_id: u64, scope: &'static SpanMetadata, depth: u32) {
+    by_hand::end_async(span_id, Site::Metadata(scope), Name::OfSite, parent_span_id, depth);
+}
+
+/// Begins a named async span. Returns its id, 0 if nobody records.
+#[inline]
+pub fn on_begin_async_named_scope(
+    span_location: &'static SpanLocation,
+    name: &'static str,
+    parent_span_id: u64,
+    depth: u32,
+) -> u64 {
+    by_hand::begin_async(Site::Location(span_location), Name::Static(name), parent_span_id, depth)
+}
+
+/// Ends a named async span as completed.
+#[inline]
+pub fn on_end_async_named_scope(
+    span_id: u64,
+    parent_span_id: u64,
+    span_location: &'static SpanLocation,
+    name: &'static str,
+    depth: u32,
+) {
+    by_hand::end_async(span_id, Site::Location(span_location), Name::Static(name), parent_span_id, depth);
+}
+
+/// Begins a thread span at a static site.
+#[inline]
+pub fn on_begin_scope(scope: &'static SpanMetadata) {
+    by_hand::begin_thread(Site::Metadata(scope), Name::OfSite);
+}
+
+/// Ends a thread span at a static site.
+#[inline]
+pub fn on_end_scope(scope: &'static SpanMetadata) {
+    by_hand::end_thread(Site::Metadata(scope), Name::OfSite);
+}
+
+/// Begins a named thread span.
+#[inline]
+pub fn on_begin_named_scope(thread_span_location: &'static SpanLocation, name: &'static str) {
+    by_hand::begin_thread(Site::Location(thread_span_location), Name::Static(name));
+}
+
+/// Ends a named thread span.
+#[inline]
+pub fn on_end_named_scope(thread_span_location: &'static SpanLocation, name: &'static str) {
+    by_hand::end_thread(Site::Location(thread_span_location), Name::Static(name));
+}
+
+/// Gives this thread its ring now rather than at its first event. For threads whose signal handlers record.
+pub fn init_thread_stream() {
+    by_hand::init_thread();
+}
+
+/// Flushes everything recorded so far, as [`crate::flush`] does. A failure shows in the recorder's health.
+pub fn flush_thread_buffer() {
+    // Not running is no failure here: there is nothing to flush.
+    let _ = crate::flush();
+}
+
+#[cfg(feature = "enable")]
+mod by_hand {
+    use super::{Name, Site};
+    use crate::events::Outcome;
+    use crate::recorder::context::with_context;
+    use crate::recorder::record::{Begun, Span, begin, end, init, running_generation, see};
+    use std::cell::{Cell, RefCell};
+
+    /// Thread spans begun by hand on one thread whose ends are awaited. Deeper ones are recorded too; their ends do not know when
+    /// they began.
+    const MAX_OPEN: usize = 128;
+
+    /// A begin that awaits its end.
+    #[derive(Clone, Copy)]
+    struct Open {
+        begun: Option<Begun>,
+        parent: u64,
+        depth: u16,
+    }
+
+    thread_local! {
+        static OPEN: RefCell<[Open; MAX_OPEN]> =
+            const { RefCell::new([Open { begun: None, parent: 0, depth: 0 }; MAX_OPEN]) };
+        static DEPTH: Cell<usize> = const { Cell::new(0) };
+    }
+
+    #[inline]
+    pub(super) fn begin_async(site: Site, name: Name<'_>, parent: u64, depth: u32) -> u64 {
+        begin(&Span { thread: false, site, name, parent, depth: saturate(depth) }).map_or(0, |begun| begun.id)
+    }
+
+    #[inline]
+    pub(super) fn end_async(id: u64, site: Site, name: Name<'_>, parent: u64, depth: u32) {
+        if id != 0 {
+            // Its begin is not known here, nor in which recording it was: ticks 0 say so in the record.
+            let begun = Begun { id, ticks: 0, generation: running_generation() };
+            let span = Span { thread: false, site, name, parent, depth: saturate(depth) };
+            see(&span);
+            end(&span, begun, Outcome::Completed, 0);
+        }
+    }
+
+    pub(super) fn begin_thread(site: Site, name: Name<'_>) {
+        let (parent, depth) = with_context(|context| (context.current().id, context.scope_depth.get()));
+        let begun = begin(&Span { thread: true, site, name, parent, depth });
+        with_context(|context| context.scope_depth.set(depth.saturating_add(1)));
+        let index = DEPTH.get();
+        DEPTH.set(index + 1);
+        OPEN.with_borrow_mut(|open| {
+            if let Some(place) = open.get_mut(index) {
+                *place = Open { begun, parent, depth };
+            }
+        });
+    }
+
+    pub(super) fn end_thread(site: Site, name: Name<'_>) {
+        let Some(index) = DEPTH.get().checked_sub(1) else { return };
+        DEPTH.set(index);
+        let Some(Open { begun, parent, depth }) = OPEN.with_borrow(|open| open.get(index).copied()) else { return };
+        with_context(|context| context.scope_depth.set(depth));
+        if let Some(begun) = begun {
+            end(&Span { thread: true, site, name, parent, depth }, begun, Outcome::Completed, 0);
+        }
+    }
+
+    pub(super) fn init_thread() {
+        init();
+    }
+
+    fn saturate(depth: u32) -> u16 {
+        u16::try_from(depth).unwrap_or(u16::MAX)
+    }
+}
+
+#[cfg(not(feature = "enable"))]
+mod by_hand {
+    use super::{Name, Site};
+
+    #[inline(always)]
+    pub(super) fn begin_async(_: Site, _: Name<'_>, _: u64, _: u32) -> u64 {
+        0
+    }
+
+    #[inline(always)]
+    pub(super) fn end_async(_: u64, _: Site, _: Name<'_>, _: u64, _: u32) {}
+
+    #[inline(always)]
+    pub(super) fn begin_thread(_: Site, _: Name<'_>) {}
+
+    #[inline(always)]
+    pub(super) fn end_thread(_: Site, _: Name<'_>) {}
+
+    #[inline(always)]
+    pub(super) fn init_thread() {}
+}

@@ -1,0 +1,55 @@
+//! Wrapping futures.
+
+use super::name::SpanName;
+use super::spanned::{InstrumentedFuture, InstrumentedNamedFuture};
+use crate::events::{SpanLocation, SpanMetadata};
+use std::future::Future;
+
+/// Instruments any future.
+pub trait InstrumentFuture: Future + Sized {
+    /// Records this future as a span at a static site.
+    ///
+    /// ```
+    /// use spanring::prelude::*;
+    ///
+    /// static_span_desc!(LOAD, "load");
+    /// let future = async { 1 + 1 }.instrument(&LOAD);
+    /// ```
+    #[inline]
+    fn instrument(self, description: &'static SpanMetadata) -> InstrumentedFuture<Self> {
+        InstrumentedFuture::new(self, description)
+    }
+
+    /// Records this future as a span of that name.
+    ///
+    /// ```
+    /// use spanring::prelude::*;
+    ///
+    /// static_span_location!(HERE);
+    /// let shard = 3;
+    /// let by_static_name = async { 1 }.instrument_named(&HERE, "count");
+    /// let by_run_time_name = async { 2 }.instrument_named(&HERE, format!("count shard {shard}"));
+    /// ```
+    #[inline]
+    fn instrument_named<N: SpanName>(
+        self,
+        location: &'static SpanLocation,
+        name: N,
+    ) -> InstrumentedNamedFuture<Self, N> {
+        InstrumentedNamedFuture::with_name(self, location, Some(name))
+    }
+}
+
+impl<F: Future> InstrumentFuture for F {}
+
+/// Records `future` as a span of that name, at the place of this call. The function form of [`crate::span_async_named!`].
+///
+/// A function cannot know its caller's module, so target and module path of the span are empty, and marked so in the recording.
+///
+/// ```
+/// let future = spanring::spans::span_async_named("load", async { 1 + 1 });
+/// ```
+#[track_caller]
+pub fn span_async_named<F: Future, N: SpanName>(name: N, future: F) -> InstrumentedNamedFuture<F, N> {
+    InstrumentedNamedFuture::at_caller(future, std::panic::Location::caller(), name)
+}

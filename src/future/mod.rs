@@ -1,0 +1,23 @@
+//! Async spans: wrappers that record a future's first poll and its end.
+//!
+//! - [`InstrumentFuture`] gives every future `.instrument(&DESC)` and `.instrument_named(&LOCATION, name)`.
+//! - [`InstrumentedFuture`] and [`InstrumentedNamedFuture`] are the wrappers: one type, [`Spanned`], over two kinds of site.
+//! - [`SpanName`] is what may name a span.
+//! - [`with_current_span`] and `spawn_with_context` carry the current span into a task.
+
+mod context;
+mod instrument;
+mod name;
+mod site;
+mod spanned;
+#[cfg(feature = "tokio")]
+mod spawn;
+
+pub(crate) use context::{Entered, current};
+pub use context::{WithCurrentSpan, current_span_id, with_current_span};
+pub use instrument::{InstrumentFuture, span_async_named};
+pub use name::{RunTimeName, SpanName};
+pub use site::{Named, SpanSite};
+pub use spanned::{InstrumentedFuture, InstrumentedNamedFuture, Spanned};
+#[cfg(feature = "tokio")]
+pub use spawn::spawn_with_context;

@@ -1,0 +1,18 @@
+//! Spawning on tokio with the current span.
+
+use super::context::{WithCurrentSpan, with_current_span};
+use std::future::Future;
+use tokio::task::JoinHandle;
+
+/// Like `tokio::spawn`; the task runs in the span that is current here.
+///
+/// # Panics
+/// As `tokio::spawn` does, outside of a runtime.
+pub fn spawn_with_context<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let wrapped: WithCurrentSpan<F> = with_current_span(future);
+    tokio::spawn(wrapped)
+}

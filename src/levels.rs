@@ -1,0 +1,3 @@
+//! Levels of detail.
+
+pub use crate::events::Verbosity;

@@ -1,0 +1,12 @@
+//! Everything that instrumenting code needs: `use spanring::prelude::*;`
+
+pub use crate::events::{SpanLocation, SpanMetadata, Verbosity};
+#[cfg(feature = "tokio")]
+pub use crate::future::spawn_with_context;
+pub use crate::future::{
+    InstrumentFuture, InstrumentedFuture, InstrumentedNamedFuture, current_span_id, with_current_span,
+};
+pub use crate::{
+    instrument_named, instrument_named_dyn, span_async_named, span_async_named_dyn, span_fn, span_scope,
+    span_scope_named, span_scope_named_dyn, static_span_desc, static_span_location,
+};
