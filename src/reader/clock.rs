@@ -1,0 +1,118 @@
+//! From ticks to time, by a recording's anchors.
+
+use crate::format::Anchor;
+
+/// Anchors closer than this are not worth keeping, but for the last. In that time no processor drifts by a nanosecond more than
+/// between the anchors' own readings.
+const SPACING_NS: u64 = 1_000_000_000;
+
+/// Fraction bits of a rate.
+const SHIFT: u32 = 40;
+
+const SECOND_NS: u128 = 1_000_000_000;
+
+/// Turns ticks into nanoseconds since 1970.
+///
+/// Between two anchors time runs evenly on the monotonic clock; the wall clock of the start is added. So a wall clock that is
+/// set back during the recording turns nothing around.
+#[derive(Clone, Debug)]
+pub(super) struct ClockMap {
+    start: Anchor,
+    /// Each piece begins at its anchor and goes on to the next; the last one for ever. Never empty.
+    pieces: Vec<Piece>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    ticks: u64,
+    monotonic_ns: u64,
+    /// Nanoseconds per tick, times 2^[`SHIFT`].
+    rate: u64,
+}
+
+impl ClockMap {
+    /// A map of the anchors between which the recording was written, in any order.
+    pub(super) fn new(start: Anchor, ticks_per_second: u64, mut anchors: Vec<Anchor>) -> ClockMap {
+        anchors.sort_unstable_by_key(|anchor| anchor.ticks);
+        let mut kept = vec![start];
+        for (index, anchor) in anchors.iter().enumerate() {
+            let last = kept[kept.len() - 1];
+            let later = anchor.ticks > last.ticks && anchor.monotonic_ns > last.monotonic_ns;
+            let far = anchor.monotonic_ns.saturating_sub(last.monotonic_ns) >= SPACING_NS;
+            if later && (far || index + 1 == anchors.len()) {
+                kept.push(*anchor);
+            }
+        }
+        let nominal = ((SECOND_NS << SHIFT) / u128::from(ticks_per_second.max(1))) as u64;
+        let mut pieces: Vec<Piece> = kept.windows(2).map(|pair| Piece::between(&pair[0], &pair[1])).collect();
+        let last = kept[kept.len() - 1];
+        let rate = pieces.last().map_or(nominal, |piece| piece.rate);
+        pieces.push(Piece { ticks: last.ticks, monotonic_ns: last.monotonic_ns, rate });
+        ClockMap { start, pieces }
+    }
+
+    /// The time of `ticks`, in nanoseconds since 1970.
+    pub(super) fn unix_ns(&self, ticks: u64) -> u64 {
+        let index = self.pieces.partition_point(|piece| piece.ticks <= ticks).saturating_sub(1);
+        let piece = &self.pieces[index];
+        let distance = i128::from(ticks) - i128::from(piece.ticks);
+        let since_piece = (distance * i128::from(piece.rate)) >> SHIFT;
+        let since_start = i128::from(piece.monotonic_ns) - i128::from(self.start.monotonic_ns) + since_piece;
+        (i128::from(self.start.unix_ns) + since_start).clamp(0, i128::from(u64::MAX)) as u64
+    }
+}
+
+impl Piece {
+    fn between(from: &Anchor, to: &Anchor) -> Piece {
+        let ns = u128::from(to.monotonic_ns - from.monotonic_ns);
+        let rate = (ns << SHIFT) / u128::from(to.ticks - from.ticks);
+        Piece { ticks: from.ticks, monotonic_ns: from.monotonic_ns, rate: u64::try_from(rate).unwrap_or(u64::MAX) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Anchor = Anchor { ticks: 1_000, monotonic_ns: 5_000, unix_ns: 1_000_000_000_000 };
+
+    #[test]
+    fn without_another_anchor_the_nominal_rate_counts() {
+        let map = ClockMap::new(START, 2_000_000_000, vec![]);
+        assert_eq!(map.unix_ns(1_000), START.unix_ns);
+        assert_eq!(map.unix_ns(1_000 + 2_000_000_000), START.unix_ns + 1_000_000_000);
+        assert_eq!(map.unix_ns(0), START.unix_ns - 500);
+    }
+
+    #[test]
+    fn time_runs_evenly_between_anchors_and_on_after_the_last() {
+        let second = Anchor { ticks: 3_000_001_000, monotonic_ns: 2_000_005_000, unix_ns: 7 };
+        let third = Anchor { ticks: 4_000_001_000, monotonic_ns: 4_000_005_000, unix_ns: 7 };
+        let map = ClockMap::new(START, 1, vec![third, second]);
+        let after = |ticks: u64| map.unix_ns(ticks) - START.unix_ns;
+        assert!(after(1_500_001_000).abs_diff(1_000_000_000) <= 1);
+        assert_eq!(after(3_000_001_000), 2_000_000_000);
+        assert_eq!(after(3_500_001_000), 3_000_000_000);
+        assert_eq!(after(5_000_001_000), 6_000_000_000);
+    }
+
+    #[test]
+    fn time_never_goes_back_as_ticks_go_on() {
+        let anchors = (1..50).map(|i| Anchor {
+            ticks: 1_000 + i * 2_900_000_001,
+            monotonic_ns: 5_000 + i * 1_100_000_003,
+            unix_ns: 0,
+        });
+        let map = ClockMap::new(START, 2_600_000_000, anchors.collect());
+        let times: Vec<u64> = (0..100_000).map(|i| map.unix_ns(i * 1_500_001)).collect();
+        assert!(times.is_sorted());
+    }
+
+    #[test]
+    fn an_anchor_that_contradicts_the_others_is_passed_over() {
+        let wrong = Anchor { ticks: 9_000_000_000, monotonic_ns: 1, unix_ns: 0 };
+        let map = ClockMap::new(START, 1_000_000_000, vec![wrong]);
+        assert_eq!(map.unix_ns(2_000), START.unix_ns + 1_000);
+        assert_eq!(map.unix_ns(u64::MAX), u64::MAX);
+    }
+}

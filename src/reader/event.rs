@@ -1,0 +1,176 @@
+//! What a recording holds, as its reader sees it.
+
+use crate::events::Outcome;
+use crate::format::ThreadFacts;
+use std::path::PathBuf;
+
+/// Something in a recording.
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// A thread that recorded. It comes before its records.
+    Thread(&'a ThreadFacts),
+    /// The begin or the end of a span.
+    Span(SpanRecord<'a>),
+    /// Records that the writer lost, where they are missing.
+    Loss(Loss),
+    /// Bytes that cannot be read.
+    Damage(Damage),
+}
+
+/// Begin or end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// An async span was polled for the first time, or a thread span began.
+    Begin,
+    /// It ended.
+    End,
+}
+
+/// What a span is a span of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SpanKind {
+    /// A future: it may wait, move between threads, and overlap others.
+    Async,
+    /// A scope of one thread.
+    Thread,
+}
+
+/// Whether a name is all there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NameState {
+    /// It is.
+    Whole,
+    /// A run-time name longer than [`crate::events::MAX_RUN_TIME_NAME`], cut at a character boundary.
+    Cut,
+    /// It is not known, and [`SpanRecord::name`] says so.
+    Missing,
+}
+
+/// The begin or the end of a span.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SpanRecord<'a> {
+    /// Begin or end.
+    pub phase: Phase,
+    /// What the span is a span of.
+    pub kind: SpanKind,
+    /// [`ThreadFacts::id`] of the thread that wrote the record.
+    pub thread: u32,
+    /// Order within the thread, without gaps but where records were lost.
+    pub record_number: u64,
+    /// When the record was written, nanoseconds since 1970.
+    pub unix_ns: u64,
+    /// End: when the span began, even if the begin's own record was lost. `None` in a begin, or if it is not known.
+    pub begin_unix_ns: Option<u64>,
+    /// Unique in the process.
+    pub span_id: u64,
+    /// The span in which this one was created; 0 for none.
+    pub parent_span_id: u64,
+    /// Depth below the root, saturating at 65535. Of a thread span: thread spans around it.
+    pub depth: u16,
+    /// End: how.
+    pub outcome: Option<Outcome>,
+    /// End of an async span: how often it was polled.
+    pub polls: u32,
+    /// The span's name.
+    pub name: &'a str,
+    /// Whether that is the whole name.
+    pub name_state: NameState,
+    /// Where in the program it stands; `None` if the definition was lost.
+    pub location: Option<&'a Location>,
+}
+
+/// A place in the program.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Location {
+    /// Level of detail, 1 to 3.
+    pub lod: u8,
+    /// Target; empty where the span was made by a function, which does not know its caller's.
+    pub target: String,
+    /// Module path; empty likewise.
+    pub module_path: String,
+    /// Source file.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+}
+
+/// Why records are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LossCause {
+    /// Their ring was full (drain discipline).
+    Dropped,
+    /// Later records took their place (flight discipline).
+    Overwritten,
+}
+
+/// A gap in a thread's records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Loss {
+    /// The thread.
+    pub thread: u32,
+    /// How many are missing, exactly.
+    pub records: u64,
+    /// Why.
+    pub cause: LossCause,
+    /// When the record before was written; `None`: there is none.
+    pub after_unix_ns: Option<u64>,
+    /// When the record after was written; `None`: there is none.
+    pub before_unix_ns: Option<u64>,
+}
+
+/// Bytes that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Damage {
+    /// The file.
+    pub path: PathBuf,
+    /// Where in it.
+    pub offset: u64,
+    /// How many bytes were passed over.
+    pub bytes: u64,
+    /// How many records they held, as far as is known.
+    pub records: u64,
+    /// What is wrong.
+    pub what: &'static str,
+}
+
+/// What [`crate::reader::Recording::read`] came across. Recorded = `records` + `lost` + `damaged`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Summary {
+    /// Records read.
+    pub records: u64,
+    /// Of these, records that were still in a ring.
+    pub recovered: u64,
+    /// Records of a kind that this version does not know; among `records`.
+    pub unknown: u64,
+    /// Records lost by the writer.
+    pub lost: u64,
+    /// Records that are missing because of damage.
+    pub damaged: u64,
+    /// Places where bytes could not be read.
+    pub damages: u64,
+    /// Threads.
+    pub threads: u64,
+    /// Whether the recording says of itself that it is complete.
+    pub complete: bool,
+}
+
+/// Whether the process that wrote a recording still does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WriterState {
+    /// It is alive and recording.
+    Running,
+    /// It stopped recording, and flushed everything.
+    Stopped,
+    /// It is gone without having stopped: killed, crashed, or exited without dropping the guard.
+    Died,
+}
+
+impl std::fmt::Display for WriterState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            WriterState::Running => "running",
+            WriterState::Stopped => "stopped",
+            WriterState::Died => "died",
+        })
+    }
+}

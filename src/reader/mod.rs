@@ -1,0 +1,25 @@
+//! The read side: a directory of recordings, written by a live, a finished or a killed process, turned back into spans.
+//!
+//! [`sessions`] lists what a directory holds, [`Recording::open`] opens one session, and [`Recording::read`] calls a visitor for
+//! everything in it: threads, span records with names and times, losses, damage. First come the segments, then what the rings
+//! still hold and the segments do not.
+//!
+//! Nothing here panics on any input, trusts a length found in a file, or needs the process or its executable.
+
+mod clock;
+mod decode;
+mod dictionary;
+mod error;
+mod event;
+mod recording;
+mod ring;
+mod segment;
+
+pub use error::ReadError;
+pub use event::{
+    Damage, Event, Location, Loss, LossCause, NameState, Phase, SpanKind, SpanRecord, Summary, WriterState,
+};
+pub use recording::{Recording, sessions};
+
+pub use crate::events::Outcome;
+pub use crate::format::{Discipline, ProcessFacts, Status, ThreadFacts, TickSource};

@@ -1,0 +1,424 @@
+//! A recording as a whole: finding its files, and reading them in order.
+
+use super::clock::ClockMap;
+use super::decode::{Decoder, Origin, Progress, count_records};
+use super::dictionary::Dictionary;
+use super::error::ReadError;
+use super::event::{Damage, Event, LossCause, Summary, WriterState};
+use super::ring::RingCopy;
+use super::segment::{Step, describe, file_header, read_words, walk};
+use crate::events::{SLOT_BYTES, Slot};
+use crate::format::block::RecordRange;
+use crate::format::definition::decode_all;
+use crate::format::session_file::SESSION_HEADER_BYTES;
+use crate::format::{
+    Anchor, BlockHeader, BlockKind, Discipline, FileKind, ProcessFacts, Status, StatusState, ThreadFacts, identity,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// The sessions in a recording directory, oldest first. `directory` may itself be a session's.
+///
+/// # Errors
+/// If the directory cannot be read, or holds no session.
+pub fn sessions(directory: impl AsRef<Path>) -> Result<Vec<PathBuf>, ReadError> {
+    let directory = directory.as_ref();
+    if is_session(directory) {
+        return Ok(vec![directory.to_owned()]);
+    }
+    let mut found: Vec<PathBuf> = list(directory)?.into_iter().filter(|path| is_session(path)).collect();
+    if found.is_empty() {
+        return Err(ReadError::NoRecording { path: directory.to_owned() });
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// A session has a session file, or (if that was lost) a first segment.
+fn is_session(directory: &Path) -> bool {
+    [FileKind::Session, FileKind::Segment].iter().any(|kind| directory.join(kind.file_name(0)).is_file())
+}
+
+fn list(directory: &Path) -> Result<Vec<PathBuf>, ReadError> {
+    let io = |source| ReadError::Io { path: directory.to_owned(), source };
+    let entries = std::fs::read_dir(directory).map_err(io)?;
+    entries.map(|entry| entry.map(|entry| entry.path()).map_err(io)).collect()
+}
+
+/// The files of one kind in `directory`, in order of their numbers.
+fn files_of(directory: &Path, kind: FileKind) -> Vec<PathBuf> {
+    let sample = kind.file_name(0);
+    let (prefix, suffix) = sample.split_at(sample.find('0').unwrap_or(sample.len()));
+    let suffix = suffix.trim_start_matches('0');
+    let number = |path: &PathBuf| {
+        let name = path.file_name()?.to_str()?;
+        name.strip_prefix(prefix)?.strip_suffix(suffix)?.parse::<u64>().ok()
+    };
+    // A directory that cannot be listed has no files to offer; its session file was read from it a moment ago.
+    let paths = list(directory).unwrap_or_default();
+    let mut files: Vec<(u64, PathBuf)> = paths.into_iter().filter_map(|path| Some((number(&path)?, path))).collect();
+    files.sort();
+    files.into_iter().map(|(_, path)| path).collect()
+}
+
+/// One session of a recording.
+#[derive(Debug)]
+pub struct Recording {
+    path: PathBuf,
+    facts: ProcessFacts,
+    status: Option<Status>,
+    writer: WriterState,
+    /// The bytes of a segment, instead of files.
+    memory: Option<Vec<u64>>,
+}
+
+impl Recording {
+    /// Opens a session's directory, or the newest session in a recording directory.
+    ///
+    /// # Errors
+    /// If there is no recording, or nothing in it says what it is of.
+    pub fn open(path: impl AsRef<Path>) -> Result<Recording, ReadError> {
+        let path = path.as_ref();
+        let Some(session) = sessions(path)?.pop() else { return Err(ReadError::NoRecording { path: path.to_owned() }) };
+        let session_file = session.join(FileKind::Session.file_name(0));
+        let opened = read_words(&session_file).and_then(|words| {
+            let bytes = bytemuck::cast_slice(&words);
+            file_header(&session_file, bytes)?;
+            Ok((facts_in(bytes, SESSION_HEADER_BYTES), Status::decode(bytes)))
+        });
+        let (facts, status) = match opened {
+            Ok((Some(facts), status)) => (facts, status),
+            // The first segment says it too.
+            other => {
+                let first = session.join(FileKind::Segment.file_name(0));
+                let words = read_words(&first).map_err(|error| other.as_ref().err().map_or(error, clone))?;
+                let bytes = bytemuck::cast_slice(&words);
+                let header = file_header(&first, bytes)?;
+                let status = other.ok().and_then(|(_, status)| status);
+                let facts = facts_in(bytes, header.header_bytes as usize);
+                (facts.ok_or(ReadError::NoRecording { path: session.clone() })?, status)
+            }
+        };
+        let writer = writer_state(&facts, status.as_ref());
+        Ok(Recording { path: session, facts, status, writer, memory: None })
+    }
+
+    /// Opens the bytes of one segment: what [`crate::sink::MemoryBuffer::bytes`] returns.
+    ///
+    /// # Errors
+    /// If this is no segment, or it does not begin with facts about its process.
+    pub fn from_segment(bytes: &[u8]) -> Result<Recording, ReadError> {
+        let path = PathBuf::from("<memory>");
+        let header = file_header(&path, bytes)?;
+        let facts = facts_in(bytes, header.header_bytes as usize);
+        let facts = facts.ok_or_else(|| ReadError::NoRecording { path: path.clone() })?;
+        let mut words = vec![0; bytes.len() / 8];
+        bytemuck::cast_slice_mut(&mut words).copy_from_slice(&bytes[..bytes.len() / 8 * 8]);
+        let writer = writer_state(&facts, None);
+        Ok(Recording { path, facts, status: None, writer, memory: Some(words) })
+    }
+
+    /// The session's directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Who recorded.
+    pub fn facts(&self) -> &ProcessFacts {
+        &self.facts
+    }
+
+    /// How the recording went, by the recorder's own account when it last wrote one; `None` if that is lost.
+    pub fn status(&self) -> Option<&Status> {
+        self.status.as_ref()
+    }
+
+    /// Whether the process still records, as of [`Recording::open`].
+    pub fn writer(&self) -> WriterState {
+        self.writer
+    }
+
+    /// Visits everything in the recording: first what was flushed, in the order of flushing, then what rings still hold.
+    ///
+    /// Records of one thread come in order. Memory is bounded by the largest file, and by the number of names and rings.
+    ///
+    /// # Errors
+    /// Only if the directory has disappeared. Damage, whole files included, is visited and counted.
+    pub fn read(&self, visit: &mut dyn FnMut(Event<'_>)) -> Result<Summary, ReadError> {
+        if self.memory.is_none() && !is_session(&self.path) {
+            return Err(ReadError::NoRecording { path: self.path.clone() });
+        }
+        let mut pass = Pass::new(self, visit);
+        // Rings first: what is flushed meanwhile is then found in the segments, and taken once.
+        let rings = pass.copy_rings();
+        let segments = if self.memory.is_none() { files_of(&self.path, FileKind::Segment) } else { Vec::new() };
+        let clock = self.clock(&segments);
+        pass.names();
+        match &self.memory {
+            Some(words) => pass.segment(&self.path, bytemuck::cast_slice(words), &clock),
+            None => segments.iter().for_each(|path| pass.segment_file(path, &clock)),
+        }
+        rings.iter().for_each(|ring| pass.ring(ring, &clock));
+        Ok(pass.summary)
+    }
+
+    /// The map from ticks to time, by every anchor there is. Looks at block headers only.
+    fn clock(&self, segments: &[PathBuf]) -> ClockMap {
+        let mut anchors: Vec<Anchor> = self.status.iter().map(|status| status.anchor).collect();
+        let mut note = |bytes: &[u8], offset: usize| walk_headers(bytes, offset, |header| anchors.push(header.anchor));
+        match &self.memory {
+            Some(words) => note(bytemuck::cast_slice(words), crate::format::file::FILE_HEADER_BYTES),
+            None => {
+                for words in segments.iter().filter_map(|path| read_words(path).ok()) {
+                    note(bytemuck::cast_slice(&words), crate::format::file::FILE_HEADER_BYTES);
+                }
+            }
+        }
+        ClockMap::new(self.facts.start, self.facts.ticks_per_second, anchors)
+    }
+}
+
+fn clone(error: &ReadError) -> ReadError {
+    match error {
+        ReadError::NoRecording { path } => ReadError::NoRecording { path: path.clone() },
+        ReadError::Io { path, source } => ReadError::Io { path: path.clone(), source: source.kind().into() },
+        ReadError::Format { path, offset, source } => {
+            ReadError::Format { path: path.clone(), offset: *offset, source: *source }
+        }
+    }
+}
+
+fn facts_in(bytes: &[u8], offset: usize) -> Option<ProcessFacts> {
+    let mut facts = None;
+    walk(bytes, offset, |_, step| {
+        if let Step::Block(BlockHeader { kind: BlockKind::Facts, .. }, payload) = step {
+            facts.get_or_insert_with(|| ProcessFacts::decode(&String::from_utf8_lossy(payload)));
+        }
+    });
+    facts
+}
+
+fn walk_headers(bytes: &[u8], mut offset: usize, mut each: impl FnMut(&BlockHeader)) {
+    while let Some(rest) = bytes.get(offset..) {
+        match BlockHeader::decode(rest) {
+            Ok(Some(header)) => {
+                each(&header);
+                offset += header.block_bytes();
+            }
+            Ok(None) | Err(_) => match BlockHeader::find(bytes, offset + 8) {
+                Some(next) => offset = next,
+                None => return,
+            },
+        }
+    }
+}
+
+fn writer_state(facts: &ProcessFacts, status: Option<&Status>) -> WriterState {
+    if status.is_some_and(|status| status.state == StatusState::Stopped) {
+        return WriterState::Stopped;
+    }
+    let same_boot = facts.boot_id == identity::boot_id();
+    let runs = same_boot && identity::start_of(facts.pid).is_some_and(|start| start == facts.process_start);
+    if runs { WriterState::Running } else { WriterState::Died }
+}
+
+/// One reading of a recording.
+struct Pass<'a> {
+    recording: &'a Recording,
+    visit: &'a mut dyn FnMut(Event<'_>),
+    dictionary: Dictionary,
+    summary: Summary,
+    /// By ring number.
+    progress: BTreeMap<u32, Progress>,
+    threads: BTreeSet<u32>,
+}
+
+impl<'a> Pass<'a> {
+    fn new(recording: &'a Recording, visit: &'a mut dyn FnMut(Event<'_>)) -> Pass<'a> {
+        Pass {
+            recording,
+            visit,
+            dictionary: Dictionary::default(),
+            summary: Summary::default(),
+            progress: BTreeMap::new(),
+            threads: BTreeSet::new(),
+        }
+    }
+
+    fn damage(&mut self, path: &Path, offset: u64, bytes: u64, records: u64, what: &'static str) {
+        self.summary.damages += 1;
+        (self.visit)(Event::Damage(Damage { path: path.to_owned(), offset, bytes, records, what }));
+    }
+
+    fn damaged_file(&mut self, path: &Path, error: &ReadError) {
+        let bytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+        self.damage(path, 0, bytes, 0, describe(error));
+    }
+
+    fn thread(&mut self, facts: &ThreadFacts) {
+        if self.threads.insert(facts.id) {
+            self.summary.threads += 1;
+            (self.visit)(Event::Thread(facts));
+        }
+    }
+
+    fn copy_rings(&mut self) -> Vec<RingCopy> {
+        if self.recording.memory.is_some() {
+            return Vec::new();
+        }
+        let elsewhere = &self.recording.facts.ring_directory;
+        let directory = match elsewhere.as_str() {
+            "" => self.recording.path.clone(),
+            elsewhere => Path::new(elsewhere).join(&self.recording.facts.session),
+        };
+        let alive = self.recording.writer == WriterState::Running;
+        let mut rings = Vec::new();
+        for path in files_of(&directory, FileKind::Ring) {
+            match RingCopy::take(&path, alive) {
+                Ok(ring) => rings.push(ring),
+                // Removed since it was listed: everything in it is in the segments.
+                Err(ReadError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => self.damaged_file(&path, &error),
+            }
+        }
+        rings
+    }
+
+    /// Takes the definitions in the names file. The segments have them too, up to the last flush.
+    fn names(&mut self) {
+        let path = self.recording.path.join(FileKind::Names.file_name(0));
+        if self.recording.memory.is_some() || !path.exists() {
+            return;
+        }
+        let taken = read_words(&path).and_then(|words| {
+            let bytes = bytemuck::cast_slice(&words);
+            let header = file_header(&path, bytes)?;
+            let slots = bytes.get(header.header_bytes as usize..).unwrap_or_default();
+            let damaged = decode_all(slots, |definition| self.dictionary.add(definition));
+            Ok(damaged.into_iter().map(|offset| offset + header.header_bytes as usize).collect::<Vec<_>>())
+        });
+        match taken {
+            Ok(damaged) => {
+                for offset in damaged {
+                    self.damage(&path, offset as u64, SLOT_BYTES as u64, 0, "a definition's checksum is wrong");
+                }
+            }
+            Err(error) => self.damaged_file(&path, &error),
+        }
+    }
+
+    fn segment_file(&mut self, path: &Path, clock: &ClockMap) {
+        match read_words(path) {
+            Ok(words) => self.segment(path, bytemuck::cast_slice(&words), clock),
+            Err(error) => self.damaged_file(path, &error),
+        }
+    }
+
+    fn segment(&mut self, path: &Path, bytes: &[u8], clock: &ClockMap) {
+        let start = match file_header(path, bytes) {
+            Ok(header) => header.header_bytes as usize,
+            Err(error) => {
+                self.damaged_file(path, &error);
+                // Its blocks vouch for themselves, unless they are of a version that may mean something else by them.
+                let newer =
+                    matches!(&error, ReadError::Format { source: crate::format::FormatError::Newer { .. }, .. });
+                if newer { bytes.len() } else { BlockHeader::find(bytes, 0).unwrap_or(bytes.len()) }
+            }
+        };
+        walk(bytes, start, |offset, step| match step {
+            Step::Block(header, payload) => self.block(&header, payload, path, offset, clock),
+            Step::Spoiled(header, what) => {
+                let records = self.spoiled(&header, clock);
+                self.damage(path, offset as u64, header.block_bytes() as u64, records, what);
+            }
+            Step::Damaged(bytes, what) => self.damage(path, offset as u64, bytes as u64, 0, what),
+        });
+    }
+
+    fn block(&mut self, header: &BlockHeader, payload: &[u8], path: &Path, offset: usize, clock: &ClockMap) {
+        match header.kind {
+            BlockKind::Facts | BlockKind::SelfDescription => {}
+            BlockKind::Thread => self.thread(&ThreadFacts::decode(&String::from_utf8_lossy(payload))),
+            // A definition that its writer left damaged is damaged in the names file, where it is reported.
+            BlockKind::Definitions => drop(decode_all(payload, |definition| self.dictionary.add(definition))),
+            BlockKind::End => self.summary.complete = true,
+            BlockKind::Records => {
+                let origin = Origin {
+                    path,
+                    offset: (offset + crate::format::block::BLOCK_HEADER_BYTES) as u64,
+                    thread: header.records.thread,
+                };
+                let whole = payload.len() / SLOT_BYTES * SLOT_BYTES;
+                // A payload begins at a multiple of 8 in a buffer of words.
+                let slots: &[Slot] = bytemuck::try_cast_slice(&payload[..whole]).unwrap_or_default();
+                self.records(&header.records, slots, origin, clock);
+            }
+        }
+    }
+
+    fn records(&mut self, range: &RecordRange, slots: &[Slot], origin: Origin<'_>, clock: &ClockMap) {
+        let mut progress = self.progress.get(&range.ring).copied().unwrap_or_default();
+        let missing_at_all = range.next_record.saturating_sub(progress.next_record);
+        let lost = range.lost.saturating_sub(progress.lost);
+        // Usually nothing is missing and nothing needs counting twice.
+        let damaged = if range.first_record == progress.next_record {
+            0
+        } else {
+            missing_at_all.saturating_sub(count_records(slots)).saturating_sub(lost)
+        };
+        let mut decoder = self.decoder(clock);
+        decoder.run(slots, range.first_record, &mut progress, damaged, origin);
+        let trailing = range.next_record.saturating_sub(progress.next_record);
+        let still_damaged = damaged.min(trailing.saturating_sub(range.lost.saturating_sub(progress.lost)));
+        decoder.missing(trailing, still_damaged, &mut progress, range.thread, None);
+        progress.lost = range.lost;
+        self.progress.insert(range.ring, progress);
+    }
+
+    /// A block of records whose payload is damaged: its header says how many there were.
+    fn spoiled(&mut self, header: &BlockHeader, clock: &ClockMap) -> u64 {
+        let range = &header.records;
+        if header.kind != BlockKind::Records {
+            return 0;
+        }
+        let mut progress = self.progress.get(&range.ring).copied().unwrap_or_default();
+        let missing = range.next_record.saturating_sub(progress.next_record);
+        let lost = range.lost.saturating_sub(progress.lost).min(missing);
+        self.decoder(clock).missing(missing, missing - lost, &mut progress, range.thread, None);
+        progress.lost = range.lost;
+        self.progress.insert(range.ring, progress);
+        missing - lost
+    }
+
+    fn ring(&mut self, ring: &RingCopy, clock: &ClockMap) {
+        for owner in &ring.owners {
+            self.thread(&owner.thread);
+        }
+        let mut progress = self.progress.get(&ring.number).copied().unwrap_or_default();
+        let before = self.summary.records;
+        let runs = ring.runs();
+        let last_thread = runs.last().map_or(0, |run| run.thread);
+        let mut decoder = self.decoder(clock);
+        for run in &runs {
+            let origin = Origin { path: &ring.path, offset: run.offset, thread: run.thread };
+            // Of a file that is cut off, what comes before its first record is damage, not loss.
+            let damaged = if ring.cut_off { u64::MAX } else { 0 };
+            decoder.run(&run.slots, run.near, &mut progress, damaged, origin);
+        }
+        // Records dropped after the last one that is there. The mark may have been scribbled on; the count must bear it out.
+        let trailing = ring.drop_mark.saturating_sub(progress.next_record);
+        if trailing <= ring.dropped.saturating_sub(progress.lost) {
+            decoder.missing(trailing, 0, &mut progress, last_thread, None);
+        }
+        self.summary.recovered += self.summary.records - before;
+        self.progress.insert(ring.number, progress);
+    }
+
+    fn decoder<'p>(&'p mut self, clock: &'p ClockMap) -> Decoder<'p> {
+        let cause = match self.recording.facts.discipline {
+            Discipline::Drain => LossCause::Dropped,
+            Discipline::Flight => LossCause::Overwritten,
+        };
+        Decoder { clock, dictionary: &mut self.dictionary, cause, summary: &mut self.summary, visit: self.visit }
+    }
+}

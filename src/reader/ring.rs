@@ -1,0 +1,161 @@
+//! Ring files: what a thread had recorded and nobody had flushed, read while it goes on, or after its death.
+
+use super::error::ReadError;
+use super::segment::{file_header, read_words};
+use crate::events::{Head, Kind, MAX_RECORD_SLOTS, SLOT_WORDS, Slot, extend_record_number};
+use crate::format::ring_file::{
+    CAPACITY_WORD, DISCIPLINE_WORD, DROP_MARK_WORD, DROPPED_WORD, FLUSHED_POSITION_WORD, FLUSHED_RECORD_WORD,
+    OWNER_COUNT_WORD, OWNERS, Owner, RECENT_RECORD_WORD, RING_HEADER_BYTES, TAIL_WORD,
+};
+use crate::format::{FileKind, FormatError};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+const HEADER_WORDS: usize = RING_HEADER_BYTES / 8;
+/// Slots of the largest ring that a recorder makes.
+const MAX_SLOTS: u64 = 1 << 24;
+
+/// A copy of a ring file.
+pub(super) struct RingCopy {
+    pub(super) path: PathBuf,
+    /// Number of the ring in its session.
+    pub(super) number: u32,
+    /// Those that are known, in order.
+    pub(super) owners: Vec<Owner>,
+    /// Number of the record after the last dropped one; no further than the count of dropped records allows.
+    pub(super) drop_mark: u64,
+    /// Records dropped since the ring began.
+    pub(super) dropped: u64,
+    /// The file is cut off: what is missing before the first record is missing for that.
+    pub(super) cut_off: bool,
+    words: Vec<u64>,
+    /// Positions whose slots may be read.
+    positions: Range<u64>,
+    capacity: u64,
+    /// About the number of the last record.
+    near: u64,
+}
+
+/// Slots of one owner, in order.
+pub(super) struct OwnedRun {
+    pub(super) thread: u32,
+    pub(super) slots: Vec<Slot>,
+    /// Offset of the first slot in the file.
+    pub(super) offset: u64,
+    /// About the number of the first record.
+    pub(super) near: u64,
+}
+
+impl RingCopy {
+    /// Copies a ring file. `alive`: its writer may be going on.
+    pub(super) fn take(path: &Path, alive: bool) -> Result<RingCopy, ReadError> {
+        let damaged = |offset: usize, what| ReadError::Format {
+            path: path.to_owned(),
+            offset: offset as u64,
+            source: FormatError::Damaged { what },
+        };
+        let words = read_words(path)?;
+        let bytes: &[u8] = bytemuck::cast_slice(&words);
+        let header = file_header(path, bytes)?;
+        if header.kind != FileKind::Ring || words.len() <= HEADER_WORDS {
+            return Err(damaged(12, "not a whole ring file"));
+        }
+        let capacity = words[CAPACITY_WORD];
+        let present = ((words.len() - HEADER_WORDS) / SLOT_WORDS) as u64;
+        if !capacity.is_power_of_two() || capacity > MAX_SLOTS || capacity < MAX_RECORD_SLOTS as u64 {
+            return Err(damaged(CAPACITY_WORD * 8, "the number of slots makes no sense"));
+        }
+        // The tail is read again after the slots: what the writer may have overwritten in between is not taken.
+        let tail = words[TAIL_WORD];
+        let last_tail = if alive { read_words(path)?.get(TAIL_WORD).copied().unwrap_or(tail) } else { tail };
+        let flight = words[DISCIPLINE_WORD] == 1;
+        let overwritten = if alive || flight { last_tail.saturating_add(MAX_RECORD_SLOTS as u64) } else { tail };
+        let flushed = if flight { 0 } else { words[FLUSHED_POSITION_WORD] };
+        let start = overwritten.saturating_sub(capacity).max(flushed).min(tail);
+        let owners = owners(&words);
+        let dropped = words[DROPPED_WORD];
+        let mut copy = RingCopy {
+            path: path.to_owned(),
+            number: header.number as u32,
+            owners,
+            drop_mark: words[DROP_MARK_WORD],
+            dropped,
+            cut_off: present < capacity,
+            positions: start..tail,
+            capacity,
+            near: words[RECENT_RECORD_WORD].max(words[FLUSHED_RECORD_WORD]),
+            words,
+        };
+        copy.near = copy.owners.iter().map(|owner| owner.record_number).fold(copy.near, u64::max);
+        if copy.cut_off {
+            copy.leave_out_missing(present);
+        }
+        Ok(copy)
+    }
+
+    /// The file is cut off: only so many slots are there. Positions before the last one that is missing are not taken.
+    fn leave_out_missing(&mut self, present: u64) {
+        let mask = self.capacity - 1;
+        let missing =
+            self.positions.clone().rev().take(self.capacity as usize).find(|position| position & mask >= present);
+        if let Some(position) = missing {
+            self.positions.start = position + 1;
+        }
+    }
+
+    /// The slots, in order, cut where the ring changed hands.
+    pub(super) fn runs(&self) -> Vec<OwnedRun> {
+        let mut runs: Vec<OwnedRun> = Vec::new();
+        let mut position = self.positions.start;
+        let mut near = self.near_of_first();
+        while position < self.positions.end {
+            let next = self.owners.iter().find(|owner| owner.position > position);
+            let end = next.map_or(self.positions.end, |owner| owner.position.min(self.positions.end));
+            let owner = self.owners.iter().rev().find(|owner| owner.position <= position);
+            let slots: Vec<Slot> = (position..end).map(|position| self.slot(position)).collect();
+            let run_near = near;
+            if let Some(last) = slots.iter().rev().find(|slot| slot.head().index() == 0) {
+                near = extend_record_number(last.head().record_number_low(), near);
+            }
+            runs.push(OwnedRun {
+                thread: owner.map_or(0, |owner| owner.thread.id),
+                offset: (self.index(position) * 8) as u64,
+                near: run_near,
+                slots,
+            });
+            position = end;
+        }
+        runs
+    }
+
+    /// The number of the first record that is there, extended backwards from what is known about the last.
+    fn near_of_first(&self) -> u64 {
+        let heads = || self.positions.clone().map(|position| self.slot(position).head());
+        let is_record = |head: &Head| head.kind_number() != 0 && head.kind() != Some(Kind::Continuation);
+        let number = |head: Head| extend_record_number(head.record_number_low(), self.near);
+        heads().find(is_record).map_or(self.near, number)
+    }
+
+    fn slot(&self, position: u64) -> Slot {
+        let start = self.index(position);
+        let words = self.words.get(start..start + SLOT_WORDS);
+        words.and_then(|words| words.try_into().ok()).map_or(Slot::EMPTY, Slot)
+    }
+
+    fn index(&self, position: u64) -> usize {
+        HEADER_WORDS + (position & (self.capacity - 1)) as usize * SLOT_WORDS
+    }
+}
+
+fn owners(words: &[u64]) -> Vec<Owner> {
+    let count = words[OWNER_COUNT_WORD];
+    let numbers = count.saturating_sub(OWNERS)..count;
+    let mut owners: Vec<Owner> = numbers
+        .filter_map(|number| {
+            let start = Owner::word_index(number);
+            Owner::decode(bytemuck::cast_slice(words.get(start..start + SLOT_WORDS)?))
+        })
+        .collect();
+    owners.sort_by_key(|owner| owner.position);
+    owners
+}
