@@ -3,7 +3,7 @@
 //!
 //! | word | first slot | continuation |
 //! |---|---|---|
-//! | 0 | kind, bits 0..8 (0: not written yet); level of detail, bits 8..16; slots, high half | kind 1; index in the definition, high half |
+//! | 0 | kind, bits 0..8: 2 name, 3 location, 4 metadata, 5 caller (0: not written yet); level of detail, bits 8..16; slots, high half | kind 1; index in the definition, high half |
 //! | 1 | address | text |
 //! | 2 | line; length of the name, high half | text |
 //! | 3 | length of the target; of the module path, high half | text |

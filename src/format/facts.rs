@@ -1,6 +1,22 @@
 //! Facts about a process and its threads, as `key=value` lines of text.
 //!
 //! In a value, `\` and a newline are written `\\` and `\n`. A reader takes the keys it knows and keeps no others.
+//!
+//! | of a process | |
+//! |---|---|
+//! | `session` | name of the session's directory |
+//! | `pid`, `process_start`, `boot_id` | which process: its start in the kernel's clock ticks since boot, 0 if unknown |
+//! | `executable`, `host`, `os`, `arch`, `version` | what it runs, where, and the version of spanring in it |
+//! | `started_unix_ns` | when recording started, nanoseconds since 1970 |
+//! | `start_ticks`, `start_monotonic_ns`, `start_unix_ns` | the first clock anchor |
+//! | `tick_source`, `ticks_per_second` | `tsc`, `cntvct` or `monotonic`; its rate as measured at the start |
+//! | `ring_bytes`, `discipline`, `ring_directory` | bytes of slots in a ring; `drain` or `flight`; empty: beside the session file |
+//!
+//! | of a thread | |
+//! |---|---|
+//! | `id` | unique in the session, from 1 |
+//! | `os_id` | the system's id, 0 if unknown |
+//! | `name` | empty if it had none |
 
 use super::block::Anchor;
 use std::collections::BTreeMap;

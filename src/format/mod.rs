@@ -5,10 +5,10 @@
 //!
 //! | file | kind | what it holds |
 //! |---|---|---|
-//! | `session.spanring` | [`FileKind::Session`] | facts about the process, the self-description, and a *status* that is kept up to date |
-//! | `names.spanring` | [`FileKind::Names`] | definitions of locations and static names, by address |
-//! | `ring-00000.spanring`, .. | [`FileKind::Ring`] | one thread's ring (it may stand in another directory: the facts say where) |
-//! | `segment-000000.spanring`, .. | [`FileKind::Segment`] | blocks: what was flushed, in order |
+//! | `session.spanring` | 1, [`FileKind::Session`] | facts about the process, the self-description, and a *status* that is kept up to date |
+//! | `names.spanring` | 3, [`FileKind::Names`] | definitions of locations and static names, by address |
+//! | `ring-00000.spanring`, .. | 2, [`FileKind::Ring`] | one thread's ring (it may stand in another directory: the facts say where) |
+//! | `segment-000000.spanring`, .. | 4, [`FileKind::Segment`] | blocks: what was flushed, in order |
 //!
 //! Every file begins with the 64-byte [`FileHeader`]. Session and segment files go on with blocks, each a 96-byte
 //! [`BlockHeader`], a payload, and zeroes up to a multiple of 8; a zero word where a block would begin ends the file. A reader
@@ -16,12 +16,12 @@
 //!
 //! | block | payload |
 //! |---|---|
-//! | [`BlockKind::Facts`] | `key=value` lines about the process |
-//! | [`BlockKind::SelfDescription`] | [`crate::events::self_description`] |
-//! | [`BlockKind::Definitions`] | definition slots, see [`definition`] |
-//! | [`BlockKind::Thread`] | `key=value` lines about one thread |
-//! | [`BlockKind::Records`] | record slots of one thread, in order, see [`crate::events`] |
-//! | [`BlockKind::End`] | nothing: the recorder was stopped and nothing follows |
+//! | 1, [`BlockKind::Facts`] | `key=value` lines about the process |
+//! | 2, [`BlockKind::SelfDescription`] | [`crate::events::self_description`] |
+//! | 3, [`BlockKind::Definitions`] | definition slots, see [`definition`] |
+//! | 4, [`BlockKind::Thread`] | `key=value` lines about one thread |
+//! | 5, [`BlockKind::Records`] | record slots of one thread, in order, see [`crate::events`] |
+//! | 6, [`BlockKind::End`] | nothing: the recorder was stopped and nothing follows |
 //!
 //! The parts, each with its table and with encoding and decoding side by side: [`mod@file`], [`block`], [`definition`],
 //! [`ring_file`], [`session_file`], [`facts`].
