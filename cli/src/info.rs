@@ -1,0 +1,252 @@
+//! What a session is: who recorded, since when, how much, and what is missing.
+
+use crate::spans::{self, Ending, Item, thread_label};
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+use spanring::reader::{Damage, LossCause, NameState, ReadError, Recording, ThreadFacts};
+use std::path::PathBuf;
+
+/// Everything that `spanring info` tells about one session.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SessionInfo {
+    /// The session's name: that of its directory.
+    pub session: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// `running`, `stopped` or `died`.
+    pub writer: String,
+    /// The recording process.
+    pub pid: u32,
+    /// Its program.
+    pub executable: String,
+    /// The machine's name.
+    pub host: String,
+    /// Operating system.
+    pub os: String,
+    /// Processor architecture.
+    pub arch: String,
+    /// Version of spanring that recorded.
+    pub version: String,
+    /// When the recording began, in nanoseconds since 1970.
+    pub started_unix_ns: u64,
+    /// The latest time in any record, in nanoseconds since 1970; `None` without records.
+    pub last_record_unix_ns: Option<u64>,
+    /// `drain` (everything goes to files) or `flight` (the latest of each thread).
+    pub discipline: String,
+    /// What the ticks in the records count: `tsc`, `cntvct` or `monotonic`.
+    pub tick_source: String,
+    /// Size of each thread's ring, in bytes.
+    pub ring_bytes: u64,
+    /// Records that were read.
+    pub records: u64,
+    /// Of these, records that were still in a ring: those that a killed process had not written out yet.
+    pub recovered_records: u64,
+    /// Of these, records of a kind that this version does not know.
+    pub unknown_records: u64,
+    /// Spans.
+    pub spans: u64,
+    /// Spans without an end.
+    pub open_spans: u64,
+    /// What is missing, and why.
+    pub missing: Missing,
+    /// No record, name or byte is missing.
+    pub complete: bool,
+    /// The threads that recorded, in the order in which they were met.
+    pub threads: Vec<ThreadInfo>,
+}
+
+/// What a session lacks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Missing {
+    /// Records that were not written because a ring was full.
+    pub dropped_records: u64,
+    /// Records that newer ones overwrote.
+    pub overwritten_records: u64,
+    /// Records in stretches of files that could not be understood, as far as is known.
+    pub damaged_records: u64,
+    /// Spans whose begin record is lost; their end records tell nearly everything.
+    pub begins: u64,
+    /// Spans whose names are lost.
+    pub names: u64,
+    /// Spans whose names were too long to be recorded whole.
+    pub cut_names: u64,
+    /// Stretches of files that could not be understood.
+    pub damage: Vec<DamageInfo>,
+}
+
+/// A stretch of a file that could not be understood.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DamageInfo {
+    /// The file.
+    pub path: PathBuf,
+    /// Where in it, in bytes.
+    pub offset: u64,
+    /// How long, in bytes.
+    pub bytes: u64,
+    /// How many records that held, as far as is known.
+    pub records: u64,
+    /// What is wrong there.
+    pub what: &'static str,
+}
+
+/// What one thread recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ThreadInfo {
+    /// Unique in the session.
+    pub id: u32,
+    /// The operating system's number, 0 if unknown.
+    pub os_id: u64,
+    /// The thread's name, or `thread N` if it has none.
+    pub name: String,
+    /// Spans that began on it.
+    pub began: u64,
+    /// Spans that ended on it.
+    pub ended: u64,
+    /// Records of it that are missing.
+    pub lost_records: u64,
+}
+
+/// One session in a list of several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// The session's name: that of its directory.
+    pub session: String,
+    /// When the recording began, in nanoseconds since 1970; `None` if the session cannot be read.
+    pub started_unix_ns: Option<u64>,
+    /// The recording process; `None` if the session cannot be read.
+    pub pid: Option<u32>,
+    /// `running`, `stopped`, `died` or `unreadable`.
+    pub writer: String,
+}
+
+/// The sessions in these directories, briefly.
+pub fn list(sessions: &[PathBuf]) -> Vec<Listed> {
+    let listed = |path: &PathBuf| {
+        let session = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        match Recording::open(path) {
+            Ok(recording) => Listed {
+                session,
+                started_unix_ns: Some(recording.facts().started_unix_ns),
+                pid: Some(recording.facts().pid),
+                writer: recording.writer().to_string(),
+            },
+            Err(_) => Listed { session, started_unix_ns: None, pid: None, writer: "unreadable".to_owned() },
+        }
+    };
+    sessions.iter().map(listed).collect()
+}
+
+/// Reads a session and describes it.
+///
+/// # Errors
+/// Those of [`Recording::read`].
+pub fn describe(recording: &Recording) -> Result<SessionInfo, ReadError> {
+    let mut tally = Tally::default();
+    let summary = spans::read(recording, &mut |item| tally.add(&item))?;
+    let facts = recording.facts();
+    let complete = tally.missing == Missing::default();
+    Ok(SessionInfo {
+        session: facts.session.clone(),
+        path: recording.path().to_owned(),
+        writer: recording.writer().to_string(),
+        pid: facts.pid,
+        executable: facts.executable.clone(),
+        host: facts.host.clone(),
+        os: facts.os.clone(),
+        arch: facts.arch.clone(),
+        version: facts.version.clone(),
+        started_unix_ns: facts.started_unix_ns,
+        last_record_unix_ns: tally.last_record_unix_ns,
+        discipline: facts.discipline.to_string(),
+        tick_source: facts.tick_source.to_string(),
+        ring_bytes: facts.ring_bytes,
+        records: summary.records,
+        recovered_records: summary.recovered,
+        unknown_records: summary.unknown,
+        spans: tally.spans,
+        open_spans: tally.open_spans,
+        missing: tally.missing,
+        complete,
+        threads: tally.threads,
+    })
+}
+
+/// Counts while items stream by.
+#[derive(Debug, Default)]
+struct Tally {
+    threads: Vec<ThreadInfo>,
+    by_id: FxHashMap<u32, usize>,
+    spans: u64,
+    open_spans: u64,
+    last_record_unix_ns: Option<u64>,
+    missing: Missing,
+}
+
+impl Tally {
+    fn add(&mut self, item: &Item<'_>) {
+        match item {
+            Item::Thread(facts) => {
+                let thread = self.thread(facts.id);
+                (thread.os_id, thread.name) = (facts.os_id, thread_label(facts));
+            }
+            Item::Span(span) => {
+                self.spans += 1;
+                self.open_spans += u64::from(span.ending == Ending::Open);
+                self.missing.begins += u64::from(span.begin_lost);
+                self.missing.names += u64::from(span.name_state == NameState::Missing);
+                self.missing.cut_names += u64::from(span.name_state == NameState::Cut);
+                self.last_record_unix_ns = self.last_record_unix_ns.max(Some(span.end_ns.unwrap_or(span.begin_ns)));
+                if let Some(thread) = span.begin_thread {
+                    self.thread(thread).began += 1;
+                }
+                if let Some(thread) = span.end_thread {
+                    self.thread(thread).ended += 1;
+                }
+            }
+            Item::Loss(loss) => {
+                self.thread(loss.thread).lost_records += loss.records;
+                match loss.cause {
+                    LossCause::Dropped => self.missing.dropped_records += loss.records,
+                    LossCause::Overwritten => self.missing.overwritten_records += loss.records,
+                }
+            }
+            Item::Damage(damage) => {
+                self.missing.damaged_records += damage.records;
+                self.missing.damage.push(DamageInfo::new(damage));
+            }
+        }
+    }
+
+    fn thread(&mut self, id: u32) -> &mut ThreadInfo {
+        let index = *self.by_id.entry(id).or_insert_with(|| {
+            self.threads.push(ThreadInfo::new(&ThreadFacts { id, os_id: 0, name: String::new() }));
+            self.threads.len() - 1
+        });
+        &mut self.threads[index]
+    }
+}
+
+impl ThreadInfo {
+    fn new(facts: &ThreadFacts) -> ThreadInfo {
+        ThreadInfo { id: facts.id, os_id: facts.os_id, name: thread_label(facts), began: 0, ended: 0, lost_records: 0 }
+    }
+}
+
+impl DamageInfo {
+    fn new(damage: &Damage) -> DamageInfo {
+        DamageInfo {
+            path: damage.path.clone(),
+            offset: damage.offset,
+            bytes: damage.bytes,
+            records: damage.records,
+            what: damage.what,
+        }
+    }
+}
+
+impl Missing {
+    /// Records that are missing, whatever the cause.
+    pub fn records(&self) -> u64 {
+        self.dropped_records + self.overwritten_records + self.damaged_records
+    }
+}

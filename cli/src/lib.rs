@@ -1,0 +1,18 @@
+//! Reading, summarising and exporting the recordings of [`spanring`].
+//!
+//! - [`spans`]: begin and end records joined into spans, while they stream by
+//! - [`top`]: per name and location, how many spans and how long they took
+//! - [`info`]: who recorded, since when, how much, and what is missing
+//! - [`perfetto`]: a trace for <https://ui.perfetto.dev>
+//! - [`demo`]: a small HTTP service that records itself
+//!
+//! The program `spanring` is a thin shell around these modules.
+
+pub mod demo;
+pub mod info;
+pub mod perfetto;
+pub mod places;
+pub mod render;
+pub mod spans;
+pub mod text;
+pub mod top;

@@ -1,0 +1,253 @@
+//! The program `spanring`: records a demo, and reads what any spanring recorder has left in a directory.
+
+use clap::{Parser, Subcommand, ValueEnum};
+use spanring::reader::{self, ReadError, Recording};
+use spanring_cli::demo::{self, DemoError};
+use spanring_cli::info::{self, Listed, SessionInfo};
+use spanring_cli::perfetto::{self, ExportError};
+use spanring_cli::top::{SortBy, Top, TopReport};
+use spanring_cli::{render, spans};
+use std::fmt::Display;
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Reads what the spanring flight recorder has left in a directory.
+#[derive(Parser)]
+#[command(name = "spanring", version, arg_required_else_help = true, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run an HTTP service under load, record it, and show what was recorded
+    Demo {
+        /// Directory for the recording; sessions that are there are kept
+        #[arg(long, value_name = "DIR", default_value = "recording")]
+        out: PathBuf,
+        /// How long the load lasts
+        #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
+        seconds: u64,
+    },
+    /// Tell who recorded, since when, how much, and what is missing
+    Info {
+        #[command(flatten)]
+        source: Source,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show per name and location how many spans there were, and how long they took
+    ///
+    /// Percentiles are of the spans that ended, right to three significant digits. Everything else is exact.
+    Top {
+        #[command(flatten)]
+        source: Source,
+        /// Print JSON, with every row unless there is a --limit
+        #[arg(long)]
+        json: bool,
+        /// What to sort by
+        #[arg(long, value_enum, default_value_t = Sort::Total)]
+        sort: Sort,
+        /// Show at most N rows, 0 for all [default: 30]
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+    },
+    /// Write a recording in the format of another tool
+    Export {
+        #[command(flatten)]
+        source: Source,
+        /// The format
+        #[arg(long, value_enum)]
+        format: Format,
+        /// The file to write; an existing one is replaced
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+#[derive(clap::Args)]
+struct Source {
+    /// A recording directory, or one session's directory
+    dir: PathBuf,
+    /// The session to show, instead of the newest
+    #[arg(long, value_name = "NAME")]
+    session: Option<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// A trace for ui.perfetto.dev
+    Perfetto,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Sort {
+    Total,
+    Count,
+    P50,
+    P99,
+    Max,
+    Name,
+}
+
+impl From<Sort> for SortBy {
+    fn from(sort: Sort) -> SortBy {
+        match sort {
+            Sort::Total => SortBy::Total,
+            Sort::Count => SortBy::Count,
+            Sort::P50 => SortBy::P50,
+            Sort::P99 => SortBy::P99,
+            Sort::Max => SortBy::Max,
+            Sort::Name => SortBy::Name,
+        }
+    }
+}
+
+/// Why the program ends early.
+enum Stop {
+    /// What was asked for cannot be done: exit status 2.
+    Input(String),
+    /// It could, but something went wrong: exit status 1.
+    Failure(String),
+    /// Nobody reads our output any more: not our problem.
+    ClosedPipe,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Demo { out, seconds } => run_demo(out, seconds),
+        Command::Info { source, json } => show_info(&source, json),
+        Command::Top { source, json, sort, limit } => show_top(&source, json, sort, limit),
+        Command::Export { source, format: Format::Perfetto, out } => export(&source, &out),
+    };
+    let (status, message) = match done {
+        Ok(()) | Err(Stop::ClosedPipe) => return ExitCode::SUCCESS,
+        Err(Stop::Failure(message)) => (1, message),
+        Err(Stop::Input(message)) => (2, message),
+    };
+    // There is nowhere left to complain if this fails.
+    let _ = writeln!(io::stderr(), "spanring: {message}");
+    ExitCode::from(status)
+}
+
+fn run_demo(out: PathBuf, seconds: u64) -> Result<(), Stop> {
+    let options = demo::Options { directory: out, seconds };
+    // If nobody reads this, the demo goes on: its recording is what counts.
+    let report = demo::run(&options, &mut |line| drop(print(&format!("{line}\n"))));
+    let report = report.map_err(|error| match error {
+        DemoError::Start(_) => input(error),
+        _ => failure(error),
+    })?;
+    let mut text = format!("\n{}\n", render::top(&report.top, 25, width()));
+    text.push_str(&report.summary());
+    print(&text)
+}
+
+fn show_info(source: &Source, json: bool) -> Result<(), Stop> {
+    let (recording, sessions) = open(source)?;
+    let info = info::describe(&recording).map_err(input)?;
+    let listed = if source.session.is_none() { info::list(&sessions) } else { Vec::new() };
+    if json {
+        #[derive(serde::Serialize)]
+        struct Shown<'a> {
+            #[serde(flatten)]
+            info: &'a SessionInfo,
+            sessions: &'a [Listed],
+        }
+        return print_json(&Shown { info: &info, sessions: &listed });
+    }
+    let mut text = String::new();
+    if listed.len() > 1 {
+        text.push_str(&render::sessions(&listed, width()));
+        text.push_str("\nThe newest of these (another: --session NAME):\n\n");
+    }
+    text.push_str(&render::info(&info, width()));
+    print(&text)
+}
+
+fn show_top(source: &Source, json: bool, sort: Sort, limit: Option<usize>) -> Result<(), Stop> {
+    let (recording, _) = open(source)?;
+    let mut report = summarise(&recording, sort.into())?;
+    if json {
+        if let Some(limit) = limit.filter(|&limit| limit > 0) {
+            report.rows.truncate(limit);
+        }
+        return print_json(&report);
+    }
+    print(&render::top(&report, limit.unwrap_or(30), width()))
+}
+
+fn summarise(recording: &Recording, sort: SortBy) -> Result<TopReport, Stop> {
+    let mut top = Top::default();
+    spans::read(recording, &mut |item| top.add(&item)).map_err(input)?;
+    Ok(top.finish(sort))
+}
+
+fn export(source: &Source, out: &Path) -> Result<(), Stop> {
+    let (recording, _) = open(source)?;
+    let file = File::create(out)
+        .map_err(|error| input(format!("cannot write {}: {error}; choose another file with --out", out.display())))?;
+    let exported = perfetto::write(&recording, &mut BufWriter::new(file)).map_err(|error| match error {
+        ExportError::Read(error) => input(error),
+        ExportError::Write(error) => failure(format!("cannot write {}: {error}", out.display())),
+    })?;
+    print(&format!(
+        "{}: {} slices, {} of them open, {} lost events, {} bytes\nopen it at https://ui.perfetto.dev\n",
+        out.display(),
+        exported.spans,
+        exported.open,
+        exported.lost_records,
+        exported.bytes
+    ))
+}
+
+/// The session that is asked for, and all sessions beside it.
+fn open(source: &Source) -> Result<(Recording, Vec<PathBuf>), Stop> {
+    let sessions = reader::sessions(&source.dir).map_err(|error| match error {
+        ReadError::Io { .. } => input(format!(
+            "{error}; give the directory that a recorder writes to, or make a recording with `spanring demo --out DIR`"
+        )),
+        error => input(error),
+    })?;
+    let name_of = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let wanted = |path: &&PathBuf| source.session.is_none() || name_of(path) == source.session;
+    let path = sessions.iter().rfind(wanted).ok_or_else(|| {
+        let names: Vec<_> = sessions.iter().filter_map(name_of).collect();
+        let (name, dir) = (source.session.as_deref().unwrap_or_default(), source.dir.display());
+        input(format!("there is no session `{name}` in {dir}; there are: {}", names.join(", ")))
+    })?;
+    Ok((Recording::open(path).map_err(input)?, sessions))
+}
+
+fn input(message: impl Display) -> Stop {
+    Stop::Input(message.to_string())
+}
+
+fn failure(message: impl Display) -> Stop {
+    Stop::Failure(message.to_string())
+}
+
+fn print_json(value: &impl serde::Serialize) -> Result<(), Stop> {
+    let text = serde_json::to_string_pretty(value).map_err(failure)?;
+    print(&format!("{text}\n"))
+}
+
+fn print(text: &str) -> Result<(), Stop> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Stop::ClosedPipe,
+        _ => failure(format!("cannot write the output: {error}")),
+    })
+}
+
+/// Columns of the terminal; elsewhere the variable `COLUMNS`, or no limit.
+fn width() -> Option<usize> {
+    if io::stdout().is_terminal() {
+        return terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    }
+    std::env::var("COLUMNS").ok()?.parse().ok().filter(|&columns| columns > 0)
+}

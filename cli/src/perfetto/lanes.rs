@@ -1,0 +1,223 @@
+//! Which row of the picture each span is drawn in.
+//!
+//! In a trace viewer, slices of one row nest by time alone: whatever begins later and has not outlived the slice before it
+//! is drawn inside it. Async spans overlap freely, so a span may share a row with another only if they are apart in time, or
+//! if it is that span's child and lies within it. Everything else gets a row of its own.
+//!
+//! Rows come in *families*: a span without a parent takes a family that is idle, and its descendants stay in it. The first
+//! row shows the root with all that nests, further rows what runs in parallel or outlives its parent.
+//!
+//! Spans should come in the order of their begin. One that comes late is never drawn wrongly, only in another row than it
+//! might have been.
+
+use rustc_hash::FxHashMap;
+use std::collections::{BTreeSet, VecDeque};
+
+/// The end of a span that has none.
+pub(super) const OPEN: u64 = u64::MAX;
+
+/// When a span was there, and whose child it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stay {
+    pub(super) id: u64,
+    pub(super) parent: u64,
+    pub(super) begin_ns: u64,
+    /// Not before `begin_ns`; [`OPEN`] if the span has no end.
+    pub(super) end_ns: u64,
+}
+
+/// A row of a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Spot {
+    pub(super) family: usize,
+    /// 0 is the row of the family's root.
+    pub(super) row: usize,
+}
+
+/// Places async spans.
+#[derive(Debug)]
+pub(super) struct AsyncLanes {
+    families: Vec<Family>,
+    /// Families by the moment from which they are idle.
+    idle_from: BTreeSet<(u64, usize)>,
+    /// Where spans were placed whose children may still come.
+    homes: FxHashMap<u64, Home>,
+    /// The same spans, oldest first, so that the oldest can be forgotten.
+    remembered: VecDeque<u64>,
+    remember: usize,
+}
+
+#[derive(Debug, Default)]
+struct Family {
+    rows: Rows,
+    idle_from: u64,
+    /// How many roots it has had: a home in an earlier life of the family is no home any more.
+    life: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Home {
+    spot: Spot,
+    life: u64,
+}
+
+impl AsyncLanes {
+    /// Remembers the places of the last `remember` spans, for their children.
+    pub(super) fn new(remember: usize) -> AsyncLanes {
+        AsyncLanes {
+            families: Vec::new(),
+            idle_from: BTreeSet::new(),
+            homes: FxHashMap::default(),
+            remembered: VecDeque::new(),
+            remember,
+        }
+    }
+
+    /// The row for a span.
+    pub(super) fn place(&mut self, stay: Stay) -> Spot {
+        let home = self.homes.get(&stay.parent).copied();
+        let spot = match home.filter(|home| self.families[home.spot.family].life == home.life) {
+            Some(home) => {
+                let rows = &mut self.families[home.spot.family].rows;
+                let row =
+                    if rows.takes_child(home.spot.row, stay) { home.spot.row } else { rows.idle_row(stay.begin_ns, 0) };
+                Spot { row, ..home.spot }
+            }
+            None => Spot { family: self.idle_family(stay.begin_ns), row: 0 },
+        };
+        let family = &mut self.families[spot.family];
+        family.rows.put(spot.row, stay);
+        let life = family.life;
+        self.keep_busy(spot.family, stay.end_ns);
+        self.remember(stay.id, Home { spot, life });
+        spot
+    }
+
+    /// A family that is idle from `at_ns` on, for a new root.
+    fn idle_family(&mut self, at_ns: u64) -> usize {
+        let family = lowest_idle(&self.idle_from, at_ns, 0).unwrap_or(self.families.len());
+        if family == self.families.len() {
+            self.families.push(Family::default());
+            self.idle_from.insert((0, family));
+        }
+        self.families[family].life += 1;
+        family
+    }
+
+    fn keep_busy(&mut self, family: usize, until_ns: u64) {
+        let idle_from = &mut self.families[family].idle_from;
+        if until_ns > *idle_from {
+            self.idle_from.remove(&(*idle_from, family));
+            *idle_from = until_ns;
+            self.idle_from.insert((until_ns, family));
+        }
+    }
+
+    fn remember(&mut self, id: u64, home: Home) {
+        self.homes.insert(id, home);
+        self.remembered.push_back(id);
+        if self.remembered.len() > self.remember {
+            if let Some(oldest) = self.remembered.pop_front() {
+                self.homes.remove(&oldest);
+            }
+        }
+    }
+}
+
+/// Places the spans of one thread: those nest by time, as calls do. Only a guard that was dropped out of order, or a span
+/// whose end may be lost, needs another row than the first.
+#[derive(Debug, Default)]
+pub(super) struct ThreadLanes {
+    rows: Rows,
+}
+
+impl ThreadLanes {
+    /// The row for a span: 0 is the thread's own. A `doubtful` span is not to have others nested in it.
+    pub(super) fn place(&mut self, stay: Stay, doubtful: bool) -> usize {
+        let rows = &mut self.rows;
+        rows.reserve(1);
+        let row = if !doubtful && rows.takes_nested(0, stay) { 0 } else { rows.idle_row(stay.begin_ns, 1) };
+        rows.put(row, stay);
+        row
+    }
+}
+
+/// Of the entries that are idle from `at_ns` on, and not before `first`, one with a low number: the picture stays compact.
+fn lowest_idle(idle_from: &BTreeSet<(u64, usize)>, at_ns: u64, first: usize) -> Option<usize> {
+    // Looking at a few keeps it fast when there are thousands.
+    let idle = idle_from.range(..=(at_ns, usize::MAX)).rev().map(|&(_, entry)| entry);
+    idle.filter(|&entry| entry >= first).take(32).min()
+}
+
+/// Rows of slices.
+#[derive(Debug, Default)]
+struct Rows {
+    all: Vec<Row>,
+    /// Rows by the moment from which they are idle.
+    idle_from: BTreeSet<(u64, usize)>,
+}
+
+#[derive(Debug, Default)]
+struct Row {
+    /// The slices, outermost first, that had not ended when the row was last looked at.
+    slices: Vec<(u64, u64)>,
+    /// When that was: what `slices` held earlier is not known any more.
+    seen_ns: u64,
+    idle_from: u64,
+}
+
+impl Rows {
+    /// Whether `stay` would be drawn directly inside its parent in that row, and end no later.
+    fn takes_child(&mut self, row: usize, stay: Stay) -> bool {
+        let innermost = self.all[row].innermost(stay.begin_ns);
+        innermost
+            .is_some_and(|innermost| innermost.is_some_and(|(id, end_ns)| id == stay.parent && stay.end_ns <= end_ns))
+    }
+
+    /// Whether `stay` would be drawn within the slice it begins in, or in none.
+    fn takes_nested(&mut self, row: usize, stay: Stay) -> bool {
+        let innermost = self.all[row].innermost(stay.begin_ns);
+        innermost.is_some_and(|innermost| innermost.is_none_or(|(_, end_ns)| stay.end_ns <= end_ns))
+    }
+
+    /// A row, not before `first`, that is idle from `at_ns` on.
+    fn idle_row(&self, at_ns: u64, first: usize) -> usize {
+        lowest_idle(&self.idle_from, at_ns, first).unwrap_or(self.all.len())
+    }
+
+    /// Draws a slice.
+    fn put(&mut self, row: usize, stay: Stay) {
+        self.reserve(row + 1);
+        let idle_from = &mut self.all[row].idle_from;
+        if stay.end_ns > *idle_from {
+            self.idle_from.remove(&(*idle_from, row));
+            *idle_from = stay.end_ns;
+            self.idle_from.insert((stay.end_ns, row));
+        }
+        let row = &mut self.all[row];
+        row.innermost(stay.begin_ns);
+        row.slices.push((stay.id, stay.end_ns));
+    }
+
+    /// Makes sure of `count` rows.
+    fn reserve(&mut self, count: usize) {
+        while self.all.len() < count {
+            self.idle_from.insert((0, self.all.len()));
+            self.all.push(Row::default());
+        }
+    }
+}
+
+impl Row {
+    /// The slice that is the innermost at that moment, if any; `None` if the moment is too long ago to tell.
+    fn innermost(&mut self, at_ns: u64) -> Option<Option<(u64, u64)>> {
+        if at_ns < self.seen_ns {
+            return None;
+        }
+        self.seen_ns = at_ns;
+        while self.slices.last().is_some_and(|&(_, end_ns)| end_ns <= at_ns) {
+            self.slices.pop();
+        }
+        Some(self.slices.last().copied())
+    }
+}

@@ -1,0 +1,259 @@
+//! The part of Perfetto's trace format that the export writes.
+//!
+//! The messages, fields and numbers are those of `protos/perfetto/trace/perfetto_trace.proto` in
+//! <https://github.com/google/perfetto>. A decoder skips fields that it does not know, so a subset decodes whole traces too.
+
+/// A trace file. Packets may be written one after the other: concatenated traces are a trace.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Trace {
+    /// The packets, in any order: the trace processor sorts by timestamp, and keeps the file's order for equal ones.
+    #[prost(message, repeated, tag = "1")]
+    pub packet: Vec<TracePacket>,
+}
+
+/// One entry of a trace.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct TracePacket {
+    /// In nanoseconds of the clock `timestamp_clock_id`.
+    #[prost(uint64, optional, tag = "8")]
+    pub timestamp: Option<u64>,
+    /// One of [`BuiltinClock`].
+    #[prost(uint32, optional, tag = "58")]
+    pub timestamp_clock_id: Option<u32>,
+    /// Whose interned texts the packet refers to: never 0.
+    #[prost(uint32, optional, tag = "10")]
+    pub trusted_packet_sequence_id: Option<u32>,
+    /// Bits of [`SequenceFlags`].
+    #[prost(uint32, optional, tag = "13")]
+    pub sequence_flags: Option<u32>,
+    /// Texts that this packet and later ones refer to by number.
+    #[prost(message, optional, tag = "12")]
+    pub interned_data: Option<InternedData>,
+    /// What the packet says.
+    #[prost(oneof = "Data", tags = "6, 11, 60")]
+    pub data: Option<Data>,
+}
+
+/// What a [`TracePacket`] says.
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub enum Data {
+    /// How the clocks stand to each other.
+    #[prost(message, tag = "6")]
+    ClockSnapshot(ClockSnapshot),
+    /// The begin or end of a slice, or an instant.
+    #[prost(message, tag = "11")]
+    TrackEvent(TrackEvent),
+    /// A row that events are drawn in.
+    #[prost(message, tag = "60")]
+    TrackDescriptor(TrackDescriptor),
+}
+
+/// Bits of `TracePacket::sequence_flags`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
+#[repr(i32)]
+pub enum SequenceFlags {
+    /// None.
+    Unspecified = 0,
+    /// The sequence's interned texts begin here.
+    IncrementalStateCleared = 1,
+    /// The packet refers to interned texts.
+    NeedsIncrementalState = 2,
+}
+
+/// Clocks that Perfetto knows by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
+#[repr(i32)]
+pub enum BuiltinClock {
+    /// None.
+    Unknown = 0,
+    /// Nanoseconds since 1970.
+    Realtime = 1,
+    /// Nanoseconds since boot.
+    Boottime = 6,
+}
+
+/// Readings of several clocks at one moment.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ClockSnapshot {
+    /// The readings.
+    #[prost(message, repeated, tag = "1")]
+    pub clocks: Vec<Clock>,
+    /// The clock that the viewer shows times of: one of [`BuiltinClock`].
+    #[prost(enumeration = "BuiltinClock", optional, tag = "2")]
+    pub primary_trace_clock: Option<i32>,
+}
+
+/// The reading of one clock.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct Clock {
+    /// One of [`BuiltinClock`].
+    #[prost(uint32, optional, tag = "1")]
+    pub clock_id: Option<u32>,
+    /// In nanoseconds.
+    #[prost(uint64, optional, tag = "2")]
+    pub timestamp: Option<u64>,
+}
+
+/// A row of the picture.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct TrackDescriptor {
+    /// Unique in the trace, not 0.
+    #[prost(uint64, optional, tag = "1")]
+    pub uuid: Option<u64>,
+    /// The row that this one is shown under.
+    #[prost(uint64, optional, tag = "5")]
+    pub parent_uuid: Option<u64>,
+    /// What it is called.
+    #[prost(string, optional, tag = "2")]
+    pub name: Option<String>,
+    /// Shown as help for the row.
+    #[prost(string, optional, tag = "14")]
+    pub description: Option<String>,
+    /// It stands for a process.
+    #[prost(message, optional, tag = "3")]
+    pub process: Option<ProcessDescriptor>,
+    /// It stands for a thread.
+    #[prost(message, optional, tag = "4")]
+    pub thread: Option<ThreadDescriptor>,
+    /// How the rows under it are sorted.
+    #[prost(enumeration = "ChildTracksOrdering", optional, tag = "11")]
+    pub child_ordering: Option<i32>,
+    /// Its place among its siblings, if those are sorted explicitly.
+    #[prost(int32, optional, tag = "12")]
+    pub sibling_order_rank: Option<i32>,
+    /// Whether the viewer may draw it together with siblings.
+    #[prost(enumeration = "SiblingMergeBehavior", optional, tag = "15")]
+    pub sibling_merge_behavior: Option<i32>,
+}
+
+/// How the rows under a row are sorted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
+#[repr(i32)]
+pub enum ChildTracksOrdering {
+    /// As the viewer likes.
+    Unknown = 0,
+    /// By `sibling_order_rank`.
+    Explicit = 3,
+}
+
+/// Which siblings the viewer draws as one row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
+#[repr(i32)]
+pub enum SiblingMergeBehavior {
+    /// Those of the same name.
+    Unspecified = 0,
+    /// None.
+    None = 2,
+}
+
+/// A process.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ProcessDescriptor {
+    /// The operating system's number.
+    #[prost(int32, optional, tag = "1")]
+    pub pid: Option<i32>,
+    /// What it is called.
+    #[prost(string, optional, tag = "6")]
+    pub process_name: Option<String>,
+}
+
+/// A thread.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ThreadDescriptor {
+    /// Its process.
+    #[prost(int32, optional, tag = "1")]
+    pub pid: Option<i32>,
+    /// The operating system's number.
+    #[prost(int64, optional, tag = "2")]
+    pub tid: Option<i64>,
+    /// What it is called.
+    #[prost(string, optional, tag = "5")]
+    pub thread_name: Option<String>,
+}
+
+/// Something that happens on a track.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct TrackEvent {
+    /// Begin, end or instant.
+    #[prost(enumeration = "EventType", optional, tag = "9")]
+    pub r#type: Option<i32>,
+    /// The track's `uuid`.
+    #[prost(uint64, optional, tag = "11")]
+    pub track_uuid: Option<u64>,
+    /// Numbers of interned categories.
+    #[prost(uint64, repeated, packed = "false", tag = "3")]
+    pub category_iids: Vec<u64>,
+    /// What it is called.
+    #[prost(string, optional, tag = "23")]
+    pub name: Option<String>,
+    /// Everything else about it.
+    #[prost(message, repeated, tag = "4")]
+    pub debug_annotations: Vec<DebugAnnotation>,
+}
+
+/// What a [`TrackEvent`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
+#[repr(i32)]
+pub enum EventType {
+    /// None.
+    Unspecified = 0,
+    /// A slice begins.
+    SliceBegin = 1,
+    /// The slice that began last on the track, and has not ended, ends.
+    SliceEnd = 2,
+    /// A moment.
+    Instant = 3,
+}
+
+/// A named value.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct DebugAnnotation {
+    /// Number of the interned name.
+    #[prost(uint64, optional, tag = "1")]
+    pub name_iid: Option<u64>,
+    /// The value.
+    #[prost(oneof = "Value", tags = "2, 3, 6, 17")]
+    pub value: Option<Value>,
+}
+
+/// The value of a [`DebugAnnotation`].
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub enum Value {
+    /// Yes or no.
+    #[prost(bool, tag = "2")]
+    Bool(bool),
+    /// A number.
+    #[prost(uint64, tag = "3")]
+    Uint(u64),
+    /// A text.
+    #[prost(string, tag = "6")]
+    String(String),
+    /// Number of an interned text.
+    #[prost(uint64, tag = "17")]
+    StringIid(u64),
+}
+
+/// Texts that are written once and referred to by number.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct InternedData {
+    /// For `TrackEvent::category_iids`.
+    #[prost(message, repeated, tag = "1")]
+    pub event_categories: Vec<InternedText>,
+    /// For `DebugAnnotation::name_iid`.
+    #[prost(message, repeated, tag = "3")]
+    pub debug_annotation_names: Vec<InternedText>,
+    /// For `Value::StringIid`.
+    #[prost(message, repeated, tag = "29")]
+    pub debug_annotation_string_values: Vec<InternedText>,
+}
+
+/// A text and its number: Perfetto's `EventCategory`, `DebugAnnotationName` and `InternedString`, which are alike.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct InternedText {
+    /// Not 0.
+    #[prost(uint64, optional, tag = "1")]
+    pub iid: Option<u64>,
+    /// The text.
+    #[prost(string, optional, tag = "2")]
+    pub text: Option<String>,
+}

@@ -1,0 +1,283 @@
+//! Numbers, times and tables as text for people.
+
+use comfy_table::{CellAlignment, Table as Grid, presets};
+use std::borrow::Cow;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// A duration with three significant digits and a unit: `0ns`, `12.3µs`, `4.56s`, `2h46m`.
+pub fn duration(ns: u64) -> String {
+    const UNITS: [(&str, f64); 3] = [("µs", 1e3), ("ms", 1e6), ("s", 1e9)];
+    if ns < 1000 {
+        return format!("{ns}ns");
+    }
+    for (unit, scale) in UNITS {
+        let value = ns as f64 / scale;
+        if value < 999.5 {
+            let decimals = if value < 9.995 { 2 } else { usize::from(value < 99.95) };
+            return format!("{value:.decimals$}{unit}");
+        }
+    }
+    let seconds = ns.saturating_add(500_000_000) / 1_000_000_000;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
+    match (minutes, hours) {
+        (..60, _) => format!("{minutes}m{}s", seconds % 60),
+        (_, ..48) => format!("{hours}h{}m", minutes % 60),
+        _ => format!("{days}d{}h", hours % 24),
+    }
+}
+
+/// A moment as `2026-01-31 23:59:59.999 UTC`, from nanoseconds since 1970.
+pub fn moment(unix_ns: u64) -> String {
+    let (seconds, ms) = (unix_ns / 1_000_000_000, unix_ns / 1_000_000 % 1000);
+    let (year, month, day) = date(seconds / 86400);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{ms:03} UTC")
+}
+
+/// Year, month and day of a number of days since 1970, in the Gregorian calendar.
+fn date(days: u64) -> (u64, u64, u64) {
+    // Years are counted from March, so that the leap day comes last; 400 years have 146 097 days.
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day_of_month = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (era * 400 + year + u64::from(month <= 2), month, day_of_month)
+}
+
+/// `1 span`, `2 spans`.
+pub fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// A text from a recording for a terminal: control characters, which could do anything there, are escaped.
+pub fn clean(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escape).collect())
+}
+
+/// A plain table: no frame, no colour, one line per row.
+#[derive(Clone, Debug)]
+pub struct Table {
+    columns: Vec<Column>,
+    rows: Vec<Vec<String>>,
+}
+
+/// A column of a [`Table`].
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// What stands over it.
+    pub title: &'static str,
+    /// How it is set.
+    pub fit: Fit,
+}
+
+/// How a column is set, and what happens to it if the table is too wide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// Set to the right, and never shortened.
+    Number,
+    /// Set to the left, and never shortened.
+    Word,
+    /// Set to the left; shortened in the middle, where names differ least, but not below this width.
+    Middle(usize),
+    /// Set to the left; a path, shortened by its leading directories, then at its start, but not below this width.
+    Path(usize),
+}
+
+impl Table {
+    /// A table without rows.
+    pub fn new(columns: &[(&'static str, Fit)]) -> Table {
+        let columns = columns.iter().map(|&(title, fit)| Column { title, fit }).collect();
+        Table { columns, rows: Vec::new() }
+    }
+
+    /// Adds a row, with a cell for each column.
+    pub fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+
+    /// The table as text that ends in a line break. With a `width`, its lines are no wider, if the columns' limits allow.
+    pub fn render(&self, width: Option<usize>) -> String {
+        let natural: Vec<usize> = (0..self.columns.len()).map(|index| self.natural_width(index)).collect();
+        let gaps = self.columns.len().saturating_sub(1);
+        let total: usize = natural.iter().sum();
+        let width = width.unwrap_or(usize::MAX);
+        let gap = if total + 2 * gaps <= width { 2 } else { 1 };
+        let widths = self.shrink(natural, width.saturating_sub(gap * gaps));
+
+        let mut grid = Grid::new();
+        grid.load_preset(presets::NOTHING);
+        grid.set_header(self.columns.iter().map(|column| column.title));
+        for row in &self.rows {
+            grid.add_row(
+                self.columns.iter().zip(&widths).zip(row).map(|((column, &width), cell)| column.fit.set(cell, width)),
+            );
+        }
+        for (index, column) in self.columns.iter().enumerate() {
+            let set = grid.column_mut(index).expect("a column for each title");
+            set.set_padding((0, if index < gaps { gap as u16 } else { 0 }));
+            if column.fit == Fit::Number {
+                set.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        grid.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    }
+
+    fn natural_width(&self, index: usize) -> usize {
+        let cells = self.rows.iter().map(|row| row[index].width());
+        cells.chain([self.columns[index].title.width()]).max().unwrap_or(0)
+    }
+
+    /// Takes the directories from paths, then from the widest of the columns that can be shortened, until all is within
+    /// `available`.
+    fn shrink(&self, mut widths: Vec<usize>, available: usize) -> Vec<usize> {
+        for (index, column) in self.columns.iter().enumerate().filter(|(_, column)| matches!(column.fit, Fit::Path(_)))
+        {
+            let file_name = |row: &Vec<String>| row[index].rsplit('/').next().unwrap_or_default().width();
+            let comfortable = self.rows.iter().map(file_name).max().unwrap_or(0).max(column.title.width());
+            let over = widths.iter().sum::<usize>().saturating_sub(available);
+            widths[index] = comfortable.max(widths[index].saturating_sub(over));
+        }
+        while widths.iter().sum::<usize>() > available {
+            let slack = |&index: &usize| widths[index] > self.columns[index].fit.least(widths[index]);
+            let Some(widest) = (0..widths.len()).filter(slack).max_by_key(|&index| widths[index]) else {
+                break;
+            };
+            widths[widest] -= 1;
+        }
+        widths
+    }
+}
+
+impl Fit {
+    fn least(self, natural: usize) -> usize {
+        match self {
+            Fit::Number | Fit::Word => natural,
+            Fit::Middle(least) | Fit::Path(least) => least,
+        }
+    }
+
+    fn set(self, cell: &str, width: usize) -> String {
+        if cell.width() <= width {
+            return cell.to_owned();
+        }
+        let room = width.saturating_sub(1);
+        let (head, tail) = match self {
+            Fit::Path(_) => {
+                match cell.match_indices('/').map(|(slash, _)| &cell[slash + 1..]).find(|end| end.width() <= width) {
+                    Some(end) => return end.to_owned(),
+                    None => (0, room),
+                }
+            }
+            Fit::Middle(_) => (room.div_ceil(2), room / 2),
+            Fit::Number | Fit::Word => return cell.to_owned(),
+        };
+        let head: String = within(cell.chars(), head).collect();
+        let tail: Vec<char> = within(cell.chars().rev(), tail).collect();
+        format!("{head}…{}", tail.into_iter().rev().collect::<String>())
+    }
+}
+
+/// As many characters as fit into `width` columns of a terminal.
+fn within(characters: impl Iterator<Item = char>, width: usize) -> impl Iterator<Item = char> {
+    let mut used = 0;
+    characters.take_while(move |c| {
+        used += c.width().unwrap_or(0);
+        used <= width
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_has_three_digits_and_a_unit() {
+        let cases = [
+            (0, "0ns"),
+            (999, "999ns"),
+            (1000, "1.00µs"),
+            (9_994, "9.99µs"),
+            (9_995, "10.0µs"),
+            (99_949, "99.9µs"),
+            (99_950, "100µs"),
+            (999_499, "999µs"),
+            (999_500, "1.00ms"),
+            (12_345_678, "12.3ms"),
+            (1_500_000_000, "1.50s"),
+            (999_400_000_000, "999s"),
+            (999_600_000_000, "16m40s"),
+            (7_200_000_000_000, "2h0m"),
+            (1_000_000_000_000_000, "11d13h"),
+        ];
+        for (ns, text) in cases {
+            assert_eq!(duration(ns), text, "{ns} ns");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_shown_in_utc() {
+        assert_eq!(moment(0), "1970-01-01 00:00:00.000 UTC");
+        assert_eq!(moment(951_782_399_999_000_000), "2000-02-28 23:59:59.999 UTC");
+        assert_eq!(moment(951_782_400_000_000_000), "2000-02-29 00:00:00.000 UTC");
+        assert_eq!(moment(1_709_251_200_000_000_000), "2024-03-01 00:00:00.000 UTC");
+        assert_eq!(moment(4_107_542_400_000_000_000), "2100-03-01 00:00:00.000 UTC");
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        assert_eq!(clean("GET /"), "GET /");
+        assert_eq!(clean("a\n\u{1b}[31mb"), "a\\n\\u{1b}[31mb");
+    }
+
+    fn example() -> Table {
+        let mut table = Table::new(&[("name", Fit::Middle(6)), ("where", Fit::Path(6)), ("count", Fit::Number)]);
+        table.row(vec!["GET /a/rather/long/path/7".into(), "src/service/handlers.rs:120".into(), "12".into()]);
+        table.row(vec!["short".into(), "a.rs:1".into(), "34567".into()]);
+        table
+    }
+
+    #[test]
+    fn a_table_without_a_limit_shows_everything() {
+        let text = example().render(None);
+        assert_eq!(
+            text,
+            "name                       where                        count\n\
+             GET /a/rather/long/path/7  src/service/handlers.rs:120     12\n\
+             short                      a.rs:1                       34567\n"
+        );
+    }
+
+    #[test]
+    fn a_table_too_wide_is_shortened_in_the_longest_columns() {
+        let text = example().render(Some(40));
+        assert_eq!(
+            text,
+            "name               where           count\n\
+             GET /a/ra…g/path/7 handlers.rs:120    12\n\
+             short              a.rs:1          34567\n"
+        );
+        let text = example().render(Some(30));
+        assert_eq!(
+            text,
+            "name         where       count\n\
+             GET /a…ath/7 …ers.rs:120    12\n\
+             short        a.rs:1      34567\n"
+        );
+    }
+
+    #[test]
+    fn wide_characters_count_as_wide() {
+        let mut table = Table::new(&[("name", Fit::Middle(4)), ("count", Fit::Number)]);
+        table.row(vec!["查询用户信息表".into(), "1".into()]);
+        for line in table.render(Some(15)).lines() {
+            assert!(line.width() <= 15, "{line}");
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Per name and location: how many spans, how long they took, how they ended.
+//!
+//! Percentiles are those of the spans that ended, by the nearest-rank rule: p99 is the smallest duration that at least 99 %
+//! of them did not exceed. Up to [`EXACT_SPANS`] spans a percentile is exact; with more it comes from a histogram and is
+//! right to three significant digits. Counts, totals and maxima are always exact.
+
+use crate::places::Place;
+use crate::spans::{Ending, Item, Span};
+use hdrhistogram::Histogram;
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+use spanring::reader::SpanKind;
+
+/// Up to this many spans of one name and location, percentiles are exact.
+pub const EXACT_SPANS: usize = 1024;
+
+/// Adds up spans, row by row.
+#[derive(Debug, Default)]
+pub struct Top {
+    groups: Vec<Group>,
+    /// The groups of each name: nearly always one.
+    by_name: FxHashMap<Box<str>, Vec<u32>>,
+    lost: u64,
+    damaged: u64,
+}
+
+/// The finished table.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TopReport {
+    /// All spans, open ones included.
+    pub spans: u64,
+    /// Those that have no end in the recording.
+    pub open: u64,
+    /// Records that are missing from the recording.
+    pub lost_records: u64,
+    /// Stretches of the recording's files that could not be understood.
+    pub damaged: u64,
+    /// One row per name and location, in the order asked for.
+    pub rows: Vec<Row>,
+}
+
+/// The spans of one name and location. All times in nanoseconds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// The spans' name.
+    pub name: String,
+    /// `async` or `thread`.
+    pub kind: &'static str,
+    /// Source file as the compiler was given it; `None` if the recording lost the location.
+    pub file: Option<String>,
+    /// Line in that file.
+    pub line: Option<u32>,
+    /// Log target.
+    pub target: Option<String>,
+    /// Number of spans, open ones included.
+    pub count: u64,
+    /// Sum of the durations of the spans that ended.
+    pub total_ns: u64,
+    /// Median duration; `None` if no span ended.
+    pub p50_ns: Option<u64>,
+    /// 99th percentile of the durations; `None` if no span ended.
+    pub p99_ns: Option<u64>,
+    /// Longest duration; `None` if no span ended.
+    pub max_ns: Option<u64>,
+    /// Spans whose future was dropped before it was ready.
+    pub cancelled: u64,
+    /// Spans that a panic went through.
+    pub panicked: u64,
+    /// Spans without an end in the recording.
+    pub open: u64,
+}
+
+/// What the rows of a [`TopReport`] are sorted by; ties by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SortBy {
+    /// Longest total time first.
+    #[default]
+    Total,
+    /// Most spans first.
+    Count,
+    /// Largest median first.
+    P50,
+    /// Largest 99th percentile first.
+    P99,
+    /// Longest single span first.
+    Max,
+    /// In alphabetical order.
+    Name,
+}
+
+#[derive(Debug)]
+struct Group {
+    kind: SpanKind,
+    place: Option<Place>,
+    count: u64,
+    total_ns: u64,
+    max_ns: u64,
+    cancelled: u64,
+    panicked: u64,
+    open: u64,
+    durations: Durations,
+}
+
+/// Durations of the spans of one group: all of them, or from a certain number on, a histogram. Run-time names can make
+/// very many groups, most of them tiny.
+#[derive(Debug)]
+enum Durations {
+    Few(Vec<u64>),
+    Many(Histogram<u64>),
+}
+
+impl Top {
+    /// Adds what [`crate::spans::read`] hands out.
+    pub fn add(&mut self, item: &Item<'_>) {
+        match item {
+            Item::Span(span) => self.add_span(span),
+            Item::Loss(loss) => self.lost += loss.records,
+            Item::Damage(_) => self.damaged += 1,
+            Item::Thread(_) => {}
+        }
+    }
+
+    /// Adds one span.
+    pub fn add_span(&mut self, span: &Span<'_>) {
+        let index = self.group_of(span);
+        let group = &mut self.groups[index as usize];
+        group.count += 1;
+        match span.ending {
+            Ending::Completed => {}
+            Ending::Cancelled => group.cancelled += 1,
+            Ending::Panicked => group.panicked += 1,
+            Ending::Open => group.open += 1,
+        }
+        if let Some(duration) = span.duration_ns() {
+            group.total_ns = group.total_ns.saturating_add(duration);
+            group.max_ns = group.max_ns.max(duration);
+            group.durations.add(duration);
+        }
+    }
+
+    /// The table of all spans added.
+    pub fn finish(mut self, sort: SortBy) -> TopReport {
+        let mut rows = Vec::with_capacity(self.groups.len());
+        for (name, groups) in self.by_name {
+            for index in groups {
+                rows.push(self.groups[index as usize].row(&name));
+            }
+        }
+        rows.sort_unstable_by(|a, b| {
+            let by_key = match sort {
+                SortBy::Total => b.total_ns.cmp(&a.total_ns),
+                SortBy::Count => b.count.cmp(&a.count),
+                SortBy::P50 => b.p50_ns.cmp(&a.p50_ns),
+                SortBy::P99 => b.p99_ns.cmp(&a.p99_ns),
+                SortBy::Max => b.max_ns.cmp(&a.max_ns),
+                SortBy::Name => std::cmp::Ordering::Equal,
+            };
+            by_key
+                .then_with(|| a.name.cmp(&b.name))
+                .then_with(|| (&a.file, a.line, a.kind).cmp(&(&b.file, b.line, b.kind)))
+        });
+        TopReport {
+            spans: rows.iter().map(|row| row.count).sum(),
+            open: rows.iter().map(|row| row.open).sum(),
+            lost_records: self.lost,
+            damaged: self.damaged,
+            rows,
+        }
+    }
+
+    fn group_of(&mut self, span: &Span<'_>) -> u32 {
+        let same = |group: &Group| {
+            group.kind == span.kind
+                && group.place.as_ref().map(|place| place.index) == span.place.map(|place| place.index)
+        };
+        if let Some(groups) = self.by_name.get_mut(span.name) {
+            if let Some(&index) = groups.iter().find(|&&index| same(&self.groups[index as usize])) {
+                return index;
+            }
+        }
+        let index = self.groups.len() as u32;
+        self.groups.push(Group::new(span));
+        self.by_name.entry(span.name.into()).or_default().push(index);
+        index
+    }
+}
+
+impl Group {
+    fn new(span: &Span<'_>) -> Group {
+        Group {
+            kind: span.kind,
+            place: span.place.cloned(),
+            count: 0,
+            total_ns: 0,
+            max_ns: 0,
+            cancelled: 0,
+            panicked: 0,
+            open: 0,
+            durations: Durations::Few(Vec::new()),
+        }
+    }
+
+    fn row(&mut self, name: &str) -> Row {
+        let location = self.place.as_ref().map(|place| &place.location);
+        let ended = self.count > self.open;
+        Row {
+            name: name.to_owned(),
+            kind: kind_word(self.kind),
+            file: location.map(|location| location.file.clone()),
+            line: location.map(|location| location.line),
+            target: location.map(|location| location.target.clone()),
+            count: self.count,
+            total_ns: self.total_ns,
+            p50_ns: self.durations.percentile(50).map(|value| value.min(self.max_ns)),
+            p99_ns: self.durations.percentile(99).map(|value| value.min(self.max_ns)),
+            max_ns: ended.then_some(self.max_ns),
+            cancelled: self.cancelled,
+            panicked: self.panicked,
+            open: self.open,
+        }
+    }
+}
+
+impl Durations {
+    fn add(&mut self, duration: u64) {
+        match self {
+            Durations::Few(all) if all.len() < EXACT_SPANS => all.push(duration),
+            Durations::Few(all) => {
+                let mut histogram = Histogram::new(3).expect("three digits is what a histogram can have");
+                for &value in all.iter().chain([&duration]) {
+                    histogram += value;
+                }
+                *self = Durations::Many(histogram);
+            }
+            Durations::Many(histogram) => *histogram += duration,
+        }
+    }
+
+    /// By nearest rank.
+    fn percentile(&mut self, percent: usize) -> Option<u64> {
+        match self {
+            Durations::Few(all) => {
+                let rank = (all.len() * percent).div_ceil(100).checked_sub(1)?;
+                Some(*all.select_nth_unstable(rank).1)
+            }
+            Durations::Many(histogram) => Some(histogram.value_at_percentile(percent as f64)),
+        }
+    }
+}
+
+/// How reports call a kind of span.
+pub(crate) fn kind_word(kind: SpanKind) -> &'static str {
+    match kind {
+        SpanKind::Async => "async",
+        SpanKind::Thread => "thread",
+    }
+}

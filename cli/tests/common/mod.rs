@@ -1,0 +1,76 @@
+//! Hand-made records and spans.
+// Each test uses a part of it.
+#![allow(dead_code)]
+
+use spanring::reader::{NameState, Outcome, Phase, SpanKind, SpanRecord};
+use spanring_cli::spans::{Ending, Pairing, Span};
+
+/// A begin record of an async span named `a` without parent.
+pub fn begin(span_id: u64, thread: u32, unix_ns: u64) -> SpanRecord<'static> {
+    SpanRecord {
+        phase: Phase::Begin,
+        kind: SpanKind::Async,
+        thread,
+        record_number: 0,
+        unix_ns,
+        begin_unix_ns: None,
+        span_id,
+        parent_span_id: 0,
+        depth: 0,
+        outcome: None,
+        polls: 0,
+        name: "a",
+        name_state: NameState::Whole,
+        location: None,
+    }
+}
+
+/// The end record of the same span, completed after two polls.
+pub fn end(span_id: u64, thread: u32, begin_unix_ns: u64, unix_ns: u64) -> SpanRecord<'static> {
+    SpanRecord {
+        phase: Phase::End,
+        begin_unix_ns: Some(begin_unix_ns),
+        outcome: Some(Outcome::Completed),
+        polls: 2,
+        ..begin(span_id, thread, unix_ns)
+    }
+}
+
+/// A span as [`Pairing`] would make it, completed, named `a`, on thread 1.
+pub fn span(id: u64, begin_ns: u64, end_ns: u64) -> Span<'static> {
+    Span {
+        id,
+        parent: 0,
+        depth: 0,
+        kind: SpanKind::Async,
+        name: "a",
+        name_state: NameState::Whole,
+        place: None,
+        ending: Ending::Completed,
+        begin_ns,
+        end_ns: Some(end_ns),
+        begin_thread: Some(1),
+        end_thread: Some(1),
+        polls: 1,
+        begin_lost: false,
+        end_may_be_lost: false,
+    }
+}
+
+/// What a span is, without borrowing: id, ending, begin, end, threads of both, and whether the begin was lost.
+pub type Seen = (u64, Ending, u64, Option<u64>, Option<u32>, Option<u32>, bool);
+
+/// The spans of these records, as they come out.
+pub fn pair(records: &[SpanRecord<'_>]) -> Vec<Seen> {
+    let mut pairing = Pairing::default();
+    let mut seen = Vec::new();
+    for record in records {
+        seen.extend(pairing.record(record).map(|span| seen_of(&span)));
+    }
+    pairing.finish(&mut |span| seen.push(seen_of(&span)));
+    seen
+}
+
+fn seen_of(span: &Span<'_>) -> Seen {
+    (span.id, span.ending, span.begin_ns, span.end_ns, span.begin_thread, span.end_thread, span.begin_lost)
+}

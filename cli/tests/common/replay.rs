@@ -1,0 +1,153 @@
+//! What a trace viewer makes of a trace: a small model of Perfetto's trace processor.
+// Each test uses a part of it.
+#![allow(dead_code)]
+
+use prost::Message;
+use spanring_cli::perfetto::proto::{Data, EventType, InternedText, SequenceFlags, Trace, TrackDescriptor, Value};
+use std::collections::HashMap;
+
+/// A slice as it is drawn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slice {
+    /// The row.
+    pub track: u64,
+    /// In nanoseconds.
+    pub begin_ns: u64,
+    /// `None` for a slice that does not end.
+    pub end_ns: Option<u64>,
+    /// What it is called.
+    pub name: String,
+    /// Category.
+    pub category: String,
+    /// Arguments, as text.
+    pub arguments: HashMap<String, String>,
+    /// The slice around it, as an index into [`Replay::slices`].
+    pub inside: Option<usize>,
+}
+
+impl Slice {
+    /// A numeric argument.
+    pub fn number(&self, argument: &str) -> u64 {
+        self.arguments[argument].parse().expect("a number")
+    }
+}
+
+/// A decoded trace.
+#[derive(Debug, Default)]
+pub struct Replay {
+    /// All slices, in order of their begin.
+    pub slices: Vec<Slice>,
+    /// All instants, as time, track, category, name and arguments.
+    pub instants: Vec<Slice>,
+    /// All rows.
+    pub tracks: HashMap<u64, TrackDescriptor>,
+}
+
+/// Decodes a trace and nests its slices, as the trace processor does.
+pub fn replay(bytes: &[u8]) -> Replay {
+    let trace = Trace::decode(bytes).expect("a trace");
+    let mut replay = Replay::default();
+    let mut events = Vec::new();
+    let [mut categories, mut names, mut values] = [const { Texts::new() }; 3];
+    for (index, packet) in trace.packet.into_iter().enumerate() {
+        let cleared = packet.sequence_flags == Some(SequenceFlags::IncrementalStateCleared as u32);
+        assert_eq!(cleared, index == 0, "only the first packet starts the sequence");
+        if let Some(new) = packet.interned_data {
+            categories.learn(new.event_categories);
+            names.learn(new.debug_annotation_names);
+            values.learn(new.debug_annotation_string_values);
+        }
+        match packet.data.expect("every packet says something") {
+            Data::ClockSnapshot(_) => {}
+            Data::TrackDescriptor(track) => {
+                assert!(
+                    track.parent_uuid.is_none_or(|parent| replay.tracks.contains_key(&parent)),
+                    "parents come first"
+                );
+                let uuid = track.uuid.expect("a row has a number");
+                assert!(replay.tracks.insert(uuid, track).is_none(), "rows have their own numbers");
+            }
+            Data::TrackEvent(event) => {
+                let track = event.track_uuid.expect("an event has a row");
+                assert!(replay.tracks.contains_key(&track), "rows come before their events");
+                let argument = |value: Value| match value {
+                    Value::Bool(value) => value.to_string(),
+                    Value::Uint(value) => value.to_string(),
+                    Value::String(value) => value,
+                    Value::StringIid(number) => values.get(number),
+                };
+                let slice = Slice {
+                    track,
+                    begin_ns: packet.timestamp.expect("an event has a time"),
+                    end_ns: None,
+                    name: event.name.clone().unwrap_or_default(),
+                    category: event.category_iids.first().map(|&number| categories.get(number)).unwrap_or_default(),
+                    arguments: event
+                        .debug_annotations
+                        .into_iter()
+                        .map(|annotation| {
+                            let name = names.get(annotation.name_iid.expect("named"));
+                            (name, argument(annotation.value.expect("with a value")))
+                        })
+                        .collect(),
+                    inside: None,
+                };
+                events.push((EventType::try_from(event.r#type.expect("typed")).expect("known"), slice));
+            }
+        }
+    }
+    replay.nest(events);
+    replay
+}
+
+impl Replay {
+    fn nest(&mut self, mut events: Vec<(EventType, Slice)>) {
+        // Stable, as the trace processor sorts: events of one moment stay in the file's order.
+        events.sort_by_key(|(_, event)| event.begin_ns);
+        let mut stacks: HashMap<u64, Vec<usize>> = HashMap::new();
+        for (kind, mut event) in events {
+            let stack = stacks.entry(event.track).or_default();
+            match kind {
+                EventType::SliceBegin => {
+                    event.inside = stack.last().copied();
+                    stack.push(self.slices.len());
+                    self.slices.push(event);
+                }
+                EventType::SliceEnd => {
+                    let slice = stack.pop().expect("an end has its begin");
+                    self.slices[slice].end_ns = Some(event.begin_ns);
+                }
+                EventType::Instant => self.instants.push(event),
+                EventType::Unspecified => panic!("an event without a type"),
+            }
+        }
+    }
+
+    /// Name of a row.
+    pub fn row_name(&self, track: u64) -> &str {
+        let track = &self.tracks[&track];
+        let thread = track.thread.as_ref().and_then(|thread| thread.thread_name.as_deref());
+        track.name.as_deref().or(thread).unwrap_or_default()
+    }
+}
+
+struct Texts(Vec<InternedText>);
+
+impl Texts {
+    const fn new() -> Texts {
+        Texts(Vec::new())
+    }
+
+    fn learn(&mut self, new: Vec<InternedText>) {
+        for text in new {
+            let taken = self.0.iter().any(|known| known.iid == text.iid);
+            assert!(!taken && text.iid != Some(0), "texts have their own numbers");
+            self.0.push(text);
+        }
+    }
+
+    fn get(&self, number: u64) -> String {
+        let text = self.0.iter().find(|text| text.iid == Some(number)).expect("a text comes before its use");
+        text.text.clone().expect("texts have text")
+    }
+}

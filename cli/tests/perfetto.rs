@@ -1,0 +1,289 @@
+//! The Perfetto export, decoded again.
+
+mod common;
+#[path = "common/replay.rs"]
+mod replay;
+
+use common::{begin, end, span};
+use proptest::prelude::*;
+use replay::{Replay, replay};
+use spanring::reader::{Damage, Location, Loss, LossCause, NameState, SpanKind, SpanRecord, ThreadFacts};
+use spanring_cli::perfetto::{Exported, Process, TraceWriter, WINDOW};
+use spanring_cli::spans::{Ending, Item, Pairing, Span};
+use std::path::PathBuf;
+
+fn export(items: &[Item<'_>], window: usize) -> (Replay, Exported) {
+    let mut bytes = Vec::new();
+    let process =
+        Process { pid: 42, name: "service".to_owned(), started_unix_ns: 1000, description: "a test".to_owned() };
+    let mut trace = TraceWriter::with_window(&mut bytes, process, window);
+    for item in items {
+        trace.add(item);
+    }
+    let exported = trace.finish().expect("a vector takes everything");
+    assert_eq!(exported.bytes, bytes.len() as u64);
+    (replay(&bytes), exported)
+}
+
+fn export_spans(spans: &[Span<'static>]) -> Replay {
+    let items: Vec<_> = spans.iter().map(|span| Item::Span(*span)).collect();
+    export(&items, WINDOW).0
+}
+
+fn open(id: u64, begin_ns: u64) -> Span<'static> {
+    Span { ending: Ending::Open, end_ns: None, end_thread: None, ..span(id, begin_ns, 0) }
+}
+
+/// By span id: name of the row, and the id of the slice around it (0: none).
+fn drawn(replay: &Replay) -> Vec<(u64, &str, u64)> {
+    let around = |inside: Option<usize>| inside.map_or(0, |index| replay.slices[index].number("span_id"));
+    let mut drawn: Vec<_> = replay
+        .slices
+        .iter()
+        .map(|slice| (slice.number("span_id"), replay.row_name(slice.track), around(slice.inside)))
+        .collect();
+    drawn.sort_unstable();
+    drawn
+}
+
+#[test]
+fn a_span_becomes_a_slice_with_everything_that_is_known() {
+    let location = Location {
+        lod: 3,
+        target: "service".to_owned(),
+        module_path: "service::db".to_owned(),
+        file: "src/db.rs".to_owned(),
+        line: 12,
+    };
+    let unix_ns = 1_790_000_000_123_456_789;
+    let common =
+        SpanRecord { parent_span_id: 3, depth: 4, name: "query", location: Some(&location), ..begin(7, 1, unix_ns) };
+    let ended = SpanRecord { unix_ns: unix_ns + 501, thread: 2, polls: 9, ..end(7, 2, unix_ns, 0) };
+    let ended = SpanRecord { parent_span_id: 3, depth: 4, name: "query", location: Some(&location), ..ended };
+    let threads = [(1, "worker a"), (2, "")].map(|(id, name)| ThreadFacts { id, os_id: 50, name: name.to_owned() });
+    let mut pairing = Pairing::default();
+    pairing.record(&common);
+    let span = pairing.record(&ended).expect("whole");
+    let (replay, exported) = export(&[Item::Thread(&threads[0]), Item::Thread(&threads[1]), Item::Span(span)], WINDOW);
+
+    assert_eq!((exported.spans, exported.open), (1, 0));
+    let slice = &replay.slices[0];
+    assert_eq!((slice.begin_ns, slice.end_ns), (unix_ns, Some(unix_ns + 501)));
+    assert_eq!((slice.name.as_str(), slice.category.as_str()), ("query", "async"));
+    let expected = [
+        ("span_id", "7"),
+        ("parent_id", "3"),
+        ("depth", "4"),
+        ("outcome", "completed"),
+        ("polls", "9"),
+        ("target", "service"),
+        ("module", "service::db"),
+        ("location", "src/db.rs:12"),
+        ("begin_thread", "worker a"),
+        ("end_thread", "thread 2"),
+    ];
+    let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    assert_eq!(slice.arguments, expected);
+}
+
+#[test]
+fn children_one_after_the_other_are_drawn_in_their_parent() {
+    let child = |id, begin_ns, end_ns| Span { parent: 1, depth: 1, ..span(id, begin_ns, end_ns) };
+    let grandchild = Span { parent: 3, depth: 2, ..span(4, 31, 39) };
+    let replay = export_spans(&[child(2, 20, 30), grandchild, child(3, 30, 40), span(1, 10, 50)]);
+    assert_eq!(drawn(&replay), [(1, "async 1", 0), (2, "async 1", 1), (3, "async 1", 1), (4, "async 1", 3)]);
+}
+
+#[test]
+fn children_in_parallel_have_rows_of_their_own_under_the_family() {
+    let child = |id, begin_ns, end_ns| Span { parent: 1, depth: 1, ..span(id, begin_ns, end_ns) };
+    let replay =
+        export_spans(&[child(2, 20, 30), child(3, 21, 31), child(4, 22, 32), child(5, 31, 40), span(1, 10, 50)]);
+    assert_eq!(
+        drawn(&replay),
+        [
+            (1, "async 1", 0),
+            (2, "async 1", 1),
+            (3, "async 1, in parallel 1", 0),
+            (4, "async 1, in parallel 2", 0),
+            (5, "async 1", 1)
+        ]
+    );
+    let parallel = replay.tracks[&replay.slices[2].track].parent_uuid.expect("it belongs to the family");
+    assert_eq!(replay.row_name(parallel), "async 1");
+}
+
+#[test]
+fn a_child_that_outlives_its_parent_is_not_cut() {
+    let child = Span { parent: 1, depth: 1, ..span(2, 20, 70) };
+    let replay = export_spans(&[span(1, 10, 50), child]);
+    assert_eq!(drawn(&replay), [(1, "async 1", 0), (2, "async 1, in parallel 1", 0)]);
+}
+
+#[test]
+fn families_at_the_same_time_are_apart_and_later_ones_reuse_their_rows() {
+    let replay = export_spans(&[span(1, 10, 50), span(2, 20, 60), span(3, 60, 70), span(4, 65, 80)]);
+    assert_eq!(drawn(&replay), [(1, "async 1", 0), (2, "async 2", 0), (3, "async 1", 0), (4, "async 2", 0)]);
+}
+
+#[test]
+fn a_child_of_a_family_that_is_gone_is_not_drawn_in_the_family_that_took_its_rows() {
+    let late = Span { parent: 1, depth: 1, ..span(3, 25, 30) };
+    let replay = export_spans(&[span(1, 10, 20), late, span(2, 20, 40)]);
+    assert_eq!(drawn(&replay), [(1, "async 1", 0), (2, "async 1", 0), (3, "async 2", 0)]);
+}
+
+#[test]
+fn a_child_of_the_same_stretch_as_its_parent_is_drawn_in_it() {
+    let child = Span { parent: 1, depth: 1, ..span(2, 10, 20) };
+    for spans in [[span(1, 10, 20), child], [child, span(1, 10, 20)]] {
+        assert_eq!(drawn(&export_spans(&spans)), [(1, "async 1", 0), (2, "async 1", 1)]);
+    }
+}
+
+#[test]
+fn scopes_nest_on_the_row_of_their_thread() {
+    let scope = |id, begin_ns, end_ns| Span { kind: SpanKind::Thread, parent: 9, ..span(id, begin_ns, end_ns) };
+    let worker = ThreadFacts { id: 1, os_id: 77, name: "worker".to_owned() };
+    let spans = [scope(2, 20, 30), scope(1, 10, 50), scope(3, 40, 60)];
+    let mut items = vec![Item::Thread(&worker)];
+    items.extend(spans.map(Item::Span));
+    let (replay, _) = export(&items, WINDOW);
+    assert_eq!(drawn(&replay), [(1, "worker", 0), (2, "worker", 1), (3, "worker, overlapping 1", 0)]);
+    let thread = replay.tracks[&replay.slices[0].track].thread.clone().expect("a thread's row");
+    assert_eq!((thread.pid, thread.tid), (Some(42), Some(77)));
+    assert_eq!(replay.slices[0].category, "thread");
+}
+
+#[test]
+fn two_scopes_of_the_same_stretch_nest_as_they_were_left() {
+    let scope = |id| Span { kind: SpanKind::Thread, ..span(id, 10, 20) };
+    // The inner one ends, and is read, first.
+    let replay = export_spans(&[scope(5), scope(4)]);
+    assert_eq!(drawn(&replay), [(4, "thread 1", 0), (5, "thread 1", 4)]);
+}
+
+#[test]
+fn an_open_span_begins_and_does_not_end() {
+    let child = Span { parent: 1, depth: 1, ..span(2, 20, 30) };
+    let open_child = Span { parent: 1, depth: 1, ..open(3, 40) };
+    let replay = export_spans(&[child, open(1, 10), open_child]);
+    assert_eq!(drawn(&replay), [(1, "async 1", 0), (2, "async 1", 1), (3, "async 1", 1)]);
+    assert_eq!(replay.slices.iter().map(|slice| slice.end_ns).collect::<Vec<_>>(), [None, Some(30), None]);
+    assert_eq!(replay.slices[0].arguments["outcome"], "open");
+    assert!(!replay.slices[0].arguments.contains_key("polls"));
+}
+
+#[test]
+fn a_scope_whose_end_may_be_lost_does_not_swallow_its_thread() {
+    let lost = Span { kind: SpanKind::Thread, end_may_be_lost: true, ..open(1, 10) };
+    let replay = export_spans(&[Span { kind: SpanKind::Thread, ..span(2, 20, 30) }, lost]);
+    assert_eq!(drawn(&replay), [(1, "thread 1, overlapping 1", 0), (2, "thread 1", 0)]);
+    assert_eq!(replay.slices[0].arguments["end_may_be_lost"], "true");
+}
+
+#[test]
+fn what_is_lost_or_damaged_can_be_seen() {
+    let worker = ThreadFacts { id: 1, os_id: 77, name: "worker".to_owned() };
+    let (after_unix_ns, before_unix_ns) = (Some(1500), Some(1600));
+    let loss = Loss { thread: 1, records: 12, cause: LossCause::Dropped, after_unix_ns, before_unix_ns };
+    let damage =
+        Damage { path: PathBuf::from("0001.segment"), offset: 64, bytes: 128, records: 2, what: "wrong checksum" };
+    let nameless = Span { name: "<name lost>", name_state: NameState::Missing, begin_lost: true, ..span(1, 10, 20) };
+    let items = [Item::Thread(&worker), Item::Loss(loss), Item::Damage(damage), Item::Span(nameless)];
+    let (replay, exported) = export(&items, WINDOW);
+    assert_eq!(exported.lost_records, 12);
+    let [loss, damage] = [&replay.instants[1], &replay.instants[0]];
+    assert_eq!((loss.begin_ns, loss.category.as_str(), loss.name.as_str()), (1600, "loss", "12 events lost"));
+    assert_eq!(
+        (loss.number("records"), loss.number("after_unix_ns"), replay.row_name(loss.track)),
+        (12, 1500, "worker")
+    );
+    assert_eq!((damage.category.as_str(), damage.name.as_str()), ("damage", "damage: wrong checksum"));
+    assert_eq!((damage.number("offset"), damage.number("bytes"), damage.number("records")), (64, 128, 2));
+    assert_eq!(replay.slices[0].arguments["name"], "lost");
+    assert_eq!(replay.slices[0].arguments["begin_lost"], "true");
+}
+
+#[test]
+fn a_trace_without_spans_is_a_trace() {
+    let (replay, exported) = export(&[], WINDOW);
+    assert_eq!((replay.slices.len(), exported.spans), (0, 0));
+    assert!(replay.tracks.values().any(|track| track.process.is_some()));
+}
+
+#[test]
+fn a_full_disk_is_reported() {
+    struct Full;
+    impl std::io::Write for Full {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let process = Process { pid: 1, name: String::new(), started_unix_ns: 0, description: String::new() };
+    let mut full = Full;
+    let mut trace = TraceWriter::new(&mut full, process);
+    trace.add(&Item::Span(span(1, 10, 20)));
+    assert_eq!(trace.finish().expect_err("it failed").kind(), std::io::ErrorKind::StorageFull);
+}
+
+/// Spans with random times and parents, many of which overlap, touch, or are impossible (a child before its parent).
+fn any_spans() -> impl Strategy<Value = Vec<Span<'static>>> {
+    let one = (0u64..60, 0u64..25, any::<prop::sample::Index>(), 0u8..8, 1u32..4);
+    prop::collection::vec(one, 0..80).prop_map(|parts| {
+        let mut spans: Vec<Span<'static>> = Vec::new();
+        for (index, (begin_ns, length, parent, sort, thread)) in parts.into_iter().enumerate() {
+            let mut made = span(index as u64 + 1, begin_ns, begin_ns + length);
+            if sort == 0 {
+                made = open(made.id, begin_ns);
+            }
+            if sort == 1 {
+                made.kind = SpanKind::Thread;
+            }
+            (made.begin_thread, made.end_thread) = (Some(thread), made.end_thread.map(|_| thread));
+            if index > 0 && sort != 2 {
+                let parent = spans[parent.index(index)];
+                made.parent = parent.id;
+                made.depth = parent.depth + 1;
+            }
+            spans.push(made);
+        }
+        spans
+    })
+}
+
+proptest! {
+    /// In whatever order spans come and however few are held back, each has one slice with exactly its times, drawn inside
+    /// nothing but its parent, or on a thread's row, inside a scope that was there all the time.
+    #[test]
+    fn slices_are_the_spans_and_nest_only_in_their_parents(
+        spans in any_spans().prop_shuffle(),
+        window in 2usize..100,
+    ) {
+        let items: Vec<_> = spans.iter().map(|span| Item::Span(*span)).collect();
+        let (replay, exported) = export(&items, window);
+        prop_assert_eq!(exported.spans, spans.len() as u64);
+        prop_assert_eq!(replay.slices.len(), spans.len());
+        let mut slices: Vec<_> = replay.slices.iter().collect();
+        slices.sort_by_key(|slice| slice.number("span_id"));
+        let mut spans = spans;
+        spans.sort_by_key(|span| span.id);
+        for (slice, span) in slices.iter().zip(&spans) {
+            prop_assert_eq!(slice.number("span_id"), span.id);
+            prop_assert_eq!((slice.begin_ns, slice.end_ns), (span.begin_ns, span.end_ns));
+            let Some(around) = slice.inside.map(|index| &replay.slices[index]) else { continue };
+            match span.kind {
+                SpanKind::Async => prop_assert_eq!(around.number("span_id"), span.parent),
+                SpanKind::Thread => {
+                    prop_assert_eq!(&around.category, "thread");
+                    prop_assert_eq!(&around.arguments["begin_thread"], &slice.arguments["begin_thread"]);
+                }
+            }
+            prop_assert!(around.begin_ns <= slice.begin_ns);
+            prop_assert!(around.end_ns.is_none_or(|end| slice.end_ns.is_some_and(|inner| inner <= end)));
+        }
+    }
+}
