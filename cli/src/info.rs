@@ -49,7 +49,7 @@ pub struct SessionInfo {
     pub open_spans: u64,
     /// What is missing, and why.
     pub missing: Missing,
-    /// No record, name or byte is missing.
+    /// No record, name or byte is missing, but for what was overwritten (flight discipline) or retired (the budget) by design.
     pub complete: bool,
     /// The threads that recorded, in the order in which they were met.
     pub threads: Vec<ThreadInfo>,
@@ -60,8 +60,10 @@ pub struct SessionInfo {
 pub struct Missing {
     /// Records that were not written because a ring was full.
     pub dropped_records: u64,
-    /// Records that newer ones overwrote.
+    /// Records that newer ones overwrote, which is how flight discipline works.
     pub overwritten_records: u64,
+    /// Records whose segment was removed to keep the directory within its budget.
+    pub retired_records: u64,
     /// Records in stretches of files that could not be understood, as far as is known.
     pub damaged_records: u64,
     /// Spans whose begin record is lost; their end records tell nearly everything.
@@ -144,7 +146,9 @@ pub fn describe(recording: &Recording) -> Result<SessionInfo, ReadError> {
     let mut tally = Tally::default();
     let summary = spans::read(recording, &mut |item| tally.add(&item))?;
     let facts = recording.facts();
-    let complete = tally.missing == Missing::default();
+    // Some damage shows only in the numbers of the records around it: the reader's count is the whole.
+    tally.missing.damaged_records = summary.damaged;
+    let complete = tally.missing.is_by_design();
     Ok(SessionInfo {
         session: facts.session.clone(),
         path: recording.path().to_owned(),
@@ -208,12 +212,10 @@ impl Tally {
                 match loss.cause {
                     LossCause::Dropped => self.missing.dropped_records += loss.records,
                     LossCause::Overwritten => self.missing.overwritten_records += loss.records,
+                    LossCause::Retired => self.missing.retired_records += loss.records,
                 }
             }
-            Item::Damage(damage) => {
-                self.missing.damaged_records += damage.records;
-                self.missing.damage.push(DamageInfo::new(damage));
-            }
+            Item::Damage(damage) => self.missing.damage.push(DamageInfo::new(damage)),
         }
     }
 
@@ -245,8 +247,15 @@ impl DamageInfo {
 }
 
 impl Missing {
-    /// Records that are missing, whatever the cause.
+    /// Records that are missing although they should not: all but those that newer ones overwrote, and those that were retired.
     pub fn records(&self) -> u64 {
-        self.dropped_records + self.overwritten_records + self.damaged_records
+        self.dropped_records + self.damaged_records
+    }
+
+    /// Nothing is missing but what newer records overwrote or the directory's budget retired, begins included.
+    pub fn is_by_design(&self) -> bool {
+        let Missing { overwritten_records, retired_records, .. } = *self;
+        let begins = if overwritten_records + retired_records > 0 { self.begins } else { 0 };
+        *self == Missing { overwritten_records, retired_records, begins, ..Missing::default() }
     }
 }

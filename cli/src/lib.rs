@@ -2,6 +2,7 @@
 //!
 //! - [`spans`]: begin and end records joined into spans, while they stream by
 //! - [`top`]: per name and location, how many spans and how long they took
+//! - [`open`]: what was going on at the end: the open spans as a tree, with their ages
 //! - [`info`]: who recorded, since when, how much, and what is missing
 //! - [`perfetto`]: a trace for <https://ui.perfetto.dev>
 //! - [`demo`]: a small HTTP service that records itself
@@ -10,6 +11,7 @@
 
 pub mod demo;
 pub mod info;
+pub mod open;
 pub mod perfetto;
 pub mod places;
 pub mod render;

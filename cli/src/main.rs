@@ -4,7 +4,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use spanring::reader::{self, ReadError, Recording};
 use spanring_cli::demo::{self, DemoError};
 use spanring_cli::info::{self, Listed, SessionInfo};
+use spanring_cli::open;
 use spanring_cli::perfetto::{self, ExportError};
+use spanring_cli::text::parse_duration;
 use spanring_cli::top::{SortBy, Top, TopReport};
 use spanring_cli::{render, spans};
 use std::fmt::Display;
@@ -12,6 +14,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Reads what the spanring flight recorder has left in a directory.
 #[derive(Parser)]
@@ -55,6 +58,25 @@ enum Command {
         /// Show at most N rows, 0 for all [default: 30]
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
+    },
+    /// Show the spans that are open: what a process is doing, or was doing when it died
+    ///
+    /// Children stand below their parents, the oldest first. Ages count from the first poll to the last sign of the process,
+    /// or to now if it is running. An open span's ancestor that is not open is shown with its state in place of an age:
+    /// `unknown` if the recording has nothing of it. `lost?` marks a span whose end may be among lost events. `+N` before a
+    /// name: N levels deeper than there is room to show.
+    Open {
+        #[command(flatten)]
+        source: Source,
+        /// Print JSON, with every open span unless there is a --limit
+        #[arg(long)]
+        json: bool,
+        /// Show at most N open spans, 0 for all [default: 30]
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+        /// Leave out spans younger than this: 250ms, 1.5s, 2h30m
+        #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+        min_age: Option<Duration>,
     },
     /// Write a recording in the format of another tool
     Export {
@@ -122,6 +144,7 @@ fn main() -> ExitCode {
         Command::Demo { out, seconds } => run_demo(out, seconds),
         Command::Info { source, json } => show_info(&source, json),
         Command::Top { source, json, sort, limit } => show_top(&source, json, sort, limit),
+        Command::Open { source, json, limit, min_age } => show_open(&source, json, limit, min_age.unwrap_or_default()),
         Command::Export { source, format: Format::Perfetto, out } => export(&source, &out),
     };
     let (status, message) = match done {
@@ -148,7 +171,7 @@ fn run_demo(out: PathBuf, seconds: u64) -> Result<(), Stop> {
 }
 
 fn show_info(source: &Source, json: bool) -> Result<(), Stop> {
-    let (recording, sessions) = open(source)?;
+    let (recording, sessions) = find(source)?;
     let info = info::describe(&recording).map_err(input)?;
     let listed = if source.session.is_none() { info::list(&sessions) } else { Vec::new() };
     if json {
@@ -170,7 +193,7 @@ fn show_info(source: &Source, json: bool) -> Result<(), Stop> {
 }
 
 fn show_top(source: &Source, json: bool, sort: Sort, limit: Option<usize>) -> Result<(), Stop> {
-    let (recording, _) = open(source)?;
+    let (recording, _) = find(source)?;
     let mut report = summarise(&recording, sort.into())?;
     if json {
         if let Some(limit) = limit.filter(|&limit| limit > 0) {
@@ -187,8 +210,19 @@ fn summarise(recording: &Recording, sort: SortBy) -> Result<TopReport, Stop> {
     Ok(top.finish(sort))
 }
 
+fn show_open(source: &Source, json: bool, limit: Option<usize>, min_age: Duration) -> Result<(), Stop> {
+    let (recording, _) = find(source)?;
+    let min_age_ns = u64::try_from(min_age.as_nanos()).unwrap_or(u64::MAX);
+    let mut report = open::describe(&recording, min_age_ns).map_err(input)?;
+    let limit = limit.unwrap_or(if json { 0 } else { 30 });
+    if limit > 0 {
+        report.limit(limit);
+    }
+    if json { print_json(&report) } else { print(&render::open(&report, width())) }
+}
+
 fn export(source: &Source, out: &Path) -> Result<(), Stop> {
-    let (recording, _) = open(source)?;
+    let (recording, _) = find(source)?;
     let file = File::create(out)
         .map_err(|error| input(format!("cannot write {}: {error}; choose another file with --out", out.display())))?;
     let exported = perfetto::write(&recording, &mut BufWriter::new(file)).map_err(|error| match error {
@@ -206,7 +240,7 @@ fn export(source: &Source, out: &Path) -> Result<(), Stop> {
 }
 
 /// The session that is asked for, and all sessions beside it.
-fn open(source: &Source) -> Result<(Recording, Vec<PathBuf>), Stop> {
+fn find(source: &Source) -> Result<(Recording, Vec<PathBuf>), Stop> {
     let sessions = reader::sessions(&source.dir).map_err(|error| match error {
         ReadError::Io { .. } => input(format!(
             "{error}; give the directory that a recorder writes to, or make a recording with `spanring demo --out DIR`"

@@ -1,8 +1,10 @@
 //! Reports as text for people.
 
 use crate::info::{Listed, Missing, SessionInfo};
+use crate::open::{Line, OpenReport};
 use crate::text::{Fit, Table, clean, count, duration, moment};
 use crate::top::{Row, TopReport};
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::fmt::Write;
 
 /// The table of `spanring top`: at most `limit` rows (0: all), lines no wider than `width`. Below it, what was left out
@@ -45,14 +47,10 @@ pub fn top(report: &TopReport, limit: usize, width: Option<usize>) -> String {
 
 fn top_row(row: &Row) -> Vec<String> {
     let time = |ns: Option<u64>| ns.map_or("-".to_owned(), duration);
-    let place = match (&row.file, row.line) {
-        (Some(file), Some(line)) => format!("{}:{line}", clean(file)),
-        _ => "?".to_owned(),
-    };
     let mark = if row.kind == "thread" { " (thread)" } else { "" };
     vec![
         format!("{}{mark}", clean(&row.name)),
-        place,
+        place(row.file.as_deref(), row.line),
         row.count.to_string(),
         time(row.max_ns.map(|_| row.total_ns)),
         time(row.p50_ns),
@@ -62,6 +60,126 @@ fn top_row(row: &Row) -> Vec<String> {
         row.panicked.to_string(),
         row.open.to_string(),
     ]
+}
+
+fn place(file: Option<&str>, line: Option<u32>) -> String {
+    match (file, line) {
+        (Some(file), Some(line)) => format!("{}:{line}", clean(file)),
+        _ => "?".to_owned(),
+    }
+}
+
+/// The tree of `spanring open`, lines no wider than `width`. Below it, how many spans there are, what was left out, and why
+/// the list may be wrong.
+///
+/// An ancestor that is not open has its state in place of an age. What is deeper than there is room for has a `+N` before its
+/// name: it stands N levels further to the right.
+pub fn open(report: &OpenReport, width: Option<usize>) -> String {
+    let mut text = open_table(report, width);
+    let mut note = |line: String| text.push_str(&wrapped(&line, width));
+    if report.cut() > 0 {
+        note(format!("... and {}: see all with --limit 0", count(report.cut(), "more span")));
+    }
+    note(open_totals(report));
+    note(format!("ages count up to {}, {}", moment(report.until_unix_ns), last_instant(&report.writer)));
+    if let Some(doubt) = doubt(report) {
+        note(format!("UNCERTAIN: {doubt}"));
+    }
+    text
+}
+
+fn open_table(report: &OpenReport, width: Option<usize>) -> String {
+    if report.tree.is_empty() {
+        return String::new();
+    }
+    let doubtful = report.tree.iter().any(|line| line.end_may_be_lost);
+    let mut columns = vec![("span", Fit::Tree(10)), ("age", Fit::Number)];
+    columns.extend(doubtful.then_some(("end", Fit::Word)));
+    columns.extend([("kind", Fit::Word), ("began on", Fit::Middle(8)), ("where", Fit::Path(8))]);
+    let mut table = Table::new(&columns);
+    // Where names are indented by more than a quarter of the line, nothing is left of them.
+    let deepest = width.map_or(DEEPEST, |width| DEEPEST.min(width / (4 * INDENT)));
+    let shared = shared_thread_names(&report.tree);
+    for line in &report.tree {
+        let mut cells = vec![tree_name(line, deepest), line.age_ns.map_or(line.state.to_owned(), duration)];
+        if doubtful {
+            cells.push(if line.end_may_be_lost { "lost?" } else { "" }.to_owned());
+        }
+        cells.push(line.kind.unwrap_or("?").to_owned());
+        cells.push(line.thread.as_ref().map_or("?".to_owned(), |thread| {
+            let number = if shared.contains(thread.name.as_str()) { format!(" #{}", thread.id) } else { String::new() };
+            format!("{}{number}", clean(&thread.name))
+        }));
+        cells.push(place(line.file.as_deref(), line.line));
+        table.row(cells);
+    }
+    table.render(width)
+}
+
+/// Columns by which a child stands to the right of its parent.
+const INDENT: usize = 2;
+/// The most levels by which a line is indented: a recursion can be very deep.
+const DEEPEST: usize = 20;
+
+fn tree_name(line: &Line, deepest: usize) -> String {
+    let level = line.level as usize;
+    let shown = level.min(deepest);
+    let further = if level > shown { format!("+{} ", level - shown) } else { String::new() };
+    let name = match line.state {
+        "unknown" => format!("<unknown span {}>", line.id),
+        _ => clean(&line.name).into_owned(),
+    };
+    format!("{}{further}{name}", " ".repeat(INDENT * shown))
+}
+
+/// Names that several threads have: the workers of a runtime, usually.
+fn shared_thread_names(tree: &[Line]) -> FxHashSet<&str> {
+    let mut ids: FxHashMap<&str, u32> = FxHashMap::default();
+    let threads = tree.iter().filter_map(|line| line.thread.as_ref());
+    threads
+        .filter(|thread| *ids.entry(&thread.name).or_insert(thread.id) != thread.id)
+        .map(|thread| &*thread.name)
+        .collect()
+}
+
+fn open_totals(report: &OpenReport) -> String {
+    let Some(oldest) = report.oldest_ns else {
+        let which = if doubt(report).is_none() { "that began" } else { "whose begin is there" };
+        return format!("no open spans: every span {which} has ended");
+    };
+    let younger = match report.younger {
+        0 => String::new(),
+        younger => format!(", {younger} of them not shown because they are younger than --min-age"),
+    };
+    let roots = format!("{} of them {}", report.roots, if report.roots == 1 { "a root" } else { "roots" });
+    format!("{}, {roots}, the oldest {} old{younger}", count(report.open, "open span"), duration(oldest))
+}
+
+fn last_instant(writer: &str) -> &'static str {
+    match writer {
+        "running" => "now: the process is still recording",
+        "stopped" => "when the recording was stopped",
+        _ => "the last sign of the process, which died",
+    }
+}
+
+/// Why there may be spans in the list that were not open, and others not in it that were; `None`: it is right.
+fn doubt(report: &OpenReport) -> Option<String> {
+    let missing = [
+        (report.lost_records - report.overwritten_records - report.retired_records, "event", "lost"),
+        (report.overwritten_records, "older event", "overwritten"),
+        (report.damaged_records, "event", "damaged"),
+        (report.refused_events, "event", "refused"),
+        (report.damaged, "place", "in the files damaged (see `spanring info`)"),
+    ];
+    let missing = missing.into_iter().filter(|(number, ..)| *number > 0);
+    let missing: Vec<String> = missing.map(|(number, what, how)| format!("{} {how}", count(number, what))).collect();
+    let doubtful = match report.doubtful {
+        0 => String::new(),
+        doubtful => format!("; {} marked `lost?` may have ended among them", count(doubtful, "span")),
+    };
+    (!missing.is_empty())
+        .then(|| format!("{}: spans that began there may be missing here{doubtful}", missing.join(", ")))
 }
 
 /// The text of `spanring info` about one session.
@@ -79,7 +197,7 @@ pub fn info(info: &SessionInfo, width: Option<usize>) -> String {
         ("until", until(info)),
         ("writer", writer(&info.writer).to_owned()),
         ("events", events(info)),
-        ("spans", format!("{}, {} of them open", info.spans, info.open_spans)),
+        ("spans", spans(info)),
         ("lost", lost(&info.missing)),
         ("health", health(info)),
     ];
@@ -166,29 +284,40 @@ fn events(info: &SessionInfo) -> String {
     format!("{} read{parts}", info.records)
 }
 
+fn spans(info: &SessionInfo) -> String {
+    let without = match info.missing.begins {
+        0 => String::new(),
+        begins => format!(", {begins} known by their ends alone"),
+    };
+    format!("{}, {} of them open{without}", info.spans, info.open_spans)
+}
+
 fn lost(missing: &Missing) -> String {
-    let causes = [
-        (missing.dropped_records, "dropped because a ring was full"),
-        (missing.overwritten_records, "overwritten by newer ones"),
-        (missing.damaged_records, "in damaged places"),
-    ];
+    let causes =
+        [(missing.dropped_records, "dropped because a ring was full"), (missing.damaged_records, "in damaged places")];
     let causes: Vec<String> = causes
         .iter()
         .filter(|(records, _)| *records > 0)
         .map(|(records, cause)| format!("{records} {cause}"))
         .collect();
-    if causes.is_empty() {
-        "0 events".to_owned()
-    } else {
-        format!("{} events: {}", missing.records(), causes.join(", "))
-    }
+    let lost = (!causes.is_empty()).then(|| format!("{}: {}", count(missing.records(), "event"), causes.join(", ")));
+    let by_design = [
+        (missing.overwritten_records, "overwritten (flight discipline keeps the newest)"),
+        (missing.retired_records, "retired (the directory has a budget)"),
+    ];
+    let by_design = by_design.iter().filter(|(records, _)| *records > 0);
+    let by_design = by_design.map(|(records, why)| format!("{} {why}", count(*records, "older event")));
+    let all: Vec<String> = lost.into_iter().chain(by_design).collect();
+    if all.is_empty() { "0 events".to_owned() } else { all.join("; and ") }
 }
 
 fn health(info: &SessionInfo) -> String {
-    if info.complete {
-        return "complete: every event has been read, with its name".to_owned();
-    }
     let missing = &info.missing;
+    if info.complete {
+        let kept = missing.overwritten_records + missing.retired_records == 0;
+        let all = if kept { "every event" } else { "every event that was kept" };
+        return format!("complete: {all} has been read, with its name");
+    }
     let lacks = [
         (missing.records(), "lost event"),
         (missing.begins, "lost begin"),

@@ -6,9 +6,10 @@
 //! therefore follows the number of spans in flight, not the size of the recording.
 
 use crate::places::{Place, Places};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use spanring::reader::{
-    Damage, Event, Loss, NameState, Outcome, Phase, ReadError, Recording, SpanKind, SpanRecord, Summary, ThreadFacts,
+    Damage, Event, Loss, LossCause, NameState, Outcome, Phase, ReadError, Recording, SpanKind, SpanRecord, Summary,
+    ThreadFacts,
 };
 
 /// One span: a named stretch of time, with everything that the recording knows about it.
@@ -42,7 +43,7 @@ pub struct Span<'a> {
     pub polls: u32,
     /// The begin record was lost: all of this comes from the end record.
     pub begin_lost: bool,
-    /// Open, but records were lost after the begin, so its end may be one of those.
+    /// Open, but records of after the begin are lost or damaged, so its end may be one of those.
     pub end_may_be_lost: bool,
 }
 
@@ -125,6 +126,9 @@ pub fn read(recording: &Recording, visit: &mut dyn FnMut(Item<'_>)) -> Result<Su
         }
         Event::Damage(damage) => visit(Item::Damage(damage)),
     })?;
+    if summary.damaged > 0 {
+        pairing.damage();
+    }
     pairing.finish(&mut |span| visit(Item::Span(span)));
     Ok(summary)
 }
@@ -135,6 +139,8 @@ pub struct Pairing {
     places: Places,
     begun: FxHashMap<u64, Half>,
     ended: FxHashMap<u64, Half>,
+    /// Scopes that were handed out without their begins. A begin that the recorder carried forward is read last of all.
+    begin_unread: FxHashSet<u64>,
     /// Texts of joined halves, to be used again.
     spare: Vec<String>,
     /// The latest moment at which a lost record can have been written.
@@ -169,9 +175,19 @@ impl Pairing {
     }
 
     /// Takes note that records are missing: spans that stay open may have ended in them.
+    ///
+    /// Retired records are none that a span's end could be among: a begin goes before its end does, or is carried forward.
     pub fn loss(&mut self, loss: &Loss) {
+        if loss.cause == LossCause::Retired {
+            return;
+        }
         let latest = loss.before_unix_ns.unwrap_or(u64::MAX);
         self.latest_loss_ns = self.latest_loss_ns.max(Some(latest));
+    }
+
+    /// Takes note that records are missing because of damage, nobody knows when they were written.
+    pub fn damage(&mut self) {
+        self.latest_loss_ns = Some(u64::MAX);
     }
 
     /// Number of spans that have begun and not ended so far.
@@ -191,6 +207,9 @@ impl Pairing {
     }
 
     fn begin<'a>(&'a mut self, record: &SpanRecord<'a>) -> Option<Span<'a>> {
+        if self.begin_unread.remove(&record.span_id) {
+            return None;
+        }
         let Some(end) = self.ended.remove(&record.span_id) else {
             let half = self.half(record);
             // A second begin of the same span says nothing new.
@@ -218,6 +237,9 @@ impl Pairing {
             return None;
         }
         let begin_lost = begin.is_none();
+        if begin_lost {
+            self.begin_unread.insert(record.span_id);
+        }
         let begin_thread = begin.as_ref().map_or(record.thread, |begin| begin.thread);
         let begin_ns = begin_of(record, begin.as_ref().map(|begin| begin.begin_ns));
         if let Some(begin) = begin {

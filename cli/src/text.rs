@@ -2,6 +2,7 @@
 
 use comfy_table::{CellAlignment, Table as Grid, presets};
 use std::borrow::Cow;
+use std::time::Duration;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// A duration with three significant digits and a unit: `0ns`, `12.3µs`, `4.56s`, `2h46m`.
@@ -24,6 +25,39 @@ pub fn duration(ns: u64) -> String {
         (_, ..48) => format!("{hours}h{}m", minutes % 60),
         _ => format!("{days}d{}h", hours % 24),
     }
+}
+
+/// A duration from text as [`duration`] writes it: one or more numbers, each with its unit.
+///
+/// # Errors
+/// If it is anything else, or longer than a [`Duration`] can be; what to write instead.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let parse = || {
+        let mut total = Duration::ZERO;
+        let mut rest = text;
+        loop {
+            let (number, after) = rest.split_at(rest.find(|c: char| c != '.' && !c.is_ascii_digit())?);
+            let (unit, next) = after.split_at(after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len()));
+            let seconds = match unit {
+                "ns" => 1e-9,
+                "us" | "µs" | "μs" => 1e-6,
+                "ms" => 1e-3,
+                "s" => 1.0,
+                "m" => 60.0,
+                "h" => 3600.0,
+                "d" => 86400.0,
+                _ => return None,
+            };
+            let number: f64 = number.parse().ok()?;
+            total = total.checked_add(Duration::try_from_secs_f64(number * seconds).ok()?)?;
+            rest = next;
+            if rest.is_empty() {
+                return Some(total);
+            }
+        }
+    };
+    parse()
+        .ok_or_else(|| "write a number with a unit (ns, us, ms, s, m, h, d), such as 250ms, 1.5s or 2h30m".to_owned())
 }
 
 /// A moment as `2026-01-31 23:59:59.999 UTC`, from nanoseconds since 1970.
@@ -86,6 +120,8 @@ pub enum Fit {
     Word,
     /// Set to the left; shortened in the middle, where names differ least, but not below this width.
     Middle(usize),
+    /// The same, but the spaces at the start stay, up to half of the width: they show where in a tree it stands.
+    Tree(usize),
     /// Set to the left; a path, shortened by its leading directories, then at its start, but not below this width.
     Path(usize),
 }
@@ -159,7 +195,7 @@ impl Fit {
     fn least(self, natural: usize) -> usize {
         match self {
             Fit::Number | Fit::Word => natural,
-            Fit::Middle(least) | Fit::Path(least) => least,
+            Fit::Middle(least) | Fit::Tree(least) | Fit::Path(least) => least,
         }
     }
 
@@ -174,6 +210,11 @@ impl Fit {
                     Some(end) => return end.to_owned(),
                     None => (0, room),
                 }
+            }
+            Fit::Tree(least) => {
+                let name = cell.trim_start_matches(' ');
+                let indent = (cell.len() - name.len()).min(width / 2);
+                return " ".repeat(indent) + &Fit::Middle(least).set(name, width - indent);
             }
             Fit::Middle(_) => (room.div_ceil(2), room / 2),
             Fit::Number | Fit::Word => return cell.to_owned(),
@@ -218,6 +259,26 @@ mod tests {
         ];
         for (ns, text) in cases {
             assert_eq!(duration(ns), text, "{ns} ns");
+        }
+    }
+
+    #[test]
+    fn a_duration_can_be_read_as_it_is_written() {
+        for ns in
+            [0, 999, 1000, 12_300, 45_600_000, 7_890_000_000, 999_000_000_000, 1_240_000_000_000, 954_000_000_000_000]
+        {
+            assert_eq!(parse_duration(&duration(ns)), Ok(Duration::from_nanos(ns)), "{ns} ns");
+        }
+        assert_eq!(parse_duration("250us"), Ok(Duration::from_micros(250)));
+        assert_eq!(parse_duration("1.5h"), Ok(Duration::from_secs(5400)));
+        assert_eq!(parse_duration("1d2h3m4.5s"), Ok(Duration::from_millis(93_784_500)));
+    }
+
+    #[test]
+    fn what_is_no_duration_is_refused() {
+        for text in ["", "5", "s", "5 s", "5s ", "-5s", "5x", "1.2.3s", ".s", "5s7", "inf s", "99999999999999999999d"] {
+            let refused = parse_duration(text).expect_err(text);
+            assert!(refused.contains("such as 250ms"), "{refused}");
         }
     }
 
@@ -269,6 +330,21 @@ mod tests {
             "name         where       count\n\
              GET /a…ath/7 …ers.rs:120    12\n\
              short        a.rs:1      34567\n"
+        );
+    }
+
+    #[test]
+    fn a_tree_keeps_its_shape_when_names_are_shortened() {
+        let mut table = Table::new(&[("span", Fit::Tree(6)), ("count", Fit::Number)]);
+        table.row(vec!["GET /users".into(), "1".into()]);
+        table.row(vec!["  load user 1234567".into(), "2".into()]);
+        table.row(vec!["                select from users".into(), "3".into()]);
+        assert_eq!(
+            table.render(Some(18)),
+            "span         count\n\
+             GET /users       1\n\
+             \x20 load …4567     2\n\
+             \x20     sel…rs     3\n"
         );
     }
 

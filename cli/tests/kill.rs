@@ -5,6 +5,7 @@
 mod program;
 
 use program::{program, run_json, run_well};
+use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
@@ -26,6 +27,10 @@ fn a_demo_killed_in_the_middle_can_be_read() {
     let alive = run_json(&["info", out]);
     assert_eq!((&alive["writer"], &alive["pid"]), (&"running".into(), &demo.id().into()));
 
+    let open_now = run_json(&["open", out]);
+    assert_eq!(open_now["writer"], "running");
+    assert!(is_open(&open_now, "serve_connection") && is_open(&open_now, "refresh_cache"), "{open_now}");
+
     // On Unix this is SIGKILL.
     demo.kill().expect("it runs");
     let status = demo.wait().expect("it ends");
@@ -43,4 +48,23 @@ fn a_demo_killed_in_the_middle_can_be_read() {
     let open =
         |name: &str| rows.iter().any(|row| row["name"] == name && row["open"].as_u64().is_some_and(|open| open > 0));
     assert!(open("serve_connection") && open("refresh_cache"), "{top}");
+
+    let open = run_json(&["open", out]);
+    assert_eq!(
+        (&open["writer"], &open["open"], &open["lost_records"]),
+        (&"died".into(), &dead["open_spans"], &0.into())
+    );
+    assert!(is_open(&open, "serve_connection") && is_open(&open, "refresh_cache"), "{open}");
+    let ages = open["tree"].as_array().expect("a list").iter().filter_map(|line| line["age_ns"].as_u64());
+    assert_eq!(ages.max(), open["oldest_ns"].as_u64());
+    // Everything happened between the first line of output and the kill, which was a second and a half at least.
+    assert!(open["oldest_ns"].as_u64().is_some_and(|age| (1_000_000_000..60_000_000_000).contains(&age)), "{open}");
+    let text = run_well(&["open", out, "--min-age", "1s"]);
+    assert!(text.contains("\nserve_connection ") && text.contains("service.rs:"), "{text}");
+    assert!(text.contains("the last sign of the process, which died"), "{text}");
+}
+
+fn is_open(open: &Value, name: &str) -> bool {
+    let tree = open["tree"].as_array().expect("a list");
+    tree.iter().any(|line| line["name"] == name && line["state"] == "open" && line["parent"] == 0)
 }

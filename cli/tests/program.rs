@@ -4,6 +4,7 @@
 mod program;
 
 use program::{program, run_json, run_refused, run_well};
+use serde_json::Value;
 use spanring::Recorder;
 use spanring::prelude::*;
 use std::fs;
@@ -74,6 +75,7 @@ fn an_older_session_can_be_chosen() {
     let top = run_json(&["top", path(recording()), "--session", name]);
     assert_eq!(top["rows"][0]["name"], "early");
     assert_eq!(run_json(&["top", path(oldest)]), top);
+    assert_eq!(run_json(&["open", path(recording()), "--session", name]), run_json(&["open", path(oldest)]));
 }
 
 #[test]
@@ -89,9 +91,19 @@ fn top_shows_a_row_for_each_name_and_location() {
 
 #[test]
 fn nothing_is_coloured_when_nobody_looks() {
-    for command in ["info", "top"] {
+    for command in ["info", "top", "open"] {
         assert!(!run_well(&[command, path(recording())]).contains('\u{1b}'));
     }
+}
+
+#[test]
+fn open_says_so_if_nothing_is() {
+    let text = run_well(&["open", path(recording())]);
+    assert!(text.starts_with("no open spans: every span that began has ended\n"), "{text}");
+    assert!(text.contains("when the recording was stopped"), "{text}");
+    let open = run_json(&["open", path(recording())]);
+    assert_eq!((&open["open"], &open["roots"], &open["oldest_ns"]), (&0.into(), &0.into(), &Value::Null));
+    assert_eq!((&open["writer"], open["tree"].as_array().map(Vec::len)), (&"stopped".into(), Some(0)));
 }
 
 #[test]
@@ -105,7 +117,7 @@ fn export_writes_a_trace_and_says_so() {
 
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
-    for arguments in [["top", path(recording())], ["info", path(recording())]] {
+    for arguments in ["top", "info", "open"].map(|command| [command, path(recording())]) {
         let mut child = program(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
         drop(child.stdout.take());
         let output = child.wait_with_output().expect("it ends");
@@ -115,7 +127,7 @@ fn a_reader_that_goes_away_is_no_error() {
 
 #[test]
 fn a_directory_that_is_not_there_is_refused_by_name() {
-    for command in ["info", "top"] {
+    for command in ["info", "top", "open"] {
         let message = run_refused(&[command, "/no/such/directory"]);
         assert!(message.starts_with("spanring: ") && message.contains("/no/such/directory"), "{message}");
         assert!(message.contains("spanring demo"), "{message}");
@@ -171,6 +183,9 @@ fn wrong_arguments_are_refused() {
         &["export", "recording", "--format", "postcard", "--out", "x"],
         &["export", "recording", "--format", "perfetto"],
         &["top", "recording", "--sort", "colour"],
+        &["open"],
+        &["open", "recording", "--min-age", "5"],
+        &["open", "recording", "--limit", "all"],
         &["demo", "--seconds", "0"],
         &[],
     ] {

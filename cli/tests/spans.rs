@@ -111,6 +111,24 @@ fn after_a_loss_an_open_span_may_have_ended() {
 }
 
 #[test]
+fn after_damage_every_open_span_may_have_ended() {
+    let mut pairing = Pairing::default();
+    pairing.record(&begin(1, 1, 100));
+    pairing.damage();
+    let mut doubtful = Vec::new();
+    pairing.finish(&mut |span| doubtful.push((span.id, span.end_may_be_lost)));
+    assert_eq!(doubtful, [(1, true)]);
+}
+
+#[test]
+fn a_begin_that_was_carried_forward_and_is_read_last_opens_nothing_that_has_ended() {
+    for kind in [SpanKind::Async, SpanKind::Thread] {
+        let seen = pair(&[SpanRecord { kind, ..end(7, 1, 100, 150) }, SpanRecord { kind, ..begin(7, 1, 100) }]);
+        assert_eq!((seen.len(), seen[0].1), (1, Ending::Completed), "{kind:?}");
+    }
+}
+
+#[test]
 fn memory_follows_the_spans_in_flight() {
     let mut pairing = Pairing::default();
     for id in 1..=100_000 {

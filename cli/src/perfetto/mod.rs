@@ -263,6 +263,7 @@ impl<'w> TraceWriter<'w> {
         let cause = match loss.cause {
             LossCause::Dropped => "dropped: the ring was full",
             LossCause::Overwritten => "overwritten by newer records",
+            LossCause::Retired => "retired to keep the directory within its budget",
         };
         let mut annotations = vec![
             self.texts.annotation("records", Value::Uint(loss.records)),
