@@ -25,6 +25,10 @@ pub(crate) fn create_preallocated(path: &Path, bytes: u64) -> io::Result<File> {
 fn allocate(file: &File, bytes: u64) -> io::Result<()> {
     use std::os::fd::AsRawFd;
     let length = libc::off_t::try_from(bytes).map_err(|_| io::ErrorKind::InvalidInput)?;
+    if bytes > file_size_limit() {
+        // The call below would send SIGXFSZ, which ends a process that does not expect it.
+        return Err(io::Error::from_raw_os_error(libc::EFBIG));
+    }
     loop {
         // SAFETY: the descriptor is open and ours; the call takes no pointers.
         match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, length) } {
@@ -33,6 +37,15 @@ fn allocate(file: &File, bytes: u64) -> io::Result<()> {
             error => return Err(io::Error::from_raw_os_error(error)),
         }
     }
+}
+
+/// The largest file that this process may write.
+#[cfg(target_os = "linux")]
+fn file_size_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the call fills the structure that it is given; if it fails, the structure says that there is no limit.
+    unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) };
+    limit.rlim_cur
 }
 
 /// Elsewhere zeroes are written, which takes blocks on every file system that is not sparse by itself.

@@ -46,16 +46,19 @@ pub enum BlockKind {
     Records = 5,
     /// The recorder was stopped; nothing follows.
     End = 6,
+    /// The begin of a span that was open when the original went away, with its original number and position.
+    Carried = 7,
 }
 
 impl BlockKind {
-    const ALL: [BlockKind; 6] = [
+    const ALL: [BlockKind; 7] = [
         BlockKind::Facts,
         BlockKind::SelfDescription,
         BlockKind::Definitions,
         BlockKind::Thread,
         BlockKind::Records,
         BlockKind::End,
+        BlockKind::Carried,
     ];
 }
 

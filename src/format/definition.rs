@@ -126,26 +126,36 @@ impl<T: AsRef<str>> Definition<T> {
 
     /// The definition as slots; the first one's word 0 is what makes it valid.
     pub fn encode(&self) -> Vec<[u64; SLOT_WORDS]> {
+        let mut slots = vec![[0; SLOT_WORDS]; self.slots()];
+        self.encode_into(&mut slots);
+        slots
+    }
+
+    /// Writes the definition into [`Definition::slots`] slots, and allocates nothing: a signal handler may be the first to record a
+    /// name.
+    ///
+    /// # Panics
+    /// If there are no slots at all.
+    pub fn encode_into(&self, slots: &mut [[u64; SLOT_WORDS]]) {
         let texts = self.texts();
-        let mut text = texts.concat().into_bytes();
-        let count = self.slots();
         let length = |index: usize| texts[index].len() as u64;
-        let mut first = [0; SLOT_WORDS];
-        first[0] = self.kind as u64 | u64::from(self.lod) << 8 | (count as u64) << 32;
+        let count = slots.len() as u64;
+        let first = &mut slots[0];
+        first[0] = self.kind as u64 | u64::from(self.lod) << 8 | count << 32;
         first[1] = self.address;
         first[2] = u64::from(self.line) | length(0) << 32;
         first[3] = length(1) | length(2) << 32;
         first[4] = length(3);
-        first[4] |= u64::from(checksum(&first, &text)) << 32;
-        text.resize(FIRST_TEXT + (count - 1) * TEXT_BYTES, 0);
-        first[5..].copy_from_slice(&words::<3>(&text[..FIRST_TEXT]));
-        let rest = text[FIRST_TEXT..].chunks_exact(TEXT_BYTES).zip(1..).map(|(chunk, index)| {
-            let mut slot = [0; SLOT_WORDS];
-            slot[0] = u64::from(CONTINUATION) | index << 32;
-            slot[1..].copy_from_slice(&words::<7>(chunk));
-            slot
-        });
-        std::iter::once(first).chain(rest).collect()
+        first[4] |= u64::from(checksum(first, texts.iter().map(|text| text.as_bytes()))) << 32;
+        let mut text = texts.iter().flat_map(|text| text.bytes());
+        for (slot, index) in slots.iter_mut().zip(0..) {
+            let start = if index == 0 { SLOT_WORDS - FIRST_TEXT / size_of::<u64>() } else { 1 };
+            if index > 0 {
+                slot[0] = u64::from(CONTINUATION) | index << 32;
+            }
+            let room = &mut slot[start..];
+            bytemuck::cast_slice_mut::<u64, u8>(room).fill_with(|| text.next().unwrap_or(0));
+        }
     }
 }
 
@@ -153,11 +163,11 @@ fn words<const N: usize>(bytes: &[u8]) -> [u64; N] {
     std::array::from_fn(|index| word_at(bytes, index * 8).unwrap_or(0))
 }
 
-fn checksum(first: &[u64; SLOT_WORDS], text: &[u8]) -> u32 {
+fn checksum<'a>(first: &[u64; SLOT_WORDS], texts: impl IntoIterator<Item = &'a [u8]>) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     let words = [first[0], first[1], first[2], first[3], first[4] & 0xffff_ffff];
     words.iter().for_each(|word| hasher.update(&word.to_le_bytes()));
-    hasher.update(text);
+    texts.into_iter().for_each(|text| hasher.update(text));
     hasher.finalize()
 }
 
@@ -224,7 +234,7 @@ fn decode(bytes: &[u8]) -> Option<(Definition<String>, usize)> {
         text.extend_from_slice(&slot[8..]);
     }
     text.truncate(total);
-    if checksum(&first, &text) != high(first[4]) as u32 {
+    if checksum(&first, [&text[..]]) != high(first[4]) as u32 {
         return None;
     }
     let mut rest = std::str::from_utf8(&text).ok()?;

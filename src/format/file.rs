@@ -138,6 +138,8 @@ pub enum FormatError {
         /// Its version.
         version: u32,
     },
+    /// It is a file of another session.
+    OtherSession,
     /// It was a spanring file.
     Damaged {
         /// What is wrong.
@@ -154,6 +156,7 @@ impl std::fmt::Display for FormatError {
                 f,
                 "written in version {version} of the format, and this program reads up to {VERSION}: use a newer spanring"
             ),
+            FormatError::OtherSession => f.write_str("a file of another session: it belongs in that one's directory"),
             FormatError::Damaged { what } => write!(f, "damaged: {what}"),
         }
     }

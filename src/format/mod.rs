@@ -22,6 +22,7 @@
 //! | 4, [`BlockKind::Thread`] | `key=value` lines about one thread |
 //! | 5, [`BlockKind::Records`] | record slots of one thread, in order, see [`crate::events`] |
 //! | 6, [`BlockKind::End`] | nothing: the recorder was stopped and nothing follows |
+//! | 7, [`BlockKind::Carried`] | one begin record, of a span that was open when its ring came round or its segment was retired |
 //!
 //! The parts, each with its table and with encoding and decoding side by side: [`mod@file`], [`block`], [`definition`],
 //! [`ring_file`], [`session_file`], [`facts`].

@@ -20,7 +20,8 @@
 //! | 8 | definitions that found no room |
 //! | 9 | writes that failed |
 //! | 10 | the system's error number of the last failed write |
-//! | 11..15 | 0 |
+//! | 11 | records in flight discipline that were overwritten before anyone saw whether they began a span that is still open |
+//! | 12..15 | 0 |
 //! | 15 | CRC-32 of words 0 to 15 |
 
 use super::block::Anchor;
@@ -64,6 +65,8 @@ pub struct Status {
     pub write_errors: u64,
     /// The system's error number of the last failed write; 0: none.
     pub last_error: u64,
+    /// Flight discipline: records that were overwritten before anyone saw whether they began a span that is still open.
+    pub unscanned: u64,
 }
 
 impl Status {
@@ -79,7 +82,7 @@ impl Status {
             StatusState::Stopped => 2,
         };
         let mut words = [0; STATUS_WORDS];
-        words[..11].copy_from_slice(&[
+        words[..12].copy_from_slice(&[
             self.updates,
             state,
             self.anchor.ticks,
@@ -91,6 +94,7 @@ impl Status {
             self.names_lost,
             self.write_errors,
             self.last_error,
+            self.unscanned,
         ]);
         words[15] = u64::from(checksum(&words));
         words
@@ -121,6 +125,7 @@ impl Status {
             names_lost: words[8],
             write_errors: words[9],
             last_error: words[10],
+            unscanned: words[11],
         })
     }
 }

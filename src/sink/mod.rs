@@ -13,6 +13,7 @@ pub use segments::SegmentSink;
 
 use crate::format::block::{Anchor, BlockHeader, BlockKind, RecordRange, block_bytes};
 use std::io;
+use std::path::PathBuf;
 
 /// A block on its way to a sink.
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +47,8 @@ pub trait Sink: Send {
     /// Takes a block whole, or not at all.
     ///
     /// # Errors
-    /// What went wrong. The block is offered again, under another number, after the next flush interval; meanwhile rings fill up,
-    /// and what finds no room there is counted.
+    /// What went wrong. The block is offered again after the next flush interval; meanwhile rings fill up, and what finds no room
+    /// there is counted. A panic is taken for an error.
     fn write(&mut self, block: Block<'_>) -> io::Result<()>;
 
     /// Nothing follows.
@@ -55,4 +56,27 @@ pub trait Sink: Send {
     /// # Errors
     /// What went wrong; it is reported to whoever stopped the recorder.
     fn finish(&mut self) -> io::Result<()>;
+
+    /// Number of the file to which the last block was written.
+    fn file(&self) -> u64 {
+        0
+    }
+
+    /// Bytes that the sink keeps in files.
+    fn stored_bytes(&self) -> u64 {
+        0
+    }
+
+    /// The file with the oldest blocks, if there is one that no block will be written to any more.
+    fn oldest_file(&self) -> Option<PathBuf> {
+        None
+    }
+
+    /// Removes [`Sink::oldest_file`]: what has to be kept of it was written again.
+    ///
+    /// # Errors
+    /// What went wrong. The file does not count any more.
+    fn retire_oldest_file(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -10,6 +10,7 @@ use crate::format::{FileHeader, FileKind, SessionId};
 use crate::preallocate::create_preallocated;
 use crate::sync::{Ordering, fence};
 use memmap2::MmapMut;
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,9 +25,12 @@ pub struct SegmentSink {
     segment_bytes: usize,
     next_number: u64,
     current: Option<Segment>,
+    /// Segments that are full, oldest first: number and bytes.
+    sealed: VecDeque<(u64, u64)>,
 }
 
 struct Segment {
+    number: u64,
     file: File,
     map: MmapMut,
     /// Bytes in use.
@@ -36,7 +40,18 @@ struct Segment {
 impl SegmentSink {
     /// A sink that creates `segment-000000.spanring` and so on in `directory`, which must exist.
     pub fn new(directory: &Path, session: SessionId, segment_bytes: usize) -> SegmentSink {
-        SegmentSink { directory: directory.to_owned(), session, segment_bytes, next_number: 0, current: None }
+        SegmentSink {
+            directory: directory.to_owned(),
+            session,
+            segment_bytes,
+            next_number: 0,
+            current: None,
+            sealed: VecDeque::new(),
+        }
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.directory.join(FileKind::Segment.file_name(number))
     }
 
     fn has_room(&self, bytes: usize) -> bool {
@@ -46,7 +61,7 @@ impl SegmentSink {
     /// Ends the current segment and begins one with room for `bytes`.
     fn rotate(&mut self, bytes: usize) -> io::Result<()> {
         self.seal()?;
-        let path = self.directory.join(FileKind::Segment.file_name(self.next_number));
+        let path = self.path(self.next_number);
         let length = self.segment_bytes.max(FILE_HEADER_BYTES + bytes);
         let file = create_preallocated(&path, length as u64)?;
         // SAFETY: the file was just created for us alone, with mode 0600 and all its blocks; the mapping is only written. Another
@@ -60,15 +75,16 @@ impl SegmentSink {
             header_bytes: FILE_HEADER_BYTES as u32,
         };
         map[..FILE_HEADER_BYTES].copy_from_slice(&header.encode());
+        self.current = Some(Segment { number: self.next_number, file, map, used: FILE_HEADER_BYTES });
         self.next_number += 1;
-        self.current = Some(Segment { file, map, used: FILE_HEADER_BYTES });
         Ok(())
     }
 
     /// Gives back what the current segment did not use.
     fn seal(&mut self) -> io::Result<()> {
-        let Some(Segment { file, map, used }) = self.current.take() else { return Ok(()) };
+        let Some(Segment { number, file, map, used }) = self.current.take() else { return Ok(()) };
         drop(map);
+        self.sealed.push_back((number, used as u64));
         file.set_len(used as u64)
     }
 }
@@ -93,5 +109,25 @@ impl Sink for SegmentSink {
 
     fn finish(&mut self) -> io::Result<()> {
         self.seal()
+    }
+
+    fn file(&self) -> u64 {
+        self.next_number.saturating_sub(1)
+    }
+
+    fn stored_bytes(&self) -> u64 {
+        let sealed: u64 = self.sealed.iter().map(|(_, bytes)| bytes).sum();
+        sealed + self.current.as_ref().map_or(0, |segment| segment.map.len() as u64)
+    }
+
+    fn oldest_file(&self) -> Option<PathBuf> {
+        self.sealed.front().map(|(number, _)| self.path(*number))
+    }
+
+    fn retire_oldest_file(&mut self) -> io::Result<()> {
+        match self.sealed.pop_front() {
+            Some((number, _)) => std::fs::remove_file(self.path(number)),
+            None => Ok(()),
+        }
     }
 }

@@ -1,0 +1,242 @@
+//! Carrying begins forward: a span that is still open stays in the recording when what its begin was written to goes away,
+//! because a ring in flight discipline came round, or because the oldest segment was retired.
+
+use crate::events::{Kind, Slot, SpanFields, extend_record_number, first_record};
+use crate::format::ThreadFacts;
+use crate::format::block::{BLOCK_ALIGNMENT, BlockHeader, BlockKind, RecordRange};
+use std::collections::{BTreeMap, HashMap};
+
+/// Begins that are kept at most. When there are more, those in doubt are forgotten.
+const MAX_BEGINS: usize = 1 << 16;
+
+/// Begins whose ends have not been seen.
+#[derive(Default)]
+pub(super) struct Carry {
+    open: HashMap<u64, Begin>,
+    /// Ends that came before their begins, as those of spans that moved between threads may, and in which step. No begin comes
+    /// later than in the step after.
+    early_ends: HashMap<u64, u64>,
+    step: u64,
+    /// Ends that stand in a later segment than their begins, and in which block. While that block is kept, so is the span.
+    later_ends: HashMap<u64, u64>,
+}
+
+/// The begin of a span.
+pub(super) struct Begin {
+    /// Whose it was, and its number there.
+    pub(super) range: RecordRange,
+    pub(super) slots: Vec<Slot>,
+    /// The block that it was carried to last.
+    carried_to: Option<u64>,
+    /// Its ring came round unseen since, so its end may have been missed.
+    in_doubt: bool,
+}
+
+impl Carry {
+    /// Notes the begins and ends in records of one ring, the first of which has about the number in `range`.
+    pub(super) fn note(&mut self, mut run: &[Slot], range: RecordRange) {
+        let mut number = range.first_record;
+        let mut position = range.position;
+        while !run.is_empty() {
+            let Ok(record) = first_record(run) else {
+                run = &run[1..];
+                position += 1;
+                continue;
+            };
+            run = &run[record.len()..];
+            let fields = SpanFields::from_slot(&record[0]);
+            number = extend_record_number(fields.head.record_number_low(), number);
+            let Some(kind) = fields.head.kind().filter(|kind| kind.is_span()) else {
+                position += record.len() as u64;
+                continue;
+            };
+            if kind.is_end() {
+                if self.open.remove(&fields.span_id).is_none() {
+                    self.early_ends.insert(fields.span_id, self.step);
+                }
+            } else if self.early_ends.remove(&fields.span_id).is_none() {
+                let range = RecordRange { first_record: number, next_record: number + 1, position, ..range };
+                let begin = Begin { range, slots: record.to_vec(), carried_to: None, in_doubt: false };
+                self.open.insert(fields.span_id, begin);
+            }
+            position += record.len() as u64;
+        }
+        if self.open.len() > MAX_BEGINS {
+            self.open.retain(|_, begin| !begin.in_doubt);
+        }
+    }
+
+    /// Everything of a step was noted: a round over the rings, or a segment.
+    pub(super) fn end_step(&mut self) {
+        let step = self.step;
+        self.early_ends.retain(|_, seen_in| *seen_in == step);
+        self.step += 1;
+    }
+
+    /// Notes the ends in records that are written to block `block`, if their begins may stand in an earlier segment than the one
+    /// that began at `segment_ticks`.
+    pub(super) fn note_later_ends(&mut self, run: &[Slot], segment_ticks: u64, block: u64) {
+        for slot in run.iter().filter(|slot| slot.head().kind().is_some_and(Kind::is_end)) {
+            let fields = SpanFields::from_slot(slot);
+            if fields.begin_ticks < segment_ticks {
+                self.later_ends.insert(fields.span_id, block);
+            }
+        }
+    }
+
+    /// Records of this ring went by unseen: a begin noted before may have had its end among them.
+    pub(super) fn doubt(&mut self, ring: u32) {
+        self.open.values_mut().filter(|begin| begin.range.ring == ring).for_each(|begin| begin.in_doubt = true);
+    }
+
+    /// Begins that stand in no block yet, and in their ring below the position that `safe_from` tells for it: they are about to
+    /// be overwritten.
+    pub(super) fn threatened(&self, safe_from: impl Fn(u32) -> u64) -> Vec<u64> {
+        self.ids(|begin| begin.carried_to.is_none() && begin.range.position < safe_from(begin.range.ring))
+    }
+
+    /// Begins that stand in no block above number `block`, and whose ends stand in none either.
+    pub(super) fn in_blocks_up_to(&mut self, block: u64) -> Vec<u64> {
+        self.later_ends.retain(|_, end| *end > block);
+        self.ids(|begin| begin.carried_to.is_none_or(|carried| carried <= block))
+    }
+
+    fn ids(&self, wanted: impl Fn(&Begin) -> bool) -> Vec<u64> {
+        let begins = self.open.iter().filter(|(id, begin)| wanted(begin) && !self.later_ends.contains_key(id));
+        let mut ids: Vec<u64> = begins.map(|(id, _)| *id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// The begin of span `id`.
+    pub(super) fn begin(&self, id: u64) -> Option<&Begin> {
+        self.open.get(&id)
+    }
+
+    /// Whether a begin was recorded by this thread.
+    pub(super) fn has_thread(&self, thread: u32) -> bool {
+        self.open.values().any(|begin| begin.range.thread == thread)
+    }
+
+    /// The begin of span `id` was written to block number `block`.
+    pub(super) fn carried(&mut self, id: u64, block: u64) {
+        if let Some(begin) = self.open.get_mut(&id) {
+            begin.carried_to = Some(block);
+        }
+    }
+}
+
+/// What a segment held that has to be kept when it goes.
+pub(super) struct Leftover {
+    /// Number of its last block.
+    pub(super) last_block: u64,
+    /// Threads that were introduced in it.
+    pub(super) threads: BTreeMap<u32, ThreadFacts>,
+}
+
+impl Carry {
+    /// Looks through a segment that is to be retired, and notes its `records` if asked. `words` are its bytes, from its first
+    /// block on.
+    pub(super) fn note_segment(&mut self, words: &[u64], records: bool) -> Leftover {
+        let mut leftover = Leftover { last_block: 0, threads: BTreeMap::new() };
+        let mut bytes: &[u8] = bytemuck::cast_slice(words);
+        // It is this process's own segment: what does not decode was damaged by someone else, and is damaged no more when gone.
+        while let Ok(Some(header)) = BlockHeader::decode(bytes) {
+            if let Ok(payload) = header.payload(bytes) {
+                leftover.last_block = header.number;
+                match header.kind {
+                    BlockKind::Records if records => self.note(slots(payload), header.records),
+                    BlockKind::Thread => {
+                        let facts = ThreadFacts::decode(&String::from_utf8_lossy(payload));
+                        leftover.threads.insert(facts.id, facts);
+                    }
+                    _ => {}
+                }
+            }
+            debug_assert!(header.block_bytes() % BLOCK_ALIGNMENT == 0);
+            bytes = bytes.get(header.block_bytes()..).unwrap_or_default();
+        }
+        self.end_step();
+        leftover
+    }
+}
+
+/// The slots in a payload, which begins at a multiple of 8 in a buffer of words.
+fn slots(payload: &[u8]) -> &[Slot] {
+    bytemuck::try_cast_slice(payload).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::{Head, MAX_RECORD_SLOTS, Outcome};
+
+    fn slot(kind: Kind, number: u64, span_id: u64) -> Slot {
+        let outcome = kind.is_end().then_some(Outcome::Completed);
+        let head = Head::record(kind, outcome, 0).with_record_number(number);
+        let mut words = [0; 8];
+        (words[0], words[2]) = (head.0, span_id);
+        Slot(words)
+    }
+
+    fn at(first_record: u64, position: u64) -> RecordRange {
+        RecordRange { thread: 1, ring: 7, first_record, position, ..RecordRange::default() }
+    }
+
+    #[test]
+    fn a_span_is_carried_until_its_end_is_seen() {
+        let mut carry = Carry::default();
+        let run = [
+            slot(Kind::BeginAsync, 10, 1),
+            slot(Kind::BeginAsyncNamed, 11, 2),
+            slot(Kind::BeginThread, 12, 3),
+            slot(Kind::EndThread, 13, 3),
+        ];
+        carry.note(&run, at(10, 100));
+        assert_eq!(carry.threatened(|_| 101), [1]);
+        assert_eq!(carry.threatened(|ring| if ring == 8 { 1000 } else { 0 }), [0; 0]);
+        carry.carried(1, 5);
+        assert_eq!(carry.threatened(|_| 1000), [2]);
+        assert_eq!(carry.in_blocks_up_to(4), [2]);
+        assert_eq!(carry.in_blocks_up_to(5), [1, 2]);
+        carry.note(&[slot(Kind::EndAsync, 14, 1)], at(14, 104));
+        assert_eq!(carry.in_blocks_up_to(5), [2]);
+    }
+
+    #[test]
+    fn an_end_may_come_before_its_begin() {
+        let mut carry = Carry::default();
+        carry.note(&[slot(Kind::EndAsync, 0, 1), slot(Kind::EndAsync, 1, 2)], at(0, 0));
+        carry.note(&[slot(Kind::BeginAsync, 0, 1)], at(0, 0));
+        carry.end_step();
+        carry.note(&[slot(Kind::BeginAsync, 1, 2), slot(Kind::BeginAsync, 2, 3)], at(1, 1));
+        assert_eq!(carry.in_blocks_up_to(9), [3]);
+    }
+
+    #[test]
+    fn a_span_whose_end_is_kept_is_not_carried() {
+        let mut carry = Carry::default();
+        let mut end = slot(Kind::EndAsync, 9, 1);
+        end.0[7] = 500;
+        carry.note_later_ends(&[end], 501, 4);
+        carry.note_later_ends(&[slot(Kind::EndAsync, 9, 2)], 0, 4);
+        carry.note(&[slot(Kind::BeginAsync, 0, 1), slot(Kind::BeginAsync, 1, 2)], at(0, 0));
+        assert_eq!(carry.in_blocks_up_to(3), [2]);
+        carry.note(&[end], at(9, 9));
+        assert_eq!(carry.in_blocks_up_to(4), [2], "its end is gone, and so is it");
+    }
+
+    #[test]
+    fn numbers_and_positions_are_those_of_the_record() {
+        let mut carry = Carry::default();
+        let mut text = slot(Kind::BeginAsyncNamed, 1 << 32, 1);
+        text.0[0] = Head(text.0[0]).with_slots(2).0;
+        let mut more = Slot::EMPTY;
+        more.0[0] = Head::continuation(1, 2).with_record_number(1 << 32).0;
+        carry.note(&[text, more, slot(Kind::BeginAsync, (1 << 32) + 1, 2)], at(1 << 32, 50));
+        let second = carry.begin(2).expect("it is open");
+        assert_eq!((second.range.first_record, second.range.position), ((1 << 32) + 1, 52));
+        assert_eq!(carry.begin(1).map(|begin| begin.slots.len()), Some(2));
+        const { assert!(MAX_RECORD_SLOTS > 2) };
+    }
+}
