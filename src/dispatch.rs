@@ -1,7 +1,7 @@
 //! Recording by hand: what the wrappers, guards and macros call, for code that pairs begins and ends itself.
 //!
 //! Prefer the wrappers: they cannot forget an end. An async begin returns the span's id, which its end has to be given; id 0 means
-//! that nobody records. Thread spans nest: each end closes the innermost open begin of its thread.
+//! that nobody records. Thread spans nest, up to 128 deep: each end closes the innermost open begin of its thread.
 
 use crate::events::{SpanLocation, SpanMetadata};
 use crate::recorder::record::{Name, Site};
@@ -73,7 +73,7 @@ pub fn init_thread_stream() {
 /// Flushes everything recorded so far, as [`crate::flush`] does. A failure shows in the recorder's health.
 pub fn flush_thread_buffer() {
     // Not running is no failure here: there is nothing to flush.
-    let _ = crate::flush();
+    let _ = crate::recorder::flush();
 }
 
 #[cfg(feature = "enable")]
@@ -81,11 +81,11 @@ mod by_hand {
     use super::{Name, Site};
     use crate::events::Outcome;
     use crate::recorder::context::with_context;
-    use crate::recorder::record::{Begun, Span, begin, end, init, running_generation, see};
+    use crate::recorder::record::{Begun, Span, begin, end, init, recording, refuse, running_generation, see};
     use std::cell::{Cell, RefCell};
 
-    /// Thread spans begun by hand on one thread whose ends are awaited. Deeper ones are recorded too; their ends do not know when
-    /// they began.
+    /// Thread spans begun by hand on one thread whose ends are awaited. Deeper ones are refused whole, and counted: a begin whose
+    /// end cannot be paired would look like a span that never ended.
     const MAX_OPEN: usize = 128;
 
     /// A begin that awaits its end.
@@ -120,10 +120,16 @@ mod by_hand {
 
     pub(super) fn begin_thread(site: Site, name: Name<'_>) {
         let (parent, depth) = with_context(|context| (context.current().id, context.scope_depth.get()));
-        let begun = begin(&Span { thread: true, site, name, parent, depth });
-        with_context(|context| context.scope_depth.set(depth.saturating_add(1)));
         let index = DEPTH.get();
         DEPTH.set(index + 1);
+        if index >= MAX_OPEN {
+            if recording() {
+                refuse();
+            }
+            return;
+        }
+        let begun = begin(&Span { thread: true, site, name, parent, depth });
+        with_context(|context| context.scope_depth.set(depth.saturating_add(1)));
         OPEN.with_borrow_mut(|open| {
             if let Some(place) = open.get_mut(index) {
                 *place = Open { begun, parent, depth };

@@ -115,3 +115,8 @@ mod production {
 #[doc(hidden)]
 #[cfg(not(spanring_loom))]
 pub mod __private;
+
+/// The example in the README compiles.
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+struct Readme;

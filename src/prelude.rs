@@ -4,7 +4,7 @@ pub use crate::events::{SpanLocation, SpanMetadata, Verbosity};
 #[cfg(feature = "tokio")]
 pub use crate::future::spawn_with_context;
 pub use crate::future::{
-    InstrumentFuture, InstrumentedFuture, InstrumentedNamedFuture, current_span_id, with_current_span,
+    InstrumentFuture, InstrumentedFuture, InstrumentedNamedFuture, current_span_id, span_async_named, with_current_span,
 };
 pub use crate::{
     instrument_named, instrument_named_dyn, span_async_named, span_async_named_dyn, span_fn, span_scope,

@@ -97,6 +97,9 @@ pub fn record<R>(f: impl FnOnce() -> R) -> Recorded<R> {
 
 /// Runs `future`, and returns what it recorded. Await it on any executor.
 ///
+/// A span belongs where it is created, and an argument is created before the call: `record_future(async { work().await })`
+/// records the span of `work`, and `record_future(work())` does not.
+///
 /// A wrapper takes its parent where it is made, so give it an `async` block that makes the futures in question:
 /// `record_future(async { load().await })`, not `record_future(load())`.
 ///

@@ -12,7 +12,7 @@ pub struct Consumer<S, const WIDTH: usize> {
     head: u64,
 }
 
-impl<S: Storage, const WIDTH: usize> Consumer<S, WIDTH> {
+impl<S: Storage<WIDTH>, const WIDTH: usize> Consumer<S, WIDTH> {
     pub(super) fn new(shared: Arc<Shared<S>>) -> Self {
         Consumer { shared, head: 0 }
     }
@@ -28,17 +28,9 @@ impl<S: Storage, const WIDTH: usize> Consumer<S, WIDTH> {
     }
 
     /// Positions published and not yet given back. In flight discipline the oldest of them may be overwritten by now.
-    ///
-    /// The tail comes from memory that others may be able to write, so one that no producer could have stored counts as
-    /// nothing new. The producer's next record repairs it.
     pub fn published(&self) -> Range<u64> {
         // Acquire: the words below this tail are visible from here on.
-        let tail = self.shared.storage.tail().load(ordering!(Acquire unless "consumer_tail_relaxed"));
-        let believable = match self.shared.when_full {
-            WhenFull::DropNewest => tail.wrapping_sub(self.head) <= self.shared.storage.capacity(),
-            WhenFull::OverwriteOldest => tail >= self.head && tail < 1 << 62,
-        };
-        self.head..if believable { tail } else { self.head }
+        self.head..self.shared.done.tail.load(ordering!(Acquire unless "consumer_tail_relaxed"))
     }
 
     /// Number of the record after the last dropped one; 0 if none was.
@@ -46,7 +38,7 @@ impl<S: Storage, const WIDTH: usize> Consumer<S, WIDTH> {
     /// A record below this mark was either dropped or is below a tail that is read after the mark.
     pub fn drop_mark(&self) -> u64 {
         // Acquire: pairs with the producer's release of the mark.
-        self.shared.storage.drop_mark().load(Ordering::Acquire)
+        self.shared.done.drop_mark.load(ordering!(Acquire unless "consumer_drop_mark_relaxed"))
     }
 
     /// Slots in the ring.
@@ -56,18 +48,15 @@ impl<S: Storage, const WIDTH: usize> Consumer<S, WIDTH> {
 
     /// The first word of the slot that `position` has, or had: the producer may be overwriting it.
     pub fn first_word(&self, position: u64) -> u64 {
-        let slot = position & (self.capacity() - 1);
-        self.shared.storage.word(slot as usize * WIDTH).load(Ordering::Relaxed)
+        self.shared.storage.slot(position)[0].load(Ordering::Relaxed)
     }
 
     /// Appends the words of `positions` to `out`. They must be published and not given back, and in a ring in flight
     /// discipline the producer may be overwriting them: see [`Consumer::snapshot`].
     pub fn copy(&self, positions: Range<u64>, out: &mut Vec<u64>) {
-        let mask = self.capacity() - 1;
         for position in positions {
-            let first = (position & mask) as usize * WIDTH;
             // Relaxed: ordered after the tail by `published`, and before it becomes free by `give_back`.
-            out.extend((first..first + WIDTH).map(|word| self.shared.storage.word(word).load(Ordering::Relaxed)));
+            out.extend(self.shared.storage.slot(position).each_ref().map(|word| word.load(Ordering::Relaxed)));
         }
     }
 
@@ -95,7 +84,7 @@ impl<S: Storage, const WIDTH: usize> Consumer<S, WIDTH> {
         if !cfg!(spanring_mutant = "no_reader_fence") {
             fence(Ordering::Acquire);
         }
-        let tail = storage.tail().load(Ordering::Relaxed);
+        let tail = self.shared.done.tail.load(Ordering::Relaxed);
         // From `tail` on the producer may be writing one more record, so as many slots from `tail - capacity` on are lost.
         let in_progress =
             if cfg!(spanring_mutant = "lap_ignores_record_in_progress") { 0 } else { self.shared.longest };

@@ -33,7 +33,7 @@ unsafe impl Sync for Memory {}
 #[repr(C, align(64))]
 struct Line([u64; LINE_WORDS]);
 
-const LINE_WORDS: usize = 8;
+pub(super) const LINE_WORDS: usize = 8;
 
 impl Memory {
     /// At least `words` zeroed words on the heap. Fresh pages stay untouched until they are written.
@@ -71,10 +71,21 @@ impl Memory {
     /// `index` is less than [`Memory::len`].
     #[inline(always)]
     pub unsafe fn word_unchecked(&self, index: usize) -> &AtomicU64 {
-        debug_assert!(index < self.length);
-        // SAFETY: the caller keeps `index` below `length`, for which `base` is valid; the words are aligned, initialised
+        // SAFETY: as the caller's.
+        let [word] = unsafe { self.words_unchecked(index) };
+        word
+    }
+
+    /// `N` words from word `first` on, unchecked.
+    ///
+    /// # Safety
+    /// `first + N` is at most [`Memory::len`].
+    #[inline(always)]
+    pub unsafe fn words_unchecked<const N: usize>(&self, first: usize) -> &[AtomicU64; N] {
+        debug_assert!(first + N <= self.length);
+        // SAFETY: the caller keeps `first + N` within `length`, for which `base` is valid; the words are aligned, initialised
         // (zeroed, or a file's bytes), and reached only as atomics.
-        unsafe { self.base.add(index).as_ref() }
+        unsafe { self.base.add(first).cast().as_ref() }
     }
 }
 

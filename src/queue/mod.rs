@@ -12,8 +12,8 @@
 //!   very code that ships.
 //!
 //! ```text
-//!            head (consumer's)                 tail (published)   position (producer's own)
-//!               v                                 v                  v
+//!            head (consumer's)                 tail (producer's)
+//!               v                                 v
 //!   | free    | published, not yet given back   | being written    | free      |
 //! ```
 
@@ -22,6 +22,8 @@ mod consumer;
 mod memory;
 mod producer;
 mod storage;
+#[cfg(all(test, not(spanring_loom)))]
+mod tests;
 
 pub use consumer::Consumer;
 #[cfg(not(spanring_loom))]
@@ -52,16 +54,27 @@ struct Shared<S> {
     when_full: WhenFull,
     /// Longest record in slots: how far ahead of `tail` the producer may be writing.
     longest: u64,
+    /// On a cache line of its own.
+    done: CachePadded<Done>,
     /// Everything below this position was given back. On a cache line of its own: the consumer writes it, the producer reads it
     /// only when the ring looks full.
     head: CachePadded<AtomicU64>,
+}
+
+/// What the producer has done so far. It alone writes this, in private memory. The storage has copies, for those who read its
+/// memory; others may have scribbled on them, so neither end of the ring ever looks there.
+struct Done {
+    /// Position after the last published record.
+    tail: AtomicU64,
+    /// Number of the record after the last dropped one.
+    drop_mark: AtomicU64,
 }
 
 /// Makes the two ends of a ring over `storage`, whose slots have `WIDTH` words and whose records have at most `longest` slots.
 ///
 /// # Panics
 /// If the capacity is not a power of two, or does not hold two of the longest records.
-pub fn ring<S: Storage, const WIDTH: usize>(
+pub fn ring<S: Storage<WIDTH>, const WIDTH: usize>(
     storage: S,
     when_full: WhenFull,
     longest: usize,
@@ -69,7 +82,8 @@ pub fn ring<S: Storage, const WIDTH: usize>(
     let capacity = storage.capacity();
     assert!(capacity.is_power_of_two(), "a ring's capacity is a power of two, not {capacity}");
     assert!(longest >= 1 && capacity >= 2 * longest as u64, "a ring of {capacity} slots is too small");
-    let shared =
-        Arc::new(Shared { storage, when_full, longest: longest as u64, head: CachePadded::new(AtomicU64::new(0)) });
+    let done = CachePadded::new(Done { tail: AtomicU64::new(0), drop_mark: AtomicU64::new(0) });
+    let head = CachePadded::new(AtomicU64::new(0));
+    let shared = Arc::new(Shared { storage, when_full, longest: longest as u64, done, head });
     (Producer::new(Arc::clone(&shared)), Consumer::new(shared))
 }

@@ -8,25 +8,26 @@ use std::sync::Arc;
 /// The writing end of a ring. One thread uses it at a time; it may move to another.
 pub struct Producer<S, const WIDTH: usize> {
     shared: Arc<Shared<S>>,
-    /// Where the next record goes. Private: what stands in the storage may be scribbled on, this may not.
+    /// Where the next record goes.
     position: Cell<u64>,
     /// The next record's number, dropped records included.
     record_number: Cell<u64>,
+    /// Records dropped so far.
+    dropped: Cell<u64>,
     /// A record must end at or below this position. Drain: the last head seen plus the capacity, so it is too low at worst.
     /// Flight: never in the way.
     limit: Cell<u64>,
-    /// `capacity - 1`, beside the cells that the same instructions use.
-    mask: u64,
 }
 
 /// Space for one record, not visible to anyone before [`Reservation::publish`].
 #[must_use = "a record that is not published never existed"]
 pub struct Reservation<'a, S, const WIDTH: usize> {
     producer: &'a Producer<S, WIDTH>,
+    position: u64,
     slots: u64,
 }
 
-impl<S: Storage, const WIDTH: usize> Producer<S, WIDTH> {
+impl<S: Storage<WIDTH>, const WIDTH: usize> Producer<S, WIDTH> {
     pub(super) fn new(shared: Arc<Shared<S>>) -> Self {
         let capacity = shared.storage.capacity();
         let limit = match shared.when_full {
@@ -37,8 +38,8 @@ impl<S: Storage, const WIDTH: usize> Producer<S, WIDTH> {
             shared,
             position: Cell::new(0),
             record_number: Cell::new(0),
+            dropped: Cell::new(0),
             limit: Cell::new(limit),
-            mask: capacity - 1,
         }
     }
 
@@ -62,11 +63,15 @@ impl<S: Storage, const WIDTH: usize> Producer<S, WIDTH> {
     pub fn reserve(&self, slots: usize) -> Option<Reservation<'_, S, WIDTH>> {
         let slots = slots as u64;
         debug_assert!(slots >= 1 && slots <= self.shared.longest);
-        if self.position.get() + slots > self.limit.get() && !self.make_room(slots) {
+        let position = self.position.get();
+        if position + slots > self.limit.get() && !self.make_room(slots) {
             return None;
         }
         self.before_overwriting();
-        Some(Reservation { producer: self, slots })
+        if cfg!(spanring_mutant = "publish_first") {
+            self.shared.done.tail.store(position + slots, Ordering::Release);
+        }
+        Some(Reservation { producer: self, position, slots })
     }
 
     /// The ring looks full: look at the consumer's head again, or drop the record.
@@ -81,10 +86,12 @@ impl<S: Storage, const WIDTH: usize> Producer<S, WIDTH> {
         }
         let next = self.record_number.get() + 1;
         self.record_number.set(next);
-        let storage = &self.shared.storage;
-        // One writer, so load and store need not be one step. Release: whoever sees the mark sees the count behind it.
-        storage.dropped().store(storage.dropped().load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        storage.drop_mark().store(next, Ordering::Release);
+        self.dropped.set(self.dropped.get() + 1);
+        // Release: whoever sees the mark, here or in the storage, sees the records before it, and the count.
+        let Shared { storage, done, .. } = &*self.shared;
+        storage.dropped().store(self.dropped.get(), Ordering::Relaxed);
+        storage.drop_mark().store(next, ordering!(Release unless "stored_drop_mark_relaxed"));
+        done.drop_mark.store(next, ordering!(Release unless "drop_mark_relaxed"));
         false
     }
 
@@ -102,7 +109,7 @@ impl<S: Storage, const WIDTH: usize> Producer<S, WIDTH> {
     }
 }
 
-impl<S: Storage, const WIDTH: usize> Reservation<'_, S, WIDTH> {
+impl<S: Storage<WIDTH>, const WIDTH: usize> Reservation<'_, S, WIDTH> {
     /// The number that this record has if it is published.
     #[inline(always)]
     pub fn record_number(&self) -> u64 {
@@ -113,11 +120,10 @@ impl<S: Storage, const WIDTH: usize> Reservation<'_, S, WIDTH> {
     #[inline(always)]
     pub fn write(&self, index: usize, words: [u64; WIDTH]) {
         debug_assert!((index as u64) < self.slots);
-        let slot = (self.producer.position.get() + index as u64) & self.producer.mask;
-        let first = slot as usize * WIDTH;
+        let slot = self.producer.shared.storage.slot(self.position + index as u64);
         for (offset, word) in words.into_iter().enumerate() {
             // Relaxed: `publish` orders the words before the tail, `before_overwriting` orders them after the last tail.
-            self.producer.shared.storage.word(first + offset).store(word, Ordering::Relaxed);
+            slot[offset].store(word, Ordering::Relaxed);
         }
     }
 
@@ -125,10 +131,11 @@ impl<S: Storage, const WIDTH: usize> Reservation<'_, S, WIDTH> {
     #[inline(always)]
     pub fn publish(self) {
         let producer = self.producer;
-        let tail = producer.position.get() + self.slots;
+        let tail = self.position + self.slots;
         producer.position.set(tail);
         producer.record_number.set(producer.record_number.get() + 1);
-        // Release: who sees this tail sees the words below it.
-        producer.shared.storage.tail().store(tail, ordering!(Release unless "tail_relaxed"));
+        // Release: who sees this tail, here or in the storage, sees the words below it.
+        producer.shared.storage.tail().store(tail, ordering!(Release unless "stored_tail_relaxed"));
+        producer.shared.done.tail.store(tail, ordering!(Release unless "tail_relaxed"));
     }
 }

@@ -2,21 +2,22 @@
 
 use crate::sync::AtomicU64;
 
-/// The words of a ring: its slots, and a few words beside them that a reader of the same memory finds after the writer's death.
-pub trait Storage {
+/// The words of a ring: its slots of `WIDTH` words, and a few words beside them that a reader of the same memory finds after the
+/// writer's death.
+pub trait Storage<const WIDTH: usize> {
     /// Slots, a power of two.
     fn capacity(&self) -> u64;
 
-    /// Word `index` of the slots, below `capacity * width`.
-    fn word(&self, index: usize) -> &AtomicU64;
+    /// The words of the slot that `position` has: slot `position & (capacity - 1)`.
+    fn slot(&self, position: u64) -> &[AtomicU64; WIDTH];
 
-    /// Position after the last published record. The producer stores it and never loads it back.
+    /// Position after the last published record. The producer stores it; neither end of the ring ever loads it.
     fn tail(&self) -> &AtomicU64;
 
-    /// Number of the record after the last dropped one.
+    /// Number of the record after the last dropped one. Stored only, like the tail.
     fn drop_mark(&self) -> &AtomicU64;
 
-    /// Records dropped since the ring began.
+    /// Records dropped since the ring began. Stored only, like the tail.
     fn dropped(&self) -> &AtomicU64;
 }
 
@@ -26,7 +27,7 @@ pub use production::{Layout, RingWords};
 #[cfg(not(spanring_loom))]
 mod production {
     use super::Storage;
-    use crate::queue::memory::Memory;
+    use crate::queue::memory::{LINE_WORDS, Memory};
     use crate::sync::AtomicU64;
 
     /// Where in a [`Memory`] the parts of a ring stand, in words.
@@ -34,7 +35,7 @@ mod production {
     pub struct Layout {
         /// First word of the slots.
         pub slots: usize,
-        /// Words per slot.
+        /// Words per slot: the ring's `WIDTH`.
         pub width: usize,
         /// Slots.
         pub capacity: u64,
@@ -46,20 +47,24 @@ mod production {
         pub dropped: usize,
     }
 
-    /// A ring in a [`Memory`]: the same layout, and the same code, on the heap and in a mapped file.
-    pub struct RingWords {
+    /// A ring in a [`Memory`]: the same layout, and the same code, on the heap and in a mapped file. A slot is a cache line,
+    /// unless told otherwise.
+    pub struct RingWords<const WIDTH: usize = LINE_WORDS> {
         /// Every index in `layout`, and the whole of the slots, were checked against its length.
         memory: Memory,
         layout: Layout,
     }
 
-    impl RingWords {
+    impl<const WIDTH: usize> RingWords<WIDTH> {
         /// A ring in `memory`.
         ///
         /// # Panics
-        /// If a part of the layout does not fit.
-        pub fn new(memory: Memory, layout: Layout) -> RingWords {
-            let end = layout.slots + layout.capacity as usize * layout.width;
+        /// If a part of the layout does not fit, if its width is another, or if its capacity is not a power of two.
+        pub fn new(memory: Memory, layout: Layout) -> Self {
+            let capacity = layout.capacity;
+            assert!(capacity.is_power_of_two(), "a ring's capacity is a power of two, not {capacity}");
+            assert_eq!(layout.width, WIDTH, "words a slot");
+            let end = layout.slots + capacity as usize * WIDTH;
             let highest = layout.tail.max(layout.drop_mark).max(layout.dropped);
             assert!(end <= memory.len() && highest < layout.slots, "{layout:?} in {} words", memory.len());
             RingWords { memory, layout }
@@ -71,18 +76,17 @@ mod production {
         }
     }
 
-    impl Storage for RingWords {
+    impl<const WIDTH: usize> Storage<WIDTH> for RingWords<WIDTH> {
         #[inline(always)]
         fn capacity(&self) -> u64 {
             self.layout.capacity
         }
 
         #[inline(always)]
-        fn word(&self, index: usize) -> &AtomicU64 {
-            debug_assert!(index < self.layout.capacity as usize * self.layout.width);
-            // SAFETY: callers mask positions by the capacity, so `index` is below `capacity * width`, and `new` checked that
-            // so many words follow `slots`.
-            unsafe { self.memory.word_unchecked(self.layout.slots + index) }
+        fn slot(&self, position: u64) -> &[AtomicU64; WIDTH] {
+            let slot = (position & (self.layout.capacity - 1)) as usize;
+            // SAFETY: `slot` is below the capacity, and `new` checked that so many slots of `WIDTH` words fit.
+            unsafe { self.memory.words_unchecked(self.layout.slots + slot * WIDTH) }
         }
 
         #[inline(always)]
@@ -110,40 +114,38 @@ mod model {
     use crate::sync::AtomicU64;
 
     /// Words that loom watches.
-    pub struct ModelWords {
-        slots: Vec<AtomicU64>,
-        capacity: u64,
+    pub struct ModelWords<const WIDTH: usize> {
+        slots: Vec<[AtomicU64; WIDTH]>,
         tail: AtomicU64,
         drop_mark: AtomicU64,
         dropped: AtomicU64,
     }
 
-    impl ModelWords {
-        /// Zeroed words for `capacity` slots of `width` words.
-        pub fn new(capacity: u64, width: usize) -> ModelWords {
+    impl<const WIDTH: usize> ModelWords<WIDTH> {
+        /// Zeroed words for `capacity` slots.
+        pub fn new(capacity: u64) -> Self {
             ModelWords {
-                slots: (0..capacity as usize * width).map(|_| AtomicU64::new(0)).collect(),
-                capacity,
+                slots: (0..capacity).map(|_| std::array::from_fn(|_| AtomicU64::new(0))).collect(),
                 tail: AtomicU64::new(0),
                 drop_mark: AtomicU64::new(0),
                 dropped: AtomicU64::new(0),
             }
         }
 
-        /// Word `index` of the slots, read as plain memory: the model fails if a store to it can race with that.
-        pub fn read_plainly(&self, index: usize) -> u64 {
+        /// The words of a slot, read as plain memory: the model fails if a store to it can race with that.
+        pub fn read_plainly(&self, position: u64) -> [u64; WIDTH] {
             // SAFETY: loom's words are plain values to the compiler, and it panics where this would be a race.
-            unsafe { self.slots[index].unsync_load() }
+            self.slot(position).each_ref().map(|word| unsafe { word.unsync_load() })
         }
     }
 
-    impl Storage for ModelWords {
+    impl<const WIDTH: usize> Storage<WIDTH> for ModelWords<WIDTH> {
         fn capacity(&self) -> u64 {
-            self.capacity
+            self.slots.len() as u64
         }
 
-        fn word(&self, index: usize) -> &AtomicU64 {
-            &self.slots[index]
+        fn slot(&self, position: u64) -> &[AtomicU64; WIDTH] {
+            &self.slots[(position & (self.capacity() - 1)) as usize]
         }
 
         fn tail(&self) -> &AtomicU64 {

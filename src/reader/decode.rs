@@ -3,8 +3,12 @@
 use super::clock::ClockMap;
 use super::dictionary::Dictionary;
 use super::event::{Damage, Event, Loss, LossCause, NameState, Phase, SpanKind, SpanRecord, Summary};
-use crate::events::{Head, Kind, SLOT_BYTES, Slot, SpanFields, extend_record_number};
+use crate::events::{Kind, SLOT_BYTES, Slot, SpanFields, extend_record_number, first_record};
+use std::collections::BTreeMap;
 use std::path::Path;
+
+/// Begins that were carried forward, by ring and record number: slots, and the thread that recorded them.
+pub(super) type Carried = BTreeMap<(u32, u64), (Vec<Slot>, u32)>;
 
 /// How far a ring has been read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -13,8 +17,21 @@ pub(super) struct Progress {
     pub(super) next_record: u64,
     /// Records lost by the writer, of those below.
     pub(super) lost: u64,
-    /// The thread and the time of the last record.
-    last: Option<(u32, u64)>,
+    /// The time of the last record.
+    last_unix_ns: Option<u64>,
+}
+
+/// Records that are not there although their writer did not lose them: how many, and why.
+#[derive(Clone, Copy)]
+pub(super) struct Unaccounted {
+    pub(super) records: u64,
+    /// Their segment was retired, rather than damaged.
+    pub(super) retired: bool,
+}
+
+impl Unaccounted {
+    /// None are.
+    pub(super) const NONE: Unaccounted = Unaccounted { records: 0, retired: false };
 }
 
 /// What turns slots into events.
@@ -23,6 +40,7 @@ pub(super) struct Decoder<'a> {
     pub(super) dictionary: &'a mut Dictionary,
     pub(super) cause: LossCause,
     pub(super) summary: &'a mut Summary,
+    pub(super) carried: &'a mut Carried,
     pub(super) visit: &'a mut dyn FnMut(Event<'_>),
 }
 
@@ -32,65 +50,41 @@ pub(super) struct Origin<'a> {
     pub(super) path: &'a Path,
     pub(super) offset: u64,
     pub(super) thread: u32,
-}
-
-/// A record in a run of slots.
-struct Found<'a> {
-    slots: &'a [Slot],
-    head: Head,
-}
-
-/// The record that begins a run of slots; `Err` if none does that is whole.
-fn record_at(slots: &[Slot]) -> Result<Found<'_>, &'static str> {
-    let head = slots[0].head();
-    if head.kind_number() == 0 {
-        return Err("a slot that was never written, among records");
-    }
-    if head.kind() == Some(Kind::Continuation) {
-        return Err("text without its record");
-    }
-    let whole = slots.get(..head.slots()).filter(|whole| !whole.is_empty()).ok_or("a record without its end")?;
-    let continues = |(slot, index): (&Slot, usize)| {
-        slot.head() == Head::continuation(index, whole.len()).with_record_number(u64::from(head.record_number_low()))
-    };
-    if !whole.iter().zip(0..).skip(1).all(continues) {
-        return Err("a record with another one's text");
-    }
-    Ok(Found { slots: whole, head })
-}
-
-/// Counts the whole records in a run of slots.
-pub(super) fn count_records(mut slots: &[Slot]) -> u64 {
-    let mut records = 0;
-    while !slots.is_empty() {
-        let step = record_at(slots).map_or(1, |found| {
-            records += 1;
-            found.slots.len()
-        });
-        slots = &slots[step..];
-    }
-    records
+    pub(super) ring: u32,
 }
 
 impl Decoder<'_> {
     /// Visits the records in `slots` that come at or after `progress`, and what is missing before and between them.
     ///
-    /// Of what is missing before the first, `damaged` records are known to be missing for damage. `near` is about the number of
-    /// the first record.
-    pub(super) fn run(&mut self, slots: &[Slot], near: u64, progress: &mut Progress, damaged: u64, origin: Origin<'_>) {
-        let mut damaged = damaged;
+    /// Of what is missing before the first, `unaccounted` records were not lost by their writer. `near` is about the number of the
+    /// first record.
+    pub(super) fn run(
+        &mut self,
+        slots: &[Slot],
+        near: u64,
+        progress: &mut Progress,
+        unaccounted: Unaccounted,
+        origin: Origin<'_>,
+    ) {
+        let mut unaccounted = unaccounted;
         let mut near = near;
         let mut rest = slots;
         let mut bad: Option<(usize, usize, &'static str)> = None;
         while !rest.is_empty() {
             let index = slots.len() - rest.len();
-            match record_at(rest) {
-                Ok(found) => {
+            match first_record(rest) {
+                Ok(record) => {
                     self.report_bad(bad.take(), origin);
-                    rest = &rest[found.slots.len()..];
-                    near = extend_record_number(found.head.record_number_low(), near);
+                    rest = &rest[record.len()..];
+                    near = extend_record_number(record[0].head().record_number_low(), near);
                     if near >= progress.next_record {
-                        self.record(&found, near, progress, std::mem::take(&mut damaged), origin.thread);
+                        self.record(
+                            record,
+                            near,
+                            progress,
+                            std::mem::replace(&mut unaccounted, Unaccounted::NONE),
+                            origin,
+                        );
                     }
                 }
                 Err(what) => {
@@ -113,43 +107,76 @@ impl Decoder<'_> {
         (self.visit)(Event::Damage(damage));
     }
 
-    fn record(&mut self, found: &Found<'_>, number: u64, progress: &mut Progress, damaged: u64, thread: u32) {
-        let fields = SpanFields::from_slot(&found.slots[0]);
+    fn record(
+        &mut self,
+        record: &[Slot],
+        number: u64,
+        progress: &mut Progress,
+        unaccounted: Unaccounted,
+        origin: Origin<'_>,
+    ) {
+        let fields = SpanFields::from_slot(&record[0]);
         let unix_ns = self.clock.unix_ns(fields.ticks);
-        let missing = number - progress.next_record;
-        self.missing(missing, missing.min(damaged), progress, thread, Some(unix_ns));
+        self.missing(number - progress.next_record, unaccounted, progress, origin.thread, Some(unix_ns));
         progress.next_record = number + 1;
-        progress.last = Some((thread, unix_ns));
+        progress.last_unix_ns = Some(unix_ns);
         self.summary.records += 1;
-        let Some(kind) = found.head.kind().filter(|kind| kind.is_span()) else {
-            self.summary.unknown += 1;
-            return;
-        };
-        self.span(kind, &fields, &found.slots[1..], number, unix_ns, thread);
+        if !self.carried.is_empty() {
+            self.carried.remove(&(origin.ring, number));
+        }
+        match fields.head.kind().filter(|kind| kind.is_span()) {
+            Some(kind) => self.span(kind, &fields, &record[1..], number, origin.thread),
+            None => self.summary.unknown += 1,
+        }
     }
 
-    /// `missing` records are not there, of which `damaged` are known to be missing for damage.
+    /// Visits the begins that were carried forward and whose originals were not met.
+    pub(super) fn carried(&mut self) {
+        for ((_, number), (slots, thread)) in std::mem::take(self.carried) {
+            let Ok(record) = first_record(&slots) else { continue };
+            let fields = SpanFields::from_slot(&record[0]);
+            if let Some(kind) = fields.head.kind().filter(|kind| kind.is_span()) {
+                self.summary.carried += 1;
+                self.span(kind, &fields, &record[1..], number, thread);
+            }
+        }
+    }
+
+    /// `missing` records are not there; as many of them as are `unaccounted` for were not lost by their writer.
     pub(super) fn missing(
         &mut self,
         missing: u64,
-        damaged: u64,
+        unaccounted: Unaccounted,
         progress: &mut Progress,
         thread: u32,
         before_unix_ns: Option<u64>,
     ) {
-        self.summary.damaged += damaged;
-        let records = missing - damaged;
+        let others = unaccounted.records.min(missing);
+        let lost = missing - others;
         progress.next_record += missing;
-        if records == 0 {
-            return;
+        progress.lost += lost;
+        self.summary.lost += lost;
+        let mut visit = |records, cause| {
+            if records > 0 {
+                let after_unix_ns = progress.last_unix_ns;
+                (self.visit)(Event::Loss(Loss { thread, records, cause, after_unix_ns, before_unix_ns }));
+            }
+        };
+        if unaccounted.retired {
+            self.summary.retired += others;
+            visit(others, LossCause::Retired);
+        } else {
+            self.summary.damaged += others;
         }
-        progress.lost += records;
-        self.summary.lost += records;
-        let after_unix_ns = progress.last.map(|(_, unix_ns)| unix_ns);
-        (self.visit)(Event::Loss(Loss { thread, records, cause: self.cause, after_unix_ns, before_unix_ns }));
+        visit(lost, self.cause);
     }
 
-    fn span(&mut self, kind: Kind, fields: &SpanFields, text: &[Slot], record_number: u64, unix_ns: u64, thread: u32) {
+    /// Every record below `until` that was not met is missing.
+    pub(super) fn missing_until(&mut self, until: u64, unaccounted: Unaccounted, progress: &mut Progress, thread: u32) {
+        self.missing(until.saturating_sub(progress.next_record), unaccounted, progress, thread, None);
+    }
+
+    fn span(&mut self, kind: Kind, fields: &SpanFields, text: &[Slot], record_number: u64, thread: u32) {
         const LOST: (&str, NameState) = ("<name lost>", NameState::Missing);
         let head = fields.head;
         let run_time_name;
@@ -173,7 +200,7 @@ impl Decoder<'_> {
             kind: if kind.is_thread() { SpanKind::Thread } else { SpanKind::Async },
             thread,
             record_number,
-            unix_ns,
+            unix_ns: self.clock.unix_ns(fields.ticks),
             begin_unix_ns: knows_begin.then(|| self.clock.unix_ns(fields.begin_ticks)),
             span_id: fields.span_id,
             parent_span_id: fields.parent_span_id,

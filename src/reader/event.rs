@@ -101,6 +101,8 @@ pub enum LossCause {
     Dropped,
     /// Later records took their place (flight discipline).
     Overwritten,
+    /// Their segment was removed to keep the directory within its budget.
+    Retired,
 }
 
 /// A gap in a thread's records.
@@ -133,7 +135,7 @@ pub struct Damage {
     pub what: &'static str,
 }
 
-/// What [`crate::reader::Recording::read`] came across. Recorded = `records` + `lost` + `damaged`.
+/// What [`crate::reader::Recording::read`] came across. Recorded = `records` + `lost` + `retired` + `damaged`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Summary {
     /// Records read.
@@ -144,6 +146,10 @@ pub struct Summary {
     pub unknown: u64,
     /// Records lost by the writer.
     pub lost: u64,
+    /// Records whose segment was removed to keep the directory within its budget.
+    pub retired: u64,
+    /// Begins, among those lost or retired, that were carried forward because their spans were open, and were visited all the same.
+    pub carried: u64,
     /// Records that are missing because of damage.
     pub damaged: u64,
     /// Places where bytes could not be read.

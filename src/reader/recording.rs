@@ -1,18 +1,19 @@
 //! A recording as a whole: finding its files, and reading them in order.
 
 use super::clock::ClockMap;
-use super::decode::{Decoder, Origin, Progress, count_records};
+use super::decode::{Carried, Decoder, Origin, Progress, Unaccounted};
 use super::dictionary::Dictionary;
 use super::error::ReadError;
 use super::event::{Damage, Event, LossCause, Summary, WriterState};
 use super::ring::RingCopy;
-use super::segment::{Step, describe, file_header, read_words, walk};
-use crate::events::{SLOT_BYTES, Slot};
+use super::segment::{Step, describe, file_header, header_in, read_words, walk};
+use crate::events::{SLOT_BYTES, Slot, records};
 use crate::format::block::RecordRange;
 use crate::format::definition::decode_all;
 use crate::format::session_file::SESSION_HEADER_BYTES;
 use crate::format::{
-    Anchor, BlockHeader, BlockKind, Discipline, FileKind, ProcessFacts, Status, StatusState, ThreadFacts, identity,
+    Anchor, BlockHeader, BlockKind, Discipline, FileKind, FormatError, ProcessFacts, SessionId, Status, StatusState,
+    ThreadFacts, identity,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -65,6 +66,8 @@ fn files_of(directory: &Path, kind: FileKind) -> Vec<PathBuf> {
 #[derive(Debug)]
 pub struct Recording {
     path: PathBuf,
+    /// Which every file of the session names.
+    id: SessionId,
     facts: ProcessFacts,
     status: Option<Status>,
     writer: WriterState,
@@ -83,24 +86,24 @@ impl Recording {
         let session_file = session.join(FileKind::Session.file_name(0));
         let opened = read_words(&session_file).and_then(|words| {
             let bytes = bytemuck::cast_slice(&words);
-            file_header(&session_file, bytes)?;
-            Ok((facts_in(bytes, SESSION_HEADER_BYTES), Status::decode(bytes)))
+            let id = file_header(&session_file, bytes)?.session;
+            Ok((id, facts_in(bytes, SESSION_HEADER_BYTES), Status::decode(bytes)))
         });
-        let (facts, status) = match opened {
-            Ok((Some(facts), status)) => (facts, status),
+        let (id, facts, status) = match opened {
+            Ok((id, Some(facts), status)) => (id, facts, status),
             // The first segment says it too.
             other => {
                 let first = session.join(FileKind::Segment.file_name(0));
                 let words = read_words(&first).map_err(|error| other.as_ref().err().map_or(error, clone))?;
                 let bytes = bytemuck::cast_slice(&words);
                 let header = file_header(&first, bytes)?;
-                let status = other.ok().and_then(|(_, status)| status);
+                let status = other.ok().and_then(|(_, _, status)| status);
                 let facts = facts_in(bytes, header.header_bytes as usize);
-                (facts.ok_or(ReadError::NoRecording { path: session.clone() })?, status)
+                (header.session, facts.ok_or(ReadError::NoRecording { path: session.clone() })?, status)
             }
         };
         let writer = writer_state(&facts, status.as_ref());
-        Ok(Recording { path: session, facts, status, writer, memory: None })
+        Ok(Recording { path: session, id, facts, status, writer, memory: None })
     }
 
     /// Opens the bytes of one segment: what [`crate::sink::MemoryBuffer::bytes`] returns.
@@ -115,7 +118,7 @@ impl Recording {
         let mut words = vec![0; bytes.len() / 8];
         bytemuck::cast_slice_mut(&mut words).copy_from_slice(&bytes[..bytes.len() / 8 * 8]);
         let writer = writer_state(&facts, None);
-        Ok(Recording { path, facts, status: None, writer, memory: Some(words) })
+        Ok(Recording { path, id: header.session, facts, status: None, writer, memory: Some(words) })
     }
 
     /// The session's directory.
@@ -152,6 +155,8 @@ impl Recording {
         // Rings first: what is flushed meanwhile is then found in the segments, and taken once.
         let rings = pass.copy_rings();
         let segments = if self.memory.is_none() { files_of(&self.path, FileKind::Segment) } else { Vec::new() };
+        let first = self.path.join(FileKind::Segment.file_name(0));
+        pass.retired = segments.first().is_some_and(|segment| *segment != first);
         let clock = self.clock(&segments);
         pass.names();
         match &self.memory {
@@ -159,18 +164,24 @@ impl Recording {
             None => segments.iter().for_each(|path| pass.segment_file(path, &clock)),
         }
         rings.iter().for_each(|ring| pass.ring(ring, &clock));
+        pass.decoder(&clock).carried();
         Ok(pass.summary)
     }
 
     /// The map from ticks to time, by every anchor there is. Looks at block headers only.
     fn clock(&self, segments: &[PathBuf]) -> ClockMap {
         let mut anchors: Vec<Anchor> = self.status.iter().map(|status| status.anchor).collect();
-        let mut note = |bytes: &[u8], offset: usize| walk_headers(bytes, offset, |header| anchors.push(header.anchor));
+        let mut note = |path: &Path, words: &[u64]| {
+            let bytes = bytemuck::cast_slice(words);
+            walk_headers(bytes, first_block(self.id, path, bytes).0, |header| anchors.push(header.anchor));
+        };
         match &self.memory {
-            Some(words) => note(bytemuck::cast_slice(words), crate::format::file::FILE_HEADER_BYTES),
+            Some(words) => note(&self.path, words),
             None => {
-                for words in segments.iter().filter_map(|path| read_words(path).ok()) {
-                    note(bytemuck::cast_slice(&words), crate::format::file::FILE_HEADER_BYTES);
+                for path in segments {
+                    if let Ok(words) = read_words(path) {
+                        note(path, &words);
+                    }
                 }
             }
         }
@@ -196,6 +207,19 @@ fn facts_in(bytes: &[u8], offset: usize) -> Option<ProcessFacts> {
         }
     });
     facts
+}
+
+/// Where in a segment its blocks begin, and what is wrong with its header.
+fn first_block(session: SessionId, path: &Path, bytes: &[u8]) -> (usize, Option<ReadError>) {
+    match header_in(session, path, bytes) {
+        Ok(header) => (header.header_bytes as usize, None),
+        // They may mean something else by their blocks.
+        Err(error @ ReadError::Format { source: FormatError::Newer { .. } | FormatError::OtherSession, .. }) => {
+            (bytes.len(), Some(error))
+        }
+        // Its blocks vouch for themselves.
+        Err(error) => (BlockHeader::find(bytes, 0).unwrap_or(bytes.len()), Some(error)),
+    }
 }
 
 fn walk_headers(bytes: &[u8], mut offset: usize, mut each: impl FnMut(&BlockHeader)) {
@@ -231,6 +255,9 @@ struct Pass<'a> {
     /// By ring number.
     progress: BTreeMap<u32, Progress>,
     threads: BTreeSet<u32>,
+    carried: Carried,
+    /// The first segments are gone.
+    retired: bool,
 }
 
 impl<'a> Pass<'a> {
@@ -242,6 +269,8 @@ impl<'a> Pass<'a> {
             summary: Summary::default(),
             progress: BTreeMap::new(),
             threads: BTreeSet::new(),
+            carried: Carried::new(),
+            retired: false,
         }
     }
 
@@ -274,7 +303,7 @@ impl<'a> Pass<'a> {
         let alive = self.recording.writer == WriterState::Running;
         let mut rings = Vec::new();
         for path in files_of(&directory, FileKind::Ring) {
-            match RingCopy::take(&path, alive) {
+            match RingCopy::take(&path, self.recording.id, alive) {
                 Ok(ring) => rings.push(ring),
                 // Removed since it was listed: everything in it is in the segments.
                 Err(ReadError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
@@ -292,7 +321,7 @@ impl<'a> Pass<'a> {
         }
         let taken = read_words(&path).and_then(|words| {
             let bytes = bytemuck::cast_slice(&words);
-            let header = file_header(&path, bytes)?;
+            let header = header_in(self.recording.id, &path, bytes)?;
             let slots = bytes.get(header.header_bytes as usize..).unwrap_or_default();
             let damaged = decode_all(slots, |definition| self.dictionary.add(definition));
             Ok(damaged.into_iter().map(|offset| offset + header.header_bytes as usize).collect::<Vec<_>>())
@@ -315,16 +344,10 @@ impl<'a> Pass<'a> {
     }
 
     fn segment(&mut self, path: &Path, bytes: &[u8], clock: &ClockMap) {
-        let start = match file_header(path, bytes) {
-            Ok(header) => header.header_bytes as usize,
-            Err(error) => {
-                self.damaged_file(path, &error);
-                // Its blocks vouch for themselves, unless they are of a version that may mean something else by them.
-                let newer =
-                    matches!(&error, ReadError::Format { source: crate::format::FormatError::Newer { .. }, .. });
-                if newer { bytes.len() } else { BlockHeader::find(bytes, 0).unwrap_or(bytes.len()) }
-            }
-        };
+        let (start, error) = first_block(self.recording.id, path, bytes);
+        if let Some(error) = error {
+            self.damaged_file(path, &error);
+        }
         walk(bytes, start, |offset, step| match step {
             Step::Block(header, payload) => self.block(&header, payload, path, offset, clock),
             Step::Spoiled(header, what) => {
@@ -342,11 +365,17 @@ impl<'a> Pass<'a> {
             // A definition that its writer left damaged is damaged in the names file, where it is reported.
             BlockKind::Definitions => drop(decode_all(payload, |definition| self.dictionary.add(definition))),
             BlockKind::End => self.summary.complete = true,
+            BlockKind::Carried => {
+                let slots: &[Slot] = bytemuck::try_cast_slice(payload).unwrap_or_default();
+                let key = (header.records.ring, header.records.first_record);
+                self.carried.insert(key, (slots.to_vec(), header.records.thread));
+            }
             BlockKind::Records => {
                 let origin = Origin {
                     path,
                     offset: (offset + crate::format::block::BLOCK_HEADER_BYTES) as u64,
                     thread: header.records.thread,
+                    ring: header.records.ring,
                 };
                 let whole = payload.len() / SLOT_BYTES * SLOT_BYTES;
                 // A payload begins at a multiple of 8 in a buffer of words.
@@ -357,20 +386,21 @@ impl<'a> Pass<'a> {
     }
 
     fn records(&mut self, range: &RecordRange, slots: &[Slot], origin: Origin<'_>, clock: &ClockMap) {
-        let mut progress = self.progress.get(&range.ring).copied().unwrap_or_default();
-        let missing_at_all = range.next_record.saturating_sub(progress.next_record);
-        let lost = range.lost.saturating_sub(progress.lost);
-        // Usually nothing is missing and nothing needs counting twice.
-        let damaged = if range.first_record == progress.next_record {
-            0
-        } else {
-            missing_at_all.saturating_sub(count_records(slots)).saturating_sub(lost)
-        };
+        let known = self.progress.get(&range.ring).copied();
+        let mut progress = known.unwrap_or_default();
+        // Usually nothing is missing before the first, and nothing needs counting twice.
+        let mut unaccounted = Unaccounted { records: 0, retired: self.retired && known.is_none() };
+        if range.first_record != progress.next_record {
+            let missing_at_all = range.next_record.saturating_sub(progress.next_record);
+            let lost = range.lost.saturating_sub(progress.lost);
+            unaccounted.records = missing_at_all.saturating_sub(records(slots).count() as u64).saturating_sub(lost);
+        }
         let mut decoder = self.decoder(clock);
-        decoder.run(slots, range.first_record, &mut progress, damaged, origin);
+        decoder.run(slots, range.first_record, &mut progress, unaccounted, origin);
         let trailing = range.next_record.saturating_sub(progress.next_record);
-        let still_damaged = damaged.min(trailing.saturating_sub(range.lost.saturating_sub(progress.lost)));
-        decoder.missing(trailing, still_damaged, &mut progress, range.thread, None);
+        let lost = range.lost.saturating_sub(progress.lost).min(trailing);
+        let unaccounted = Unaccounted { records: trailing - lost, ..unaccounted };
+        decoder.missing(trailing, unaccounted, &mut progress, range.thread, None);
         progress.lost = range.lost;
         self.progress.insert(range.ring, progress);
     }
@@ -384,7 +414,8 @@ impl<'a> Pass<'a> {
         let mut progress = self.progress.get(&range.ring).copied().unwrap_or_default();
         let missing = range.next_record.saturating_sub(progress.next_record);
         let lost = range.lost.saturating_sub(progress.lost).min(missing);
-        self.decoder(clock).missing(missing, missing - lost, &mut progress, range.thread, None);
+        let damaged = Unaccounted { records: missing - lost, retired: false };
+        self.decoder(clock).missing(missing, damaged, &mut progress, range.thread, None);
         progress.lost = range.lost;
         self.progress.insert(range.ring, progress);
         missing - lost
@@ -397,18 +428,27 @@ impl<'a> Pass<'a> {
         let mut progress = self.progress.get(&ring.number).copied().unwrap_or_default();
         let before = self.summary.records;
         let runs = ring.runs();
-        let last_thread = runs.last().map_or(0, |run| run.thread);
+        let cut_off = ring.cut_off();
+        if cut_off > 0 {
+            self.damage(&ring.path, ring.bytes(), cut_off * SLOT_BYTES as u64, 0, "the ring's file is cut off");
+        }
         let mut decoder = self.decoder(clock);
+        // Of a file that is cut off, what is missing between its records is damage, not loss.
+        let damaged = Unaccounted { records: if cut_off > 0 { u64::MAX } else { 0 }, retired: false };
         for run in &runs {
-            let origin = Origin { path: &ring.path, offset: run.offset, thread: run.thread };
-            // Of a file that is cut off, what comes before its first record is damage, not loss.
-            let damaged = if ring.cut_off { u64::MAX } else { 0 };
+            let origin = Origin { path: &ring.path, offset: run.offset, thread: run.thread, ring: ring.number };
+            ring.hand_over(run.first_record, |thread, until| {
+                decoder.missing_until(until, damaged, &mut progress, thread)
+            });
             decoder.run(&run.slots, run.near, &mut progress, damaged, origin);
         }
         // Records dropped after the last one that is there. The mark may have been scribbled on; the count must bear it out.
         let trailing = ring.drop_mark.saturating_sub(progress.next_record);
         if trailing <= ring.dropped.saturating_sub(progress.lost) {
-            decoder.missing(trailing, 0, &mut progress, last_thread, None);
+            ring.hand_over(ring.drop_mark, |thread, until| {
+                decoder.missing_until(until, Unaccounted::NONE, &mut progress, thread)
+            });
+            decoder.missing_until(ring.drop_mark, Unaccounted::NONE, &mut progress, ring.owner_of(ring.drop_mark));
         }
         self.summary.recovered += self.summary.records - before;
         self.progress.insert(ring.number, progress);
@@ -419,6 +459,13 @@ impl<'a> Pass<'a> {
             Discipline::Drain => LossCause::Dropped,
             Discipline::Flight => LossCause::Overwritten,
         };
-        Decoder { clock, dictionary: &mut self.dictionary, cause, summary: &mut self.summary, visit: self.visit }
+        Decoder {
+            clock,
+            dictionary: &mut self.dictionary,
+            cause,
+            summary: &mut self.summary,
+            carried: &mut self.carried,
+            visit: self.visit,
+        }
     }
 }

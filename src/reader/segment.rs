@@ -1,7 +1,7 @@
 //! Segment files, and the blocks of session files: walking them past any damage.
 
 use super::error::ReadError;
-use crate::format::{BlockHeader, FileHeader, FormatError};
+use crate::format::{BlockHeader, FileHeader, FormatError, SessionId};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -30,6 +30,15 @@ pub(super) fn read_words(path: &Path) -> Result<Vec<u64>, ReadError> {
 /// The header of a file.
 pub(super) fn file_header(path: &Path, bytes: &[u8]) -> Result<FileHeader, ReadError> {
     FileHeader::decode(bytes).map_err(|source| ReadError::Format { path: path.to_owned(), offset: 0, source })
+}
+
+/// The header of a file that has to be of this session.
+pub(super) fn header_in(session: SessionId, path: &Path, bytes: &[u8]) -> Result<FileHeader, ReadError> {
+    let header = file_header(path, bytes)?;
+    if header.session != session {
+        return Err(ReadError::Format { path: path.to_owned(), offset: 16, source: FormatError::OtherSession });
+    }
+    Ok(header)
 }
 
 /// A step of a walk through blocks.
@@ -71,6 +80,7 @@ pub(super) fn describe(error: &ReadError) -> &'static str {
     match error {
         ReadError::Format { source: FormatError::Newer { .. }, .. } => "a file of a newer version of the format",
         ReadError::Format { source: FormatError::NotSpanring, .. } => "not a spanring file",
+        ReadError::Format { source: FormatError::OtherSession, .. } => "a file of another session",
         ReadError::Format { .. } => "the file's header is damaged",
         ReadError::Io { .. } | ReadError::NoRecording { .. } => "the file cannot be read",
     }

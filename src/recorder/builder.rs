@@ -5,6 +5,7 @@ use super::error::StartError;
 use super::files;
 use super::flusher::Flusher;
 use super::guard::RecorderGuard;
+use super::retention::Retention;
 use super::session::{RingHome, Running, Session, is_running_here, set_running};
 use super::{directory, fork, process};
 use crate::events::{SLOT_BYTES, self_description};
@@ -33,6 +34,7 @@ const NAMES_BYTES: std::ops::RangeInclusive<u64> = 4096..=1 << 30;
 /// | [`flush_interval`](Builder::flush_interval) | 20 ms, down to 1 ms while a ring fills up |
 /// | [`segment_bytes`](Builder::segment_bytes) | 8 MiB |
 /// | [`names_bytes`](Builder::names_bytes) | 4 MiB |
+/// | [`directory_bytes`](Builder::directory_bytes) | 1 GiB |
 #[derive(Debug)]
 #[must_use = "settings record nothing: call start()"]
 pub struct Builder {
@@ -45,6 +47,7 @@ pub struct Builder {
     flush_interval: Duration,
     segment_bytes: u64,
     names_bytes: u64,
+    directory_bytes: u64,
 }
 
 struct CustomSink(Box<dyn Sink>);
@@ -67,6 +70,7 @@ impl Builder {
             flush_interval: Duration::from_millis(20),
             segment_bytes: 8 << 20,
             names_bytes: 4 << 20,
+            directory_bytes: 1 << 30,
         }
     }
 
@@ -129,6 +133,16 @@ impl Builder {
         self
     }
 
+    /// Bytes of all sessions in the directory together: over the restarts of a service too, however often it crashes.
+    ///
+    /// When a segment is begun that would exceed this, sessions of dead processes are removed, oldest first, then the oldest segments
+    /// of this one; what was retired is counted, and begins of spans that are still open are carried forward. At least the current
+    /// segment is kept, and files of living processes always; nor are there ever more than 100 sessions of dead ones.
+    pub fn directory_bytes(mut self, bytes: u64) -> Builder {
+        self.directory_bytes = bytes;
+        self
+    }
+
     /// Starts recording. Dropping the guard flushes and stops.
     ///
     /// Without the feature `enable` nothing is created and nothing will be recorded, which the guard's health says.
@@ -181,7 +195,9 @@ impl Builder {
         };
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
         let session = Arc::new(Session::new(generation, rings, place.names, FILE_HEADER_BYTES / size_of::<u64>()));
-        let mut drainer = Drainer::new(Arc::clone(&session), place.sink, place.status);
+        let retention = self.directory.as_ref().zip(directory);
+        let retention = retention.map(|(parent, own)| Retention::new(parent, own, self.directory_bytes));
+        let mut drainer = Drainer::new(Arc::clone(&session), place.sink, place.status, retention);
         let told = drainer.send_fact(BlockKind::Facts, facts.encode().as_bytes());
         told.and_then(|()| drainer.send_fact(BlockKind::SelfDescription, self_description().as_bytes()))
             .and_then(|()| drainer.drain(Round::Background))

@@ -3,21 +3,25 @@
 //! One round takes, in this order: the tails, the registrations, the names, the records up to the tails. Names and owners of
 //! everything below a tail are visible once the tail is, so nothing reaches the sink before what it refers to.
 
+use super::carry::Carry;
+use super::drained_ring::{Counted, Ring, Target};
 use super::names::Scanner;
-use super::pool::RingConsumer;
+use super::retention::{Retention, blocks_of};
 use super::session::Session;
 use super::thread::{REFUSED, STRAY_ENDS};
 use crate::clock::anchor;
-use crate::events::{Head, SLOT_WORDS, extend_record_number};
+use crate::events::{Head, SLOT_WORDS, Slot};
 use crate::format::block::{Anchor, BlockKind, RecordRange};
 use crate::format::definition::SlotUse;
-use crate::format::ring_file::{FLUSHED_POSITION_WORD, FLUSHED_RECORD_WORD, Owner, RECENT_RECORD_WORD};
-use crate::format::{Status, StatusState, ThreadFacts};
+use crate::format::ring_file::Owner;
+use crate::format::{Discipline, Status, StatusState};
 use crate::queue::{Memory, WhenFull};
 use crate::sink::{Block, Sink};
 use crate::sync::Ordering;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Slots in a block of records at most: 256 KiB.
@@ -52,34 +56,26 @@ pub(super) struct Drainer {
     refused_before: u64,
     strays_before: u64,
     last_error: Option<String>,
-}
-
-/// A ring as the drainer sees it.
-struct Ring {
-    number: u32,
-    consumer: RingConsumer,
-    /// The thread whose slots come next.
-    owner: Owner,
-    /// Those that follow, each from its position on.
-    next_owners: VecDeque<Owner>,
-    /// Slots below were sent, or are lost.
-    position: u64,
-    /// Records below were sent, or are lost.
-    next_record: u64,
-    /// Records lost so far.
-    lost: u64,
-    /// Number of some record seen lately.
-    recent_record: u64,
-}
-
-/// How far to drain a ring in this round.
-struct Target {
-    tail: u64,
-    drop_mark: u64,
+    /// Begins whose originals may go away before their ends come.
+    carry: Carry,
+    /// `None`: nothing is ever retired.
+    retention: Option<Retention>,
+    /// The sink's current file, and the ticks when its first block was written.
+    file: u64,
+    segment_ticks: u64,
+    /// What the sink stored when room was made last.
+    stored_before: u64,
+    /// The last block with records of each thread.
+    blocks_of_threads: HashMap<u32, u64>,
 }
 
 impl Drainer {
-    pub(super) fn new(session: Arc<Session>, sink: Box<dyn Sink>, status_file: Option<Memory>) -> Drainer {
+    pub(super) fn new(
+        session: Arc<Session>,
+        sink: Box<dyn Sink>,
+        status_file: Option<Memory>,
+        retention: Option<Retention>,
+    ) -> Drainer {
         Drainer {
             session,
             sink,
@@ -94,6 +90,12 @@ impl Drainer {
             refused_before: REFUSED.load(Ordering::Relaxed),
             strays_before: STRAY_ENDS.load(Ordering::Relaxed),
             last_error: None,
+            carry: Carry::default(),
+            retention,
+            file: 0,
+            segment_ticks: anchor().ticks,
+            stored_before: 0,
+            blocks_of_threads: HashMap::new(),
         }
     }
 
@@ -122,7 +124,7 @@ impl Drainer {
         self.send(kind, anchor(), RecordRange::default(), payload)
     }
 
-    /// Takes what was published before the call to the sink. Returns how full the fullest drained ring was, from 0 to 1.
+    /// Takes what was published before the call to the sink. Returns how full the fullest ring was, from 0 to 1.
     pub(super) fn drain(&mut self, round: Round) -> io::Result<f64> {
         // A ring registered after this holds nothing that was published before the call.
         self.admit_newcomers();
@@ -144,7 +146,7 @@ impl Drainer {
     pub(super) fn finish(&mut self) -> io::Result<()> {
         self.drain(Round::Everything)?;
         self.send_fact(BlockKind::End, &[])?;
-        self.sink.finish()?;
+        ask_sink(|| self.sink.finish())?;
         self.update_status(StatusState::Stopped);
         Ok(())
     }
@@ -170,9 +172,12 @@ impl Drainer {
         self.names.scan(&self.session.names, &mut self.definitions);
         self.send_definitions(now)?;
         let mut rings = std::mem::take(&mut self.rings);
-        let mut drain_rings = || {
+        let mut drain_rings = || -> io::Result<()> {
             for (ring, target) in rings.iter_mut().zip(targets) {
                 ring.see_recent(target);
+                if ring.consumer.when_full() == WhenFull::OverwriteOldest {
+                    self.scan(ring, target, now)?;
+                }
                 if round == Round::Everything || ring.consumer.when_full() == WhenFull::DropNewest {
                     self.drain_ring(ring, target, now)?;
                 }
@@ -181,7 +186,126 @@ impl Drainer {
         };
         let result = drain_rings();
         self.rings = rings;
+        result?;
+        if self.session.rings.discipline == Discipline::Flight {
+            self.carry.end_step();
+            self.carry_threatened(now)?;
+        }
+        self.retire(now)
+    }
+
+    /// Flight discipline: looks at what was written since the last round for begins and ends. Threads whose slots are all
+    /// overwritten hand their ring over.
+    fn scan(&mut self, ring: &mut Ring, target: &Target, now: Anchor) -> io::Result<()> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let (mut position, next_record) = ring.scanned;
+        let seen = ring.consumer.snapshot(position..target.tail, &mut buffer);
+        let counted = Counted::of(&buffer, ring.recent_record, next_record);
+        if seen.start > position {
+            // What came round before anyone looked may have begun spans that are still open, or ended some.
+            self.status.unscanned += counted.first_record.saturating_sub(next_record);
+            self.carry.doubt(ring.number);
+        }
+        position = seen.start;
+        let mut rest: &[Slot] = bytemuck::cast_slice(&buffer);
+        while !rest.is_empty() {
+            let (thread, end) = ring.writer_of(position);
+            let (part, after) = rest.split_at(rest.len().min((end - position) as usize));
+            let range = RecordRange {
+                thread,
+                ring: ring.number,
+                first_record: ring.recent_record,
+                position,
+                ..RecordRange::default()
+            };
+            self.carry.note(part, range);
+            position += part.len() as u64;
+            rest = after;
+        }
+        self.buffer = buffer;
+        ring.scanned = (target.tail, counted.next_record);
+        let overwritten = target.tail.saturating_sub(ring.consumer.capacity());
+        while ring.end_of_owner() <= overwritten {
+            ring.position = ring.end_of_owner();
+            self.hand_over(ring, now)?;
+        }
+        Ok(())
+    }
+
+    /// Writes begins again that their rings, in flight discipline, are about to overwrite.
+    fn carry_threatened(&mut self, now: Anchor) -> io::Result<()> {
+        let safe_from: HashMap<u32, u64> = self
+            .rings
+            .iter()
+            .map(|ring| (ring.number, ring.scanned.0 - ring.scanned.0.min(ring.consumer.capacity() / 2)))
+            .collect();
+        let threatened = self.carry.threatened(|ring| safe_from.get(&ring).copied().unwrap_or(0));
+        self.send_carried(&threatened, now)
+    }
+
+    fn send_carried(&mut self, spans: &[u64], now: Anchor) -> io::Result<()> {
+        for id in spans {
+            let Some(begin) = self.carry.begin(*id) else { continue };
+            let (range, slots) = (begin.range, begin.slots.clone());
+            let block = self.blocks;
+            self.send(BlockKind::Carried, now, range, bytemuck::cast_slice(&slots))?;
+            self.carry.carried(*id, block);
+        }
+        Ok(())
+    }
+
+    /// Retires the oldest segments while the directory holds more than it should.
+    fn retire(&mut self, now: Anchor) -> io::Result<()> {
+        // Only a new segment changes what is stored.
+        if self.sink.stored_bytes() == self.stored_before {
+            return Ok(());
+        }
+        let Some(mut retention) = self.retention.take() else { return Ok(()) };
+        let mut result = Ok(());
+        while result.is_ok() && !retention.make_room(self.sink.stored_bytes() + self.session.mapped_bytes()) {
+            let Some(path) = self.sink.oldest_file() else { break };
+            result = self.retire_segment(&path, now);
+        }
+        self.retention = Some(retention);
+        self.stored_before = self.sink.stored_bytes();
         result
+    }
+
+    /// Writes again what has to be kept of the oldest segment, and removes it.
+    fn retire_segment(&mut self, path: &Path, now: Anchor) -> io::Result<()> {
+        let words = match blocks_of(path) {
+            // Someone else was quicker.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            words => words?,
+        };
+        // In flight discipline the rings were scanned, so it is known already what is open.
+        let leftover = self.carry.note_segment(&words, self.session.rings.discipline == Discipline::Drain);
+        self.blocks_of_threads.retain(|_, block| *block > leftover.last_block);
+        for (id, thread) in &leftover.threads {
+            let owns_a_ring = |ring: &Ring| {
+                ring.owner.thread.id == *id || ring.next_owners.iter().any(|owner| owner.thread.id == *id)
+            };
+            if self.blocks_of_threads.contains_key(id)
+                || self.carry.has_thread(*id)
+                || self.rings.iter().any(owns_a_ring)
+            {
+                self.send(BlockKind::Thread, now, RecordRange::default(), thread.encode().as_bytes())?;
+            }
+        }
+        let carried = self.carry.in_blocks_up_to(leftover.last_block);
+        self.send_carried(&carried, now)?;
+        // A ring of which no block is left would leave its records uncounted.
+        let mut rings = std::mem::take(&mut self.rings);
+        let told = rings
+            .iter_mut()
+            .filter(|ring| ring.last_block <= leftover.last_block && ring.next_record > 0)
+            .try_for_each(|ring| {
+                self.send(BlockKind::Records, now, ring.range(ring.next_record, ring.next_record, ring.lost), &[])?;
+                ring.last_block = self.blocks - 1;
+                Ok(())
+            });
+        self.rings = rings;
+        told.and_then(|()| self.sink.retire_oldest_file())
     }
 
     fn send_definitions(&mut self, now: Anchor) -> io::Result<()> {
@@ -218,6 +342,8 @@ impl Drainer {
         };
         self.buffer = buffer;
         result?;
+        // A thread may have come and lost everything, without a single slot.
+        self.hand_over(ring, now)?;
         self.account_until(ring, target.drop_mark, now)?;
         ring.mirror();
         Ok(())
@@ -231,6 +357,8 @@ impl Drainer {
             buffer.clear();
             ring.consumer.copy(ring.position..end, buffer);
             self.send_records(ring, buffer, now)?;
+            // The mirror first: who reads the ring's file then knows of every slot that may be overwritten.
+            ring.mirror();
             ring.consumer.give_back(ring.position);
         }
         Ok(())
@@ -273,7 +401,7 @@ impl Drainer {
         let lost = ring.lost + (until - ring.next_record);
         self.send(BlockKind::Records, now, ring.range(ring.next_record, until, lost), &[])?;
         self.status.lost += until - ring.next_record;
-        (ring.next_record, ring.lost) = (until, lost);
+        (ring.next_record, ring.lost, ring.last_block) = (until, lost, self.blocks - 1);
         Ok(())
     }
 
@@ -283,6 +411,11 @@ impl Drainer {
         let lost = counted.next_record.saturating_sub(ring.next_record).saturating_sub(counted.records);
         let range = ring.range(counted.first_record, counted.next_record, ring.lost + lost);
         self.send(BlockKind::Records, now, range, bytemuck::cast_slice(&words[..counted.slots * SLOT_WORDS]))?;
+        ring.last_block = self.blocks - 1;
+        if self.retention.is_some() && ring.consumer.when_full() == WhenFull::DropNewest {
+            self.carry.note_later_ends(bytemuck::cast_slice(words), self.segment_ticks, ring.last_block);
+        }
+        self.blocks_of_threads.insert(range.thread, ring.last_block);
         self.status.flushed += counted.records;
         self.status.lost += lost;
         ring.position += counted.slots as u64;
@@ -292,7 +425,11 @@ impl Drainer {
     }
 
     fn send(&mut self, kind: BlockKind, anchor: Anchor, records: RecordRange, payload: &[u8]) -> io::Result<()> {
-        self.sink.write(Block { kind, number: self.blocks, anchor, records, payload })?;
+        let block = Block { kind, number: self.blocks, anchor, records, payload };
+        ask_sink(|| self.sink.write(block))?;
+        if self.sink.file() != self.file {
+            (self.file, self.segment_ticks) = (self.sink.file(), anchor.ticks);
+        }
         self.blocks += 1;
         Ok(())
     }
@@ -312,86 +449,8 @@ impl Drainer {
     }
 }
 
-impl Ring {
-    fn new(number: u32, consumer: RingConsumer) -> Ring {
-        let owner = Owner { thread: ThreadFacts::default(), position: 0, record_number: 0 };
-        let next_owners = VecDeque::new();
-        Ring { number, consumer, owner, next_owners, position: 0, next_record: 0, lost: 0, recent_record: 0 }
-    }
-
-    /// The drop mark is read first: records below it are then below the tail, or were dropped.
-    fn target(&self) -> Target {
-        let drop_mark = self.consumer.drop_mark();
-        Target { tail: self.consumer.published().end, drop_mark }
-    }
-
-    /// How full the ring is, if being full costs records.
-    fn fill(&self, target: &Target) -> f64 {
-        match self.consumer.when_full() {
-            WhenFull::DropNewest => (target.tail - self.position) as f64 / self.consumer.capacity() as f64,
-            WhenFull::OverwriteOldest => 0.0,
-        }
-    }
-
-    /// Position at which the owner's slots end, as far as is known.
-    fn end_of_owner(&self) -> u64 {
-        self.next_owners.front().map_or(u64::MAX, |next| next.position)
-    }
-
-    fn range(&self, first_record: u64, next_record: u64, lost: u64) -> RecordRange {
-        let (thread, position) = (self.owner.thread.id, self.position);
-        RecordRange { thread, ring: self.number, first_record, next_record, lost, position }
-    }
-
-    /// Keeps a whole record number not too far from the newest, by which a reader of the ring's file can extend low halves.
-    fn see_recent(&mut self, target: &Target) {
-        if let Some(newest) = target.tail.checked_sub(1) {
-            let low = Head(self.consumer.first_word(newest)).record_number_low();
-            self.recent_record = extend_record_number(low, self.recent_record);
-        }
-        self.consumer.storage().memory().word(RECENT_RECORD_WORD).store(self.recent_record, Ordering::Relaxed);
-    }
-
-    /// Tells readers of the ring's file what they need not take from it.
-    fn mirror(&self) {
-        let memory = self.consumer.storage().memory();
-        memory.word(FLUSHED_RECORD_WORD).store(self.next_record, Ordering::Relaxed);
-        memory.word(FLUSHED_POSITION_WORD).store(self.position, Ordering::Release);
-    }
-}
-
-/// What a run of slots holds.
-struct Counted {
-    slots: usize,
-    records: u64,
-    first_record: u64,
-    next_record: u64,
-}
-
-impl Counted {
-    /// Counts the whole records that `words` begins with. Their numbers are near `near`, and none is below `floor`.
-    ///
-    /// The slots may have been scribbled on: whatever they hold, at least one slot is taken, and the numbers do not go back.
-    fn of(words: &[u64], near: u64, floor: u64) -> Counted {
-        let heads = || words.iter().step_by(SLOT_WORDS).map(|word| Head(*word));
-        let all = words.len() / SLOT_WORDS;
-        let is_first = |head: &Head| head.index() == 0;
-        let last = heads().enumerate().rfind(|(_, head)| is_first(head));
-        // Only the last record may be cut off by the end of the run.
-        let slots = match last {
-            Some((start, head)) if start > 0 && start + head.slots() > all => start,
-            _ => all,
-        };
-        let number = |head: Head| extend_record_number(head.record_number_low(), near);
-        let mut firsts = heads().take(slots).filter(is_first);
-        let first = firsts.next();
-        let first_record = first.map_or(floor, number).max(floor);
-        let (mut records, mut newest) = (u64::from(first.is_some()), first);
-        for head in firsts {
-            records += 1;
-            newest = Some(head);
-        }
-        let next_record = newest.map_or(floor, |head| number(head).saturating_add(1)).max(first_record);
-        Counted { slots, records, first_record, next_record }
-    }
+/// A sink that panics has failed, like one that returns an error: the recording goes on.
+fn ask_sink(call: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    let panicked = |_| Err(io::Error::other("the sink panicked"));
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(panicked)
 }

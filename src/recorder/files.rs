@@ -76,3 +76,10 @@ pub(super) fn remove_rings(directory: &Path, rings: usize) {
     }
     let _ = std::fs::remove_dir(directory);
 }
+
+/// Cuts the names file of a session off behind its last definition. Nobody defines anything any more.
+pub(super) fn trim_names(directory: &Path, bytes: u64) {
+    let path = directory.join(FileKind::Names.file_name(0));
+    // Left as it is, it costs space and nothing else.
+    let _ = std::fs::OpenOptions::new().write(true).open(path).and_then(|file| file.set_len(bytes));
+}

@@ -44,7 +44,7 @@ impl Flusher {
     pub(super) fn stop(self) {
         *lock(&self.stop.asked) = true;
         self.stop.wake.notify_one();
-        // A sink that panics has ended the thread already; what it did not take is drained, or fails, at the stop.
+        // Nothing in the thread panics that is not caught there; if it did, the stop drains what it left.
         let _ = self.thread.join();
     }
 }

@@ -136,6 +136,9 @@ impl RecorderGuard {
         if let Some(directory) = ring_directory {
             super::files::remove_rings(&directory, health.rings);
         }
+        if let Some(directory) = &self.directory {
+            super::files::trim_names(directory, running.session.names.used_bytes());
+        }
         Ok(health)
     }
 }
@@ -181,6 +184,7 @@ fn health_of(running: &Running) -> Health {
         refused: status.refused,
         stray_ends: drainer.stray_ends(),
         names_lost: status.names_lost,
+        unscanned: status.unscanned,
         write_errors: status.write_errors,
         last_error: drainer.last_error().map(str::to_owned),
         rings: drainer.rings(),

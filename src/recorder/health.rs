@@ -22,6 +22,9 @@ pub struct Health {
     pub stray_ends: u64,
     /// Definitions of names and locations that found no room: these names will be missing.
     pub names_lost: u64,
+    /// Flight discipline: records that came round before anyone saw whether they begin a span that is still open. The spans that
+    /// the recording shows as open may lack some, or have some too many, if this is not 0.
+    pub unscanned: u64,
     /// Flush rounds that failed since the start.
     pub write_errors: u64,
     /// Why the last flush round failed, if it did. What it could not write waits in the rings.

@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`gate`] (whether anyone records), `context` (what each thread keeps), `record` (the recording path),
 //! `thread` and `pool` (which thread owns which ring), [`names`] and [`sightings`] (what addresses stand for), `session` (what
-//! all share), `drain` and `flusher` (from rings to sink), `builder` and `guard` (what users hold).
+//! all share), `drain` and `flusher` (from rings to sink), `carry` and `retention` (what stays when files go), `builder` and `guard` (what users hold).
 
 pub mod gate;
 pub mod names;
@@ -13,11 +13,15 @@ pub mod words;
 #[cfg(not(spanring_loom))]
 mod builder;
 #[cfg(not(spanring_loom))]
+mod carry;
+#[cfg(not(spanring_loom))]
 pub(crate) mod context;
 #[cfg(not(spanring_loom))]
 mod directory;
 #[cfg(not(spanring_loom))]
 mod drain;
+#[cfg(not(spanring_loom))]
+mod drained_ring;
 #[cfg(not(spanring_loom))]
 mod error;
 #[cfg(not(spanring_loom))]
@@ -36,6 +40,8 @@ mod pool;
 mod process;
 #[cfg(not(spanring_loom))]
 pub(crate) mod record;
+#[cfg(not(spanring_loom))]
+mod retention;
 #[cfg(not(spanring_loom))]
 mod session;
 #[cfg(not(spanring_loom))]

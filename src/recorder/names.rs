@@ -53,6 +53,16 @@ impl<W: Words> NamesRegion<W> {
         true
     }
 
+    /// Bytes that the region takes.
+    pub fn bytes(&self) -> usize {
+        self.words.len() * size_of::<u64>()
+    }
+
+    /// Bytes up to the end of the last definition, what stands before the region included.
+    pub fn used_bytes(&self) -> u64 {
+        (self.base as u64 + self.used() * SLOT_WORDS as u64) * size_of::<u64>() as u64
+    }
+
     /// Definitions that found no room.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)

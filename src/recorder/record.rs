@@ -7,7 +7,9 @@
 use super::context::{Context, with_context};
 use super::gate::{CLOSED, Refusal};
 use super::session::GATE;
-use super::thread::{STRAY_ENDS, ThreadLog, attach, refuse};
+#[cfg(feature = "enable")]
+pub(crate) use super::thread::refuse;
+use super::thread::{STRAY_ENDS, ThreadLog, attach};
 use crate::events::{
     Head, Kind, MAX_RECORD_SLOTS, MAX_RUN_TIME_NAME, Outcome, SLOT_WORDS, SpanFields, SpanLocation, SpanMetadata,
     StringId, TEXT_BYTES,

@@ -6,7 +6,7 @@ use super::names::NamesRegion;
 use super::pool::{Newcomers, Pool};
 use super::sightings::{Sighting, Sightings};
 use super::thread::ThreadLog;
-use crate::events::StringId;
+use crate::events::{SLOT_WORDS, StringId};
 use crate::format::definition::Definition;
 use crate::format::{Discipline, FileHeader, FileKind, SessionId, ThreadFacts};
 use crate::queue::{Layout, Memory, RingWords, WhenFull, ring};
@@ -72,6 +72,10 @@ pub(super) struct RingHome {
     pub(super) slots: u64,
 }
 
+/// Slots of a definition up to which it is written without an allocation, which a signal handler must not make: about 1700 bytes
+/// of text.
+const DEFINED_WITHOUT_ALLOCATION: usize = 32;
+
 /// What the threads of one recording share.
 pub(crate) struct Session {
     pub(super) generation: u64,
@@ -79,6 +83,8 @@ pub(crate) struct Session {
     pub(super) names: NamesRegion<Memory>,
     pub(super) sightings: Sightings<Memory>,
     pool: Mutex<Pool>,
+    /// The process that records.
+    pid: u32,
     /// Rings that are on the heap although they should be in a file.
     pub(super) unmapped_rings: AtomicU64,
 }
@@ -94,6 +100,7 @@ impl Session {
             sightings,
             names: NamesRegion::new(names, names_base),
             pool: Mutex::new(Pool::default()),
+            pid: std::process::id(),
             unmapped_rings: AtomicU64::new(0),
         }
     }
@@ -136,7 +143,16 @@ impl Session {
 
     /// Takes back the log of a thread that ends.
     pub(super) fn retire(&self, log: &Arc<ThreadLog>) {
-        lock(&self.pool).retire(log);
+        // A forked child has the log and the lock from its parent, the lock perhaps held by a thread that it does not have.
+        if self.pid == std::process::id() {
+            lock(&self.pool).retire(log);
+        }
+    }
+
+    /// Bytes of the session's files beside its segments, if it has any.
+    pub(super) fn mapped_bytes(&self) -> u64 {
+        let rings = lock(&self.pool).logs().len() * super::files::ring_file_bytes(self.rings.slots);
+        (rings + self.names.bytes()) as u64
     }
 
     /// Every log there is. Those of later threads are not among them.
@@ -161,8 +177,18 @@ impl Session {
             Sighting::New(place) => Some(place),
             Sighting::Unsettled => None,
         };
+        let definition = definition();
+        let mut buffer = [[0; SLOT_WORDS]; DEFINED_WITHOUT_ALLOCATION];
         // One that finds no room is counted in the region, and is complete all the same: it will not fit later either.
-        self.names.add(&definition().encode());
+        match buffer.get_mut(..definition.slots()) {
+            Some(slots) => {
+                definition.encode_into(slots);
+                self.names.add(slots);
+            }
+            None => {
+                self.names.add(&definition.encode());
+            }
+        }
         if let Some(place) = place {
             self.sightings.complete(place, id.len);
         }

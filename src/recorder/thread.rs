@@ -82,7 +82,7 @@ pub(super) static STRAY_ENDS: AtomicU64 = AtomicU64::new(0);
 
 /// Counts an event that is not recorded.
 #[cold]
-pub(super) fn refuse() {
+pub(crate) fn refuse() {
     REFUSED.fetch_add(1, Ordering::Relaxed);
 }
 

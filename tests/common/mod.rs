@@ -1,0 +1,195 @@
+//! What the tests share that start a recorder of their own.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+pub mod child;
+
+use spanring::reader::{
+    Damage, Event, Location, Loss, NameState, Outcome, Phase, Recording, SpanKind, SpanRecord, Summary, ThreadFacts,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::path::Path;
+use std::pin::{Pin, pin};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+/// One recorder runs per process at a time, and the tests of one binary run in parallel: those that start one take turns.
+pub fn exclusive() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A flush interval in which no test ends: nothing is flushed before somebody asks.
+pub const NEVER: Duration = Duration::from_secs(3600);
+
+/// Polls `future` until it is ready, without any executor.
+pub fn run<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = poll_once(future.as_mut()) {
+            return output;
+        }
+    }
+}
+
+/// Polls `future` once.
+pub fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Gives way once, so that whoever awaits this is polled a second time.
+pub async fn give_way() {
+    let mut given = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut given, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// A span record that owns what it says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    pub phase: Phase,
+    pub kind: SpanKind,
+    pub thread: u32,
+    pub record_number: u64,
+    pub unix_ns: u64,
+    pub begin_unix_ns: Option<u64>,
+    pub span_id: u64,
+    pub parent: u64,
+    pub depth: u16,
+    pub outcome: Option<Outcome>,
+    pub polls: u32,
+    pub name: String,
+    pub name_state: NameState,
+    pub location: Option<Location>,
+}
+
+impl From<&SpanRecord<'_>> for Record {
+    fn from(record: &SpanRecord<'_>) -> Record {
+        Record {
+            phase: record.phase,
+            kind: record.kind,
+            thread: record.thread,
+            record_number: record.record_number,
+            unix_ns: record.unix_ns,
+            begin_unix_ns: record.begin_unix_ns,
+            span_id: record.span_id,
+            parent: record.parent_span_id,
+            depth: record.depth,
+            outcome: record.outcome,
+            polls: record.polls,
+            name: record.name.to_owned(),
+            name_state: record.name_state,
+            location: record.location.cloned(),
+        }
+    }
+}
+
+/// Something in a recording other than the facts about its threads.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Item {
+    Span(Record),
+    Loss(Loss),
+    Damage(Damage),
+}
+
+/// All there is in a recording.
+#[derive(Clone, Debug)]
+pub struct Contents {
+    /// In the order of reading.
+    pub items: Vec<Item>,
+    /// Begins of open spans that were carried forward, because their records are not there any more.
+    pub carried: Vec<Record>,
+    pub threads: Vec<ThreadFacts>,
+    pub summary: Summary,
+}
+
+impl Contents {
+    /// Reads the newest session in `path`.
+    pub fn of_directory(path: impl AsRef<Path>) -> Contents {
+        Contents::of(&Recording::open(path).expect("there is a recording"))
+    }
+
+    /// Reads what was recorded to memory.
+    pub fn of_memory(bytes: &[u8]) -> Contents {
+        Contents::of(&Recording::from_segment(bytes).expect("there is a recording"))
+    }
+
+    /// Reads a recording, and checks that its summary says what was visited.
+    pub fn of(recording: &Recording) -> Contents {
+        let (mut items, mut threads) = (Vec::new(), Vec::new());
+        let summary = recording.read(&mut |event| match event {
+            Event::Span(record) => items.push(Item::Span(Record::from(&record))),
+            Event::Loss(loss) => items.push(Item::Loss(loss)),
+            Event::Damage(damage) => items.push(Item::Damage(damage)),
+            Event::Thread(facts) => threads.push(facts.clone()),
+        });
+        let summary = summary.expect("a recording that was opened can be read");
+        // They are visited last.
+        let carried = items.split_off(items.len() - summary.carried as usize);
+        let carried = carried.into_iter().map(|item| match item {
+            Item::Span(record) if record.phase == Phase::Begin => record,
+            other => panic!("carried forward: {other:?}"),
+        });
+        let contents = Contents { items, carried: carried.collect(), threads, summary };
+        assert_eq!(contents.spans().count() as u64 + summary.unknown, summary.records);
+        assert_eq!(contents.losses().map(|loss| loss.records).sum::<u64>(), summary.lost + summary.retired);
+        assert_eq!(contents.damages().count() as u64, summary.damages);
+        assert_eq!(contents.threads.len() as u64, summary.threads);
+        contents
+    }
+
+    pub fn spans(&self) -> impl Iterator<Item = &Record> + Clone {
+        self.items.iter().filter_map(|item| if let Item::Span(record) = item { Some(record) } else { None })
+    }
+
+    pub fn losses(&self) -> impl Iterator<Item = &Loss> {
+        self.items.iter().filter_map(|item| if let Item::Loss(loss) = item { Some(loss) } else { None })
+    }
+
+    pub fn damages(&self) -> impl Iterator<Item = &Damage> {
+        self.items.iter().filter_map(|item| if let Item::Damage(damage) = item { Some(damage) } else { None })
+    }
+
+    /// The records of spans with this name, carried ones included.
+    pub fn named(&self, name: &str) -> Vec<&Record> {
+        self.spans().chain(&self.carried).filter(|record| record.name == name).collect()
+    }
+
+    /// The begin and the end of the only span with this name. Records of two threads may be read in any order.
+    pub fn span(&self, name: &str) -> (&Record, &Record) {
+        let mut found = self.named(name);
+        found.sort_by_key(|record| record.phase == Phase::End);
+        match found[..] {
+            [begin, end] if (begin.phase, end.phase) == (Phase::Begin, Phase::End) => (begin, end),
+            ref found => panic!("not one whole span {name}: {found:?}"),
+        }
+    }
+
+    /// Names in the order of reading, each with `+` for its begin and `-` for its end.
+    pub fn story(&self) -> Vec<String> {
+        let sign = |record: &Record| if record.phase == Phase::Begin { '+' } else { '-' };
+        self.spans().map(|record| format!("{}{}", sign(record), record.name)).collect()
+    }
+
+    /// Checks what holds in any recording: no record twice, and numbers that rise within each thread.
+    pub fn check_whole(&self) {
+        let mut seen = BTreeSet::new();
+        let mut last = BTreeMap::new();
+        for record in self.spans().chain(&self.carried) {
+            assert!(seen.insert((record.span_id, record.phase == Phase::End)), "twice: {record:?}");
+        }
+        for record in self.spans() {
+            if let Some(before) = last.insert(record.thread, record.record_number) {
+                assert!(before < record.record_number, "out of order after {before}: {record:?}");
+            }
+        }
+    }
+}

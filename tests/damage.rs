@@ -1,0 +1,446 @@
+//! Damaged recordings: cut off, flipped, overwritten, mixed up. What is whole is read, what is not is told, and nothing panics.
+
+#![cfg(feature = "enable")]
+
+mod common;
+
+use common::child::{Player, part};
+use common::{Contents, Item, NEVER, Record, exclusive, run};
+use spanring::format::block::BLOCK_HEADER_BYTES;
+use spanring::format::file::FILE_HEADER_BYTES;
+use spanring::format::ring_file::RING_HEADER_BYTES;
+use spanring::format::session_file::SESSION_HEADER_BYTES;
+use spanring::format::{BlockHeader, BlockKind};
+use spanring::prelude::*;
+use spanring::reader::{NameState, ReadError, Recording, WriterState, sessions};
+use spanring::{Builder, Recorder};
+use std::path::{Path, PathBuf};
+
+/// A small recorder that writes to `directory`.
+fn small(directory: &Path) -> Builder {
+    let builder = Recorder::builder().directory(directory).flush_interval(NEVER);
+    builder.ring_bytes(4096).names_bytes(4096).segment_bytes(64 << 10)
+}
+
+/// Six records, two of three slots among them.
+fn spans() {
+    run(span_async_named!("request", async {
+        span_async_named!(format!("query {}", "with a name that takes more than one slot to write down"), async {})
+            .await;
+        span_scope!("render");
+    }));
+}
+
+const RECORDS: u64 = 6;
+
+/// A recording, kept in memory so that each test may damage a copy.
+#[derive(Clone)]
+struct Files {
+    files: Vec<(String, Vec<u8>)>,
+}
+
+impl Files {
+    fn of(session: &Path) -> Files {
+        let entries = std::fs::read_dir(session).unwrap().map(|entry| entry.unwrap().path());
+        let mut files: Vec<(String, Vec<u8>)> = entries
+            .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read(&path).unwrap()))
+            .collect();
+        files.sort();
+        Files { files }
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.files.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    fn get(&self, name: &str) -> &[u8] {
+        &self.files.iter().find(|(file, _)| file == name).unwrap_or_else(|| panic!("no {name}")).1
+    }
+
+    /// Writes all of it to `directory`.
+    fn write(&self, directory: &Path) {
+        self.files.iter().for_each(|(name, bytes)| std::fs::write(directory.join(name), bytes).unwrap());
+    }
+}
+
+/// A recording of two blocks of records, stopped cleanly.
+fn stopped() -> Files {
+    let _turn = exclusive();
+    let directory = tempfile::tempdir().unwrap();
+    let recorder = small(directory.path()).start().unwrap();
+    let session = recorder.directory().unwrap().to_owned();
+    spans();
+    recorder.flush().unwrap();
+    spans();
+    recorder.stop().unwrap();
+    Files::of(&session)
+}
+
+/// Plays the process that dies. Without a part this is no test.
+#[test]
+fn child() {
+    let Some(part) = part() else { return };
+    let recorder = small(&part.directory).start().unwrap();
+    spans();
+    recorder.flush().unwrap();
+    spans();
+    std::process::abort();
+}
+
+/// A recording of which one half was flushed, and the other is in a ring.
+fn died() -> Files {
+    let directory = tempfile::tempdir().unwrap();
+    Player::start("child", "dies", directory.path()).wait();
+    Files::of(&sessions(directory.path()).unwrap()[0])
+}
+
+/// The records that are read from `directory`, and what else is said.
+fn read(directory: &Path) -> Result<Contents, ReadError> {
+    Recording::open(directory).map(|recording| Contents::of(&recording))
+}
+
+fn records(contents: &Contents) -> Vec<Record> {
+    contents.spans().cloned().collect()
+}
+
+/// The blocks of a segment: where each ends, and its header.
+fn blocks(segment: &[u8]) -> Vec<(usize, BlockHeader)> {
+    let mut blocks = Vec::new();
+    let mut offset = FILE_HEADER_BYTES;
+    while let Ok(Some(header)) = BlockHeader::decode(&segment[offset..]) {
+        offset += header.block_bytes();
+        blocks.push((offset, header));
+    }
+    blocks
+}
+
+/// Offsets in a file to try damage at: all of them, but only some of the many in text, in zeroes, and (in debug builds, which
+/// are slow) in definitions. The number is a prime, so that every offset in a word and a line has its turn.
+fn offsets(bytes: &[u8]) -> Vec<usize> {
+    let mut starts = [FILE_HEADER_BYTES, SESSION_HEADER_BYTES].into_iter();
+    let first = starts.find(|first| bytes.len() > *first && bytes[*first..].starts_with(b"SRBK"));
+    let mut dull = vec![false; bytes.len()];
+    let mut offset = first.unwrap_or(bytes.len());
+    while let Some(Ok(Some(header))) = bytes.get(offset..).map(BlockHeader::decode) {
+        let end = offset + header.block_bytes();
+        let text = matches!(header.kind, BlockKind::Facts | BlockKind::SelfDescription);
+        if text || (cfg!(debug_assertions) && header.kind == BlockKind::Definitions) {
+            dull[offset + BLOCK_HEADER_BYTES + 8..end - 8].fill(true);
+        }
+        offset = end;
+    }
+    for (index, line) in bytes.chunks(64).enumerate() {
+        if line.iter().all(|byte| *byte == 0) {
+            dull[index * 64..index * 64 + line.len()].fill(true);
+        }
+    }
+    (0..bytes.len()).filter(|offset| !dull[*offset] || offset % 61 == 0).collect()
+}
+
+/// Cuts `name` to every length, as [`offsets`] has them, and checks each.
+fn cut_to_every_length(files: &Files, name: &str, check: impl Fn(usize, Result<Contents, ReadError>)) {
+    let directory = tempfile::tempdir().unwrap();
+    files.write(directory.path());
+    let path = directory.path().join(name);
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    for length in offsets(files.get(name)).into_iter().rev() {
+        file.set_len(length as u64).unwrap();
+        check(length, read(directory.path()));
+    }
+}
+
+#[test]
+fn a_segment_cut_to_any_length_gives_the_blocks_that_are_whole() {
+    let files = stopped();
+    let whole = {
+        let directory = tempfile::tempdir().unwrap();
+        files.write(directory.path());
+        records(&read(directory.path()).unwrap())
+    };
+    assert_eq!(whole.len() as u64, 2 * RECORDS);
+    let name = "segment-000000.spanring";
+    let blocks = blocks(files.get(name));
+    cut_to_every_length(&files, name, |length, contents| {
+        let contents = contents.expect("the session file is whole");
+        let of_records = blocks.iter().filter(|(_, header)| header.kind == BlockKind::Records);
+        let expected: u64 = of_records
+            .clone()
+            .filter(|(end, _)| *end <= length)
+            .map(|(_, header)| header.records.next_record - header.records.first_record)
+            .sum();
+        assert_eq!(records(&contents), whole[..expected as usize], "length {length}");
+        // A block whose header is there and whose payload is not says how many records are missing.
+        let spoiled: u64 = of_records
+            .filter(|(end, header)| {
+                let start = end - header.block_bytes();
+                start + BLOCK_HEADER_BYTES <= length && length < *end
+            })
+            .map(|(_, header)| header.records.next_record - header.records.first_record)
+            .sum();
+        assert_eq!((contents.summary.damaged, contents.summary.lost), (spoiled, 0), "length {length}");
+        let ends = |length: usize| blocks.iter().any(|(end, _)| *end == length);
+        // Only where a block ends, or within the word that a reader does not look at, is nothing wrong.
+        let clean = ends(length / 8 * 8) || length / 8 * 8 == FILE_HEADER_BYTES;
+        assert_eq!(contents.summary.damages == 0, clean, "length {length}: {:?}", contents.summary);
+        assert!(!contents.summary.complete);
+    });
+}
+
+#[test]
+fn a_session_file_cut_to_any_length_costs_no_record() {
+    for (files, count) in [(stopped(), 2 * RECORDS), (died(), 2 * RECORDS)] {
+        cut_to_every_length(&files, "session.spanring", |length, contents| {
+            let contents = contents.unwrap_or_else(|error| panic!("length {length}: {error}"));
+            assert_eq!((contents.summary.records, contents.summary.lost), (count, 0), "length {length}");
+            assert!(contents.spans().all(|record| record.name_state == NameState::Whole));
+        });
+    }
+}
+
+#[test]
+fn a_names_file_cut_to_any_length_costs_no_name_that_was_flushed() {
+    for files in [stopped(), died()] {
+        cut_to_every_length(&files, "names.spanring", |length, contents| {
+            let contents = contents.unwrap();
+            assert_eq!(contents.summary.records, 2 * RECORDS, "length {length}");
+            assert!(contents.spans().all(|record| record.name_state == NameState::Whole), "length {length}");
+        });
+    }
+}
+
+#[test]
+fn a_ring_cut_to_any_length_gives_the_records_that_are_there() {
+    let files = died();
+    let name = "ring-00000.spanring";
+    let all = {
+        let directory = tempfile::tempdir().unwrap();
+        files.write(directory.path());
+        let recording = Recording::open(directory.path()).unwrap();
+        assert_eq!(recording.writer(), WriterState::Died);
+        let contents = Contents::of(&recording);
+        assert_eq!((contents.summary.records, contents.summary.recovered), (2 * RECORDS, RECORDS));
+        records(&contents)
+    };
+    // Where in the file each record of the ring ends.
+    let slots = [1, 3, 3, 1, 1, 1];
+    let twice = slots.iter().chain(&slots);
+    let ends: Vec<usize> = twice
+        .scan(RING_HEADER_BYTES, |end, slots| {
+            *end += slots * 64;
+            Some(*end)
+        })
+        .collect();
+    cut_to_every_length(&files, name, |length, contents| {
+        let contents = contents.unwrap();
+        let there = ends.iter().filter(|end| **end <= length).count().max(RECORDS as usize);
+        assert_eq!(records(&contents), all[..there], "length {length}");
+        assert_eq!(contents.summary.lost, 0, "length {length}");
+        let is_whole = there == all.len();
+        assert!(is_whole || contents.summary.damages > 0 || contents.summary.damaged > 0, "length {length}");
+    });
+}
+
+/// Whether two readings of a record are the same but for what a damaged block of this kind may take with it.
+fn same(a: &Record, b: &Record, damaged: BlockKind) -> bool {
+    let essence = |record: &Record| {
+        // Without the anchor of its header, times are a few nanoseconds less exact.
+        let record = Record { unix_ns: 0, begin_unix_ns: None, ..record.clone() };
+        match damaged {
+            BlockKind::Definitions => {
+                Record { name: String::new(), name_state: NameState::Whole, location: None, ..record }
+            }
+            _ => record,
+        }
+    };
+    essence(a) == essence(b)
+}
+
+#[test]
+fn any_flipped_bit_of_a_segment_costs_one_block_at_most() {
+    let files = stopped();
+    let segment = files.get("segment-000000.spanring");
+    let whole = Contents::of_memory(segment);
+    let blocks = blocks(segment);
+    for bit in offsets(segment).into_iter().flat_map(|byte| byte * 8..byte * 8 + 8) {
+        let mut flipped = segment.to_vec();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let hit = blocks.iter().find(|(end, _)| bit / 8 < *end).filter(|(end, header)| {
+            // Padding says nothing.
+            bit / 8 >= FILE_HEADER_BYTES
+                && bit / 8 < end - header.block_bytes() + BLOCK_HEADER_BYTES + header.payload_bytes as usize
+        });
+        let recording = match Recording::from_segment(&flipped) {
+            Ok(recording) => recording,
+            Err(_) => {
+                let kind = hit.map(|(_, header)| header.kind);
+                assert!(matches!(kind, None | Some(BlockKind::Facts)), "bit {bit}");
+                continue;
+            }
+        };
+        let contents = Contents::of(&recording);
+        let Some((_, hit)) = hit else {
+            assert_eq!(contents.items, whole.items, "bit {bit}");
+            continue;
+        };
+        assert_eq!(contents.summary.damages, 1, "bit {bit} in {:?}", hit.kind);
+        let range = hit.records;
+        let in_block = |record: &Record| {
+            hit.kind == BlockKind::Records && (range.first_record..range.next_record).contains(&record.record_number)
+        };
+        let expected: Vec<&Record> = whole.spans().filter(|record| !in_block(record)).collect();
+        assert_eq!(contents.spans().count(), expected.len(), "bit {bit}");
+        assert!(contents.spans().zip(&expected).all(|(a, b)| same(a, b, hit.kind)), "bit {bit}");
+        if hit.kind == BlockKind::Records && expected.iter().any(|record| record.record_number >= range.next_record) {
+            let summary = contents.summary;
+            assert_eq!(summary.records + summary.lost + summary.damaged, 2 * RECORDS, "bit {bit}");
+            assert_eq!(summary.lost, 0, "bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn any_flipped_bit_of_a_ring_is_survived() {
+    let files = died();
+    let name = "ring-00000.spanring";
+    let directory = tempfile::tempdir().unwrap();
+    files.write(directory.path());
+    let ring = files.get(name);
+    let used = RING_HEADER_BYTES + 20 * 64;
+    // Of the header only what means something: the file's header, the marks, and the first owners.
+    let interesting = (0..320).chain(2048..2048 + 128).chain(RING_HEADER_BYTES..used);
+    for byte in interesting {
+        for bit in [0, 3, 7] {
+            let mut flipped = ring.to_vec();
+            flipped[byte] ^= 1 << bit;
+            std::fs::write(directory.path().join(name), flipped).unwrap();
+            let contents = read(directory.path()).unwrap();
+            // What was flushed is not affected.
+            let flushed = contents.spans().take_while(|record| record.record_number < RECORDS).count() as u64;
+            assert_eq!(flushed, RECORDS, "byte {byte} bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn files_full_of_garbage_are_told_apart_from_recordings() {
+    let garbage: Vec<Vec<u8>> = vec![
+        Vec::new(),
+        b"SPANRING".to_vec(),
+        vec![0; 100],
+        vec![0; 10_000],
+        vec![0xff; 10_000],
+        b"a letter to nobody in particular\n".repeat(100),
+        pseudo_random(10_000),
+        b"SRBK".repeat(2000),
+        [b"SPANRING".to_vec(), pseudo_random(5000)].concat(),
+    ];
+    for files in [stopped(), died()] {
+        let whole = 2 * RECORDS;
+        for name in files.names() {
+            for bytes in &garbage {
+                let directory = tempfile::tempdir().unwrap();
+                files.write(directory.path());
+                std::fs::write(directory.path().join(&name), bytes).unwrap();
+                let contents = read(directory.path()).unwrap();
+                match name.split('.').next().unwrap() {
+                    "session" | "names" => assert_eq!(contents.summary.records, whole, "{name}"),
+                    _ => assert!(contents.summary.records < whole && contents.summary.damages > 0, "{name}"),
+                }
+            }
+        }
+    }
+}
+
+/// Bytes that look random, and are the same each time.
+fn pseudo_random(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
+
+#[test]
+fn any_file_may_be_missing_but_not_all() {
+    for files in [stopped(), died()] {
+        for name in files.names() {
+            let directory = tempfile::tempdir().unwrap();
+            files.write(directory.path());
+            std::fs::remove_file(directory.path().join(&name)).unwrap();
+            let contents = read(directory.path()).unwrap();
+            contents.check_whole();
+            match name.split('-').next().unwrap() {
+                "session.spanring" | "names.spanring" => assert_eq!(contents.summary.records, 2 * RECORDS, "{name}"),
+                "ring" => assert_eq!(contents.summary.records, RECORDS),
+                "segment" => assert!(contents.summary.records < 2 * RECORDS),
+                other => panic!("{other}?"),
+            }
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let error = read(directory.path()).unwrap_err();
+    assert!(matches!(error, ReadError::NoRecording { .. }));
+    assert!(error.to_string().contains("Recorder::builder().directory(..)"), "{error}");
+    let error = read(&directory.path().join("nowhere")).unwrap_err();
+    assert!(matches!(error, ReadError::Io { .. }));
+    assert!(error.to_string().contains("nowhere"), "{error}");
+}
+
+#[test]
+fn files_of_others_are_left_alone() {
+    let files = stopped();
+    let directory = tempfile::tempdir().unwrap();
+    files.write(directory.path());
+    std::fs::write(directory.path().join("README.txt"), "a note").unwrap();
+    std::fs::write(directory.path().join("segment-x.spanring"), "not a number").unwrap();
+    std::fs::write(directory.path().join(".segment-000001.spanring.swp"), "an editor's").unwrap();
+    std::fs::create_dir(directory.path().join("a directory")).unwrap();
+    let contents = read(directory.path()).unwrap();
+    assert_eq!((contents.summary.records, contents.summary.damages), (2 * RECORDS, 0));
+
+    std::fs::create_dir(directory.path().join("segment-000001.spanring")).unwrap();
+    std::fs::write(directory.path().join("segment-000002.spanring"), "a note").unwrap();
+    let contents = read(directory.path()).unwrap();
+    assert_eq!((contents.summary.records, contents.summary.damages), (2 * RECORDS, 2));
+}
+
+#[test]
+fn a_segment_of_another_session_is_not_mixed_in() {
+    let (files, other) = (stopped(), stopped());
+    let directory = tempfile::tempdir().unwrap();
+    files.write(directory.path());
+    let whole = read(directory.path()).unwrap();
+    let foreign = other.get("segment-000000.spanring");
+    std::fs::write(directory.path().join("segment-000001.spanring"), foreign).unwrap();
+    let contents = read(directory.path()).unwrap();
+    assert_eq!(records(&contents), records(&whole));
+    let Some(Item::Damage(damage)) = contents.items.iter().find(|item| matches!(item, Item::Damage(_))) else {
+        panic!("nothing is said about the foreign segment")
+    };
+    assert!(damage.path.ends_with("segment-000001.spanring") && damage.what.contains("another session"), "{damage:?}");
+}
+
+/// Marks a file as written in the next version of the format.
+fn make_newer(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[8] += 1;
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_newer_version_says_what_to_do() {
+    let files = stopped();
+    let directory = tempfile::tempdir().unwrap();
+    files.write(directory.path());
+    let path = |name: &str| -> PathBuf { directory.path().join(name) };
+    make_newer(&path("segment-000000.spanring"));
+    let contents = read(directory.path()).unwrap();
+    assert_eq!(contents.summary.records, 0);
+    assert!(contents.damages().next().unwrap().what.contains("newer version"));
+
+    make_newer(&path("session.spanring"));
+    let error = read(directory.path()).unwrap_err();
+    assert!(error.to_string().contains("use a newer spanring"), "{error}");
+    assert!(error.to_string().contains(directory.path().to_str().unwrap()), "{error}");
+}
