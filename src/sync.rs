@@ -31,7 +31,7 @@ mod barrier {
     use super::{AtomicBool, Ordering};
     use std::sync::atomic::compiler_fence;
 
-    /// Whether `heavy_barrier` can reach the other threads. Set once, before the first recorder runs.
+    /// Whether this process is registered for the barrier, which the first stop does.
     static EXPEDITED: AtomicBool = AtomicBool::new(false);
 
     /// The recording thread's side: only the compiler is held back, the processor is reached by the other side.

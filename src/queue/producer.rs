@@ -69,6 +69,7 @@ impl<S: Storage<WIDTH>, const WIDTH: usize> Producer<S, WIDTH> {
         }
         self.before_overwriting();
         if cfg!(spanring_mutant = "publish_first") {
+            self.shared.storage.tail().store(position + slots, Ordering::Release);
             self.shared.done.tail.store(position + slots, Ordering::Release);
         }
         Some(Reservation { producer: self, position, slots })

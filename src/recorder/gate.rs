@@ -52,8 +52,8 @@ impl Gate {
     /// Lets threads of this generation in.
     pub fn open(&self, generation: u64) {
         debug_assert_ne!(generation, CLOSED);
-        // Release: a thread that reads this generation sees everything that was set up for it.
-        self.generation.store(generation, Ordering::Release);
+        // Relaxed: what was set up for it reaches a thread through the mutex under which it gets its log.
+        self.generation.store(generation, Ordering::Relaxed);
     }
 
     /// Marks this thread as recording, if the gate is open for its generation. [`Busy::leave`] ends it.

@@ -71,13 +71,13 @@ impl Pool {
         let owner = Owner { thread, position: log.producer.position(), record_number: log.producer.record_number() };
         let memory = log.producer.storage().memory();
         let count = memory.word(OWNER_COUNT_WORD);
-        // Relaxed: only registration writes it, under the pool's mutex.
+        // Relaxed: only registration writes it, under the pool's mutex; or someone who scribbles, and then it only has to be a number.
         let number = count.load(Ordering::Relaxed);
         for (index, word) in (Owner::word_index(number)..).zip(owner.encode()) {
             memory.word(index).store(word, Ordering::Relaxed);
         }
         // Release: a reader of the file that sees the count sees the owner; its checksum covers a writer killed before.
-        count.store(number + 1, Ordering::Release);
+        count.store(number.wrapping_add(1), Ordering::Release);
         self.newcomers.owners.push((log.ring, owner));
     }
 
