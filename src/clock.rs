@@ -36,6 +36,17 @@ pub(crate) fn ticks() -> u64 {
     if PROCESSOR_COUNTER.load(Ordering::Relaxed) { counter() } else { monotonic_ns() }
 }
 
+/// Whether ticks come from the processor's counter.
+pub(crate) fn is_processor_counter() -> bool {
+    PROCESSOR_COUNTER.load(Ordering::Relaxed)
+}
+
+/// The ticks now, where [`is_processor_counter`] was asked before.
+#[inline(always)]
+pub(crate) fn processor_ticks() -> u64 {
+    counter()
+}
+
 /// Ticks, monotonic and wall clock at one instant: of a few tries the one in which reading them took least.
 pub(crate) fn anchor() -> Anchor {
     let once = || {

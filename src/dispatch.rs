@@ -80,8 +80,8 @@ pub fn flush_thread_buffer() {
 mod by_hand {
     use super::{Name, Site};
     use crate::events::Outcome;
-    use crate::recorder::context::with_context;
-    use crate::recorder::record::{Begun, Span, begin, end, init, recording, refuse, running_generation, see};
+    use crate::recorder::context::this_thread;
+    use crate::recorder::record::{Begun, Frame, Span, begin, end, init, recording, refuse, running_generation, see};
     use std::cell::{Cell, RefCell};
 
     /// Thread spans begun by hand on one thread whose ends are awaited. Deeper ones are refused whole, and counted: a begin whose
@@ -104,7 +104,8 @@ mod by_hand {
 
     #[inline]
     pub(super) fn begin_async(site: Site, name: Name<'_>, parent: u64, depth: u32) -> u64 {
-        begin(&Span { thread: false, site, name, parent, depth: saturate(depth) }).map_or(0, |begun| begun.id)
+        let frame = &Frame::of_future(site, parent, saturate(depth));
+        begin(&Span { frame, site, name }).map_or(0, |begun| begun.id)
     }
 
     #[inline]
@@ -112,14 +113,16 @@ mod by_hand {
         if id != 0 {
             // Its begin is not known here, nor in which recording it was: ticks 0 say so in the record.
             let begun = Begun { id, ticks: 0, generation: running_generation() };
-            let span = Span { thread: false, site, name, parent, depth: saturate(depth) };
+            let frame = &Frame::of_future(site, parent, saturate(depth));
+            let span = Span { frame, site, name };
             see(&span);
-            end(&span, begun, Outcome::Completed, 0);
+            end(&span, &begun, Outcome::Completed, 0);
         }
     }
 
     pub(super) fn begin_thread(site: Site, name: Name<'_>) {
-        let (parent, depth) = with_context(|context| (context.current().id, context.scope_depth.get()));
+        let context = this_thread();
+        let (parent, depth) = (context.current().id, context.scope_depth());
         let index = DEPTH.get();
         DEPTH.set(index + 1);
         if index >= MAX_OPEN {
@@ -128,8 +131,8 @@ mod by_hand {
             }
             return;
         }
-        let begun = begin(&Span { thread: true, site, name, parent, depth });
-        with_context(|context| context.scope_depth.set(depth.saturating_add(1)));
+        let begun = begin(&Span { frame: &Frame::of_thread(site, parent, depth), site, name });
+        context.set_scope_depth(depth.saturating_add(1));
         OPEN.with_borrow_mut(|open| {
             if let Some(place) = open.get_mut(index) {
                 *place = Open { begun, parent, depth };
@@ -141,9 +144,10 @@ mod by_hand {
         let Some(index) = DEPTH.get().checked_sub(1) else { return };
         DEPTH.set(index);
         let Some(Open { begun, parent, depth }) = OPEN.with_borrow(|open| open.get(index).copied()) else { return };
-        with_context(|context| context.scope_depth.set(depth));
+        this_thread().set_scope_depth(depth);
         if let Some(begun) = begun {
-            end(&Span { thread: true, site, name, parent, depth }, begun, Outcome::Completed, 0);
+            let frame = &Frame::of_thread(site, parent, depth);
+            end(&Span { frame, site, name }, &begun, Outcome::Completed, 0);
         }
     }
 

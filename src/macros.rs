@@ -136,14 +136,16 @@ macro_rules! span_async_named_dyn {
 macro_rules! span_scope {
     ($variable:ident, $name:expr) => {
         $crate::static_span_desc!($variable, $name);
-        let _span_scope = $crate::spans::ThreadSpanGuard::new(&$variable);
+        let mut _span_scope = $crate::spans::ThreadSpanGuard::prepare(&$variable);
+        _span_scope.begin();
     };
     ($name:expr) => {
         // The static is in a block of its own, so that a scope may have several.
-        let _span_scope = $crate::spans::ThreadSpanGuard::new({
+        let mut _span_scope = $crate::spans::ThreadSpanGuard::prepare({
             $crate::static_span_desc!(__SPANRING_DESCRIPTION, $name);
             &__SPANRING_DESCRIPTION
         });
+        _span_scope.begin();
     };
 }
 
@@ -161,16 +163,19 @@ macro_rules! span_scope {
 macro_rules! span_scope_named {
     ($variable:ident, $name:expr) => {
         $crate::static_span_location!($variable);
-        let _span_scope = $crate::spans::ThreadSpanGuard::named(&$variable, $crate::__while_recording!($name));
+        let mut _span_scope =
+            $crate::spans::ThreadSpanGuard::prepare_named(&$variable, $crate::__while_recording!($name));
+        _span_scope.begin();
     };
     ($name:expr) => {
-        let _span_scope = $crate::spans::ThreadSpanGuard::named(
+        let mut _span_scope = $crate::spans::ThreadSpanGuard::prepare_named(
             {
                 $crate::static_span_location!(__SPANRING_LOCATION);
                 &__SPANRING_LOCATION
             },
             $crate::__while_recording!($name),
         );
+        _span_scope.begin();
     };
 }
 

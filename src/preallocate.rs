@@ -1,24 +1,34 @@
 //! Files whose disk blocks exist before they are mapped.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
-/// Creates the file, which must not exist, readable and writable by its owner only, with `bytes` zero bytes that have blocks.
+/// Creates the file, which must not exist, readable and writable by its owner only, with `bytes` bytes that have blocks: `content`,
+/// then zeroes.
 ///
 /// A mapped page without a block behind it is a `SIGBUS` on a full disk, so this fails where a plain `set_len` would not. No
-/// symbolic link is followed. On an error the file is gone again.
-pub(crate) fn create_preallocated(path: &Path, bytes: u64) -> io::Result<File> {
+/// symbolic link is followed. The file gets its name last, so that one which has it is whole also if the process is killed. On an
+/// error the file is gone again.
+pub(crate) fn create_preallocated(path: &Path, bytes: u64, content: &[u8]) -> io::Result<File> {
+    let unfinished = path.with_extension("new");
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path)?;
-    allocate(&file, bytes).inspect_err(|_| {
+    let mut file = options.open(&unfinished)?;
+    let finished = allocate(&file, bytes).and_then(|()| {
+        file.write_all(content)?;
+        // A renaming replaces what has the name already. Nothing has in a session's own directory, unless someone put it there.
+        match path.symlink_metadata() {
+            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(_) => std::fs::rename(&unfinished, path),
+        }
+    });
+    finished.map(|()| file).inspect_err(|_| {
         // The first error is the one worth telling.
-        let _ = std::fs::remove_file(path);
-    })?;
-    Ok(file)
+        let _ = std::fs::remove_file(&unfinished);
+    })
 }
 
 #[cfg(target_os = "linux")]

@@ -5,7 +5,7 @@
 mod common;
 
 use common::child::{Player, part, say};
-use common::{Contents, NEVER, poll_once, run};
+use common::{Contents, Item, NEVER, poll_once, run};
 use spanring::prelude::*;
 use spanring::reader::{NameState, Phase, Recording, WriterState};
 use spanring::{Discipline, Recorder, RecorderGuard};
@@ -205,8 +205,13 @@ fn a_process_killed_at_any_moment_leaves_whole_records_without_a_gap() {
         contents.check_whole();
         assert_eq!(contents.summary.damages, 0);
         assert!(contents.summary.records + contents.summary.lost >= sure, "{:?} after {sure}", contents.summary);
-        let last = contents.spans().map(|record| record.record_number).max().unwrap();
-        assert_eq!(contents.summary.records + contents.summary.lost, last + 1);
+        // If the flusher did not keep up, the last ones are known to be missing.
+        let after_last = contents.items.iter().rev().map_while(|item| match item {
+            Item::Loss(loss) => Some(loss.records),
+            _ => None,
+        });
+        let last = contents.spans().last().unwrap().record_number;
+        assert_eq!(contents.summary.records + contents.summary.lost, last + 1 + after_last.sum::<u64>());
         assert!(contents.spans().all(|record| record.name_state == NameState::Whole));
     }
 }
@@ -237,7 +242,7 @@ fn a_process_can_be_read_while_it_goes_on() {
         let directory = tempfile::tempdir().unwrap();
         let mut player = player("goes on", discipline, directory.path());
         let mut seen = 0;
-        for _ in 0..30 {
+        for _ in 0..15 {
             let sure: u64 = player.hear().parse().unwrap();
             let recording = Recording::open(directory.path()).unwrap();
             assert_eq!(recording.writer(), WriterState::Running);

@@ -46,7 +46,7 @@ impl Kind {
         Kind::EndThreadNamed,
     ];
 
-    const END: u8 = 1;
+    pub(super) const END: u8 = 1;
     const NAMED: u8 = 2;
     const THREAD: u8 = 4;
 

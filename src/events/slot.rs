@@ -74,6 +74,12 @@ impl Head {
         Head(kind as u64 | outcome << 8 | 1 << 10 | (depth as u64) << 16)
     }
 
+    /// Of a begin record's head: the head of the same span's end record.
+    #[inline(always)]
+    pub const fn ended(self, outcome: Outcome) -> Head {
+        Head(self.0 | Kind::END as u64 | (outcome as u64) << 8)
+    }
+
     /// The head of a record's `index`-th slot, for `index` from 1 to `slots - 1`.
     #[inline(always)]
     pub const fn continuation(index: usize, slots: usize) -> Head {

@@ -1,6 +1,6 @@
 //! The current span of a thread, and carrying it from one task to another.
 
-use crate::recorder::context::{CurrentSpan, with_context};
+use crate::recorder::context::{CurrentSpan, this_thread};
 use pin_project_lite::pin_project;
 use std::future::Future;
 use std::pin::Pin;
@@ -13,13 +13,13 @@ pub fn current_span_id() -> Option<u64> {
     if !cfg!(feature = "enable") {
         return None;
     }
-    Some(with_context(|context| context.current().id)).filter(|id| *id != 0)
+    Some(this_thread().current().id).filter(|id| *id != 0)
 }
 
 /// The current span, to be captured where a wrapper is made.
 #[inline(always)]
 pub(crate) fn current() -> CurrentSpan {
-    with_context(|context| context.current())
+    this_thread().current()
 }
 
 /// Makes `span` current until the guard is dropped, by return or by unwinding. No reference into the thread's context is held.
@@ -30,18 +30,17 @@ pub(crate) struct Entered {
 impl Entered {
     #[inline(always)]
     pub(crate) fn new(span: CurrentSpan) -> Entered {
-        with_context(|context| {
-            let before = context.current();
-            context.set_current(span);
-            Entered { before }
-        })
+        let context = this_thread();
+        let before = context.current();
+        context.set_current(span);
+        Entered { before }
     }
 }
 
 impl Drop for Entered {
     #[inline(always)]
     fn drop(&mut self) {
-        with_context(|context| context.set_current(self.before));
+        this_thread().set_current(self.before);
     }
 }
 

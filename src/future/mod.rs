@@ -12,6 +12,7 @@ mod site;
 mod spanned;
 #[cfg(feature = "tokio")]
 mod spawn;
+mod state;
 
 pub(crate) use context::{Entered, current};
 pub use context::{WithCurrentSpan, current_span_id, with_current_span};
@@ -21,3 +22,4 @@ pub use site::{Named, SpanSite};
 pub use spanned::{InstrumentedFuture, InstrumentedNamedFuture, Spanned};
 #[cfg(feature = "tokio")]
 pub use spawn::spawn_with_context;
+pub(crate) use state::SpanState;

@@ -14,27 +14,35 @@ pub(crate) mod sealed {
     use super::{Name, Site};
 
     pub trait Sealed {
-        /// `None`: nobody recorded when the name would have been evaluated, so there is none.
         #[doc(hidden)]
-        fn site(&self) -> Option<(Site, Name<'_>)>;
+        fn site(&self) -> Site;
+
+        #[doc(hidden)]
+        fn name(&self) -> Name<'_>;
     }
 }
 
 impl sealed::Sealed for &'static SpanMetadata {
     #[inline(always)]
-    fn site(&self) -> Option<(Site, Name<'_>)> {
-        Some((Site::Metadata(self), Name::OfSite))
+    fn site(&self) -> Site {
+        Site::Metadata(self)
+    }
+
+    #[inline(always)]
+    fn name(&self) -> Name<'_> {
+        Name::OfSite
     }
 }
 
-/// A location, and a name unless nobody recorded when it would have been evaluated.
+/// A location and a name.
 #[derive(Clone, Copy, Debug)]
 pub struct Named<N> {
     location: Location,
-    name: Option<N>,
+    name: N,
 }
 
 #[derive(Clone, Copy, Debug)]
+#[repr(u8)]
 enum Location {
     Static(&'static SpanLocation),
     Caller(&'static Caller<'static>),
@@ -42,23 +50,27 @@ enum Location {
 
 impl<N> Named<N> {
     #[inline(always)]
-    pub(super) fn at(location: &'static SpanLocation, name: Option<N>) -> Named<N> {
+    pub(crate) fn at(location: &'static SpanLocation, name: N) -> Named<N> {
         Named { location: Location::Static(location), name }
     }
 
     #[inline(always)]
-    pub(super) fn at_caller(caller: &'static Caller<'static>, name: Option<N>) -> Named<N> {
+    pub(super) fn at_caller(caller: &'static Caller<'static>, name: N) -> Named<N> {
         Named { location: Location::Caller(caller), name }
     }
 }
 
 impl<N: SpanName> sealed::Sealed for Named<N> {
     #[inline(always)]
-    fn site(&self) -> Option<(Site, Name<'_>)> {
-        let site = match self.location {
+    fn site(&self) -> Site {
+        match self.location {
             Location::Static(location) => Site::Location(location),
             Location::Caller(caller) => Site::Caller(caller),
-        };
-        Some((site, self.name.as_ref()?.name()))
+        }
+    }
+
+    #[inline(always)]
+    fn name(&self) -> Name<'_> {
+        self.name.name()
     }
 }

@@ -1,6 +1,7 @@
 //! The wrapper: a future, its site, and its span while it is open.
 
 use super::site::{Named, SpanSite};
+use super::state::SpanState;
 use crate::events::{SpanLocation, SpanMetadata};
 use pin_project_lite::pin_project;
 use std::future::Future;
@@ -43,7 +44,7 @@ impl<F> InstrumentedFuture<F> {
     /// Wraps `future`, as [`super::InstrumentFuture::instrument`] does.
     #[inline]
     pub fn new(future: F, description: &'static SpanMetadata) -> Self {
-        Spanned::wrap(future, description)
+        Spanned::wrap(future, Some(description))
     }
 }
 
@@ -60,19 +61,19 @@ impl<F, N: super::SpanName> InstrumentedNamedFuture<F, N> {
     #[doc(hidden)]
     #[inline]
     pub fn with_name(future: F, location: &'static SpanLocation, name: Option<N>) -> Self {
-        Spanned::wrap(future, Named::at(location, name))
+        Spanned::wrap(future, name.map(|name| Named::at(location, name)))
     }
 
     #[inline]
     pub(super) fn at_caller(future: F, caller: &'static Caller<'static>, name: N) -> Self {
-        Spanned::wrap(future, Named::at_caller(caller, Some(name)))
+        Spanned::wrap(future, Some(Named::at_caller(caller, name)))
     }
 }
 
 impl<F, S: SpanSite> Spanned<F, S> {
     #[inline]
-    fn wrap(future: F, site: S) -> Self {
-        Spanned { future: ManuallyDrop::new(future), span: SpanState::new(site) }
+    fn wrap(future: F, site: Option<S>) -> Self {
+        Spanned { future: ManuallyDrop::new(future), span: SpanState::of_future(site) }
     }
 }
 
@@ -91,151 +92,5 @@ impl<F: Future, S: SpanSite> Future for Spanned<F, S> {
 impl<F, S: SpanSite> std::fmt::Debug for Spanned<F, S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Spanned").finish_non_exhaustive()
-    }
-}
-
-#[cfg(feature = "enable")]
-use enabled::SpanState;
-
-#[cfg(feature = "enable")]
-mod enabled {
-    use super::SpanSite;
-    use crate::events::Outcome;
-    use crate::future::context::{Entered, current};
-    use crate::recorder::context::CurrentSpan;
-    use crate::recorder::record::{Begun, Span, begin, end, recording};
-    use std::task::Poll;
-
-    /// The span of a wrapped future.
-    pub(super) struct SpanState<S> {
-        site: S,
-        /// The span in which the wrapper was made, and its own depth.
-        parent: CurrentSpan,
-        phase: Phase,
-        /// Saturating.
-        polls: u32,
-    }
-
-    enum Phase {
-        /// Never polled.
-        Fresh,
-        /// Polled at least once while recorded.
-        Open(Begun),
-        /// Ended; or not recorded at its first poll, and so never.
-        Closed,
-    }
-
-    impl<S: SpanSite> SpanState<S> {
-        #[inline(always)]
-        pub(super) fn new(site: S) -> SpanState<S> {
-            let parent = if recording() { current() } else { CurrentSpan::default() };
-            SpanState { site, parent, phase: Phase::Fresh, polls: 0 }
-        }
-
-        /// Polls in the span, which is begun and ended as needed.
-        #[inline(always)]
-        pub(super) fn poll_in<T>(&mut self, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
-            if let Phase::Fresh = self.phase {
-                self.begin();
-            }
-            let Phase::Open(begun) = self.phase else { return poll() };
-            self.polls = self.polls.saturating_add(1);
-            let entered = Entered::new(self.current(begun));
-            let unwinding = EndOnUnwind(self);
-            let result = poll();
-            std::mem::forget(unwinding);
-            drop(entered);
-            if result.is_ready() {
-                self.end(Outcome::Completed);
-            }
-            result
-        }
-
-        /// Makes the span current while its future is dropped. The guard ends it, if it is open.
-        #[inline(always)]
-        pub(super) fn enter_to_drop(&mut self) -> Option<Dropping<'_, S>> {
-            let Phase::Open(begun) = self.phase else { return None };
-            let entered = Entered::new(self.current(begun));
-            Some(Dropping { span: self, _entered: entered })
-        }
-
-        /// What is current inside of this span.
-        #[inline(always)]
-        fn current(&self, begun: Begun) -> CurrentSpan {
-            CurrentSpan { id: begun.id, next_depth: self.parent.next_depth.saturating_add(1) }
-        }
-
-        #[inline(always)]
-        fn begin(&mut self) {
-            let begun = self.span().and_then(|span| begin(&span));
-            self.phase = begun.map_or(Phase::Closed, Phase::Open);
-        }
-
-        #[inline(always)]
-        fn end(&mut self, outcome: Outcome) {
-            if let Phase::Open(begun) = std::mem::replace(&mut self.phase, Phase::Closed) {
-                if let Some(span) = self.span() {
-                    end(&span, begun, outcome, self.polls);
-                }
-            }
-        }
-
-        #[inline(always)]
-        fn span(&self) -> Option<Span<'_>> {
-            let (site, name) = self.site.site()?;
-            Some(Span { thread: false, site, name, parent: self.parent.id, depth: self.parent.next_depth })
-        }
-    }
-
-    /// Ends the span as panicked if its poll unwinds.
-    struct EndOnUnwind<'a, S: SpanSite>(&'a mut SpanState<S>);
-
-    impl<S: SpanSite> Drop for EndOnUnwind<'_, S> {
-        #[cold]
-        fn drop(&mut self) {
-            self.0.end(Outcome::Panicked);
-        }
-    }
-
-    /// Ends the span as cancelled once its future is dropped.
-    pub(super) struct Dropping<'a, S: SpanSite> {
-        span: &'a mut SpanState<S>,
-        _entered: Entered,
-    }
-
-    impl<S: SpanSite> Drop for Dropping<'_, S> {
-        fn drop(&mut self) {
-            self.span.end(Outcome::Cancelled);
-        }
-    }
-}
-
-#[cfg(not(feature = "enable"))]
-use disabled::SpanState;
-
-/// Without the feature `enable`: no bytes, no instructions.
-#[cfg(not(feature = "enable"))]
-mod disabled {
-    use super::SpanSite;
-    use std::marker::PhantomData;
-    use std::task::Poll;
-
-    pub(super) struct SpanState<S>(PhantomData<S>);
-
-    impl<S: SpanSite> SpanState<S> {
-        #[inline(always)]
-        pub(super) fn new(_: S) -> SpanState<S> {
-            SpanState(PhantomData)
-        }
-
-        #[inline(always)]
-        pub(super) fn poll_in<T>(&mut self, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
-            poll()
-        }
-
-        #[inline(always)]
-        pub(super) fn enter_to_drop(&mut self) -> Option<()> {
-            None
-        }
     }
 }

@@ -28,7 +28,9 @@ mod tests;
 pub use consumer::Consumer;
 #[cfg(not(spanring_loom))]
 pub use memory::Memory;
-pub use producer::Producer;
+#[cfg(not(spanring_loom))]
+pub use producer::ReservedSlot;
+pub use producer::{Producer, Reservation};
 #[cfg(spanring_loom)]
 pub use storage::ModelWords;
 pub use storage::Storage;

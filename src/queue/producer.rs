@@ -1,7 +1,7 @@
 //! The writing end.
 
 use super::{Shared, Storage, WhenFull};
-use crate::sync::{Ordering, fence, ordering};
+use crate::sync::{AtomicU64, Ordering, fence, ordering};
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -23,8 +23,26 @@ pub struct Producer<S, const WIDTH: usize> {
 #[must_use = "a record that is not published never existed"]
 pub struct Reservation<'a, S, const WIDTH: usize> {
     producer: &'a Producer<S, WIDTH>,
+    /// The producer's. Copies: for all that the compiler knows, a word of the ring might be one of these, and it would load them
+    /// again after every store.
+    shared: &'a Shared<S>,
     position: u64,
     slots: u64,
+}
+
+/// A slot of a record that is not published yet.
+pub struct ReservedSlot<'a, const WIDTH: usize>(&'a [AtomicU64; WIDTH]);
+
+impl<const WIDTH: usize> ReservedSlot<'_, WIDTH> {
+    /// Writes word `offset`.
+    ///
+    /// # Panics
+    /// If a slot has no such word.
+    #[inline(always)]
+    pub fn write(&self, offset: usize, word: u64) {
+        // Relaxed: `publish` orders the words before the tail, `before_overwriting` orders them after the last tail.
+        self.0[offset].store(word, Ordering::Relaxed);
+    }
 }
 
 impl<S: Storage<WIDTH>, const WIDTH: usize> Producer<S, WIDTH> {
@@ -62,17 +80,33 @@ impl<S: Storage<WIDTH>, const WIDTH: usize> Producer<S, WIDTH> {
     #[inline(always)]
     pub fn reserve(&self, slots: usize) -> Option<Reservation<'_, S, WIDTH>> {
         let slots = slots as u64;
+        let fits = self.fits(slots) || self.make_room(slots);
+        fits.then(|| self.next(slots))
+    }
+
+    /// The same in the room that this end knows of: without a look at the consumer's head, and without a call. `None`: nothing was
+    /// counted, [`Producer::reserve`] has to try.
+    #[inline(always)]
+    pub fn reserve_known(&self, slots: usize) -> Option<Reservation<'_, S, WIDTH>> {
+        let slots = slots as u64;
+        self.fits(slots).then(|| self.next(slots))
+    }
+
+    #[inline(always)]
+    fn fits(&self, slots: u64) -> bool {
+        self.position.get() + slots <= self.limit.get()
+    }
+
+    #[inline(always)]
+    fn next(&self, slots: u64) -> Reservation<'_, S, WIDTH> {
         debug_assert!(slots >= 1 && slots <= self.shared.longest);
-        let position = self.position.get();
-        if position + slots > self.limit.get() && !self.make_room(slots) {
-            return None;
-        }
         self.before_overwriting();
+        let (shared, position) = (&*self.shared, self.position.get());
         if cfg!(spanring_mutant = "publish_first") {
-            self.shared.storage.tail().store(position + slots, Ordering::Release);
-            self.shared.done.tail.store(position + slots, Ordering::Release);
+            shared.storage.tail().store(position + slots, Ordering::Release);
+            shared.done.tail.store(position + slots, Ordering::Release);
         }
-        Some(Reservation { producer: self, position, slots })
+        Reservation { producer: self, shared, position, slots }
     }
 
     /// The ring looks full: look at the consumer's head again, or drop the record.
@@ -82,7 +116,7 @@ impl<S: Storage<WIDTH>, const WIDTH: usize> Producer<S, WIDTH> {
         let head = self.shared.head.load(ordering!(Acquire unless "head_relaxed"));
         debug_assert!(head <= self.position.get());
         self.limit.set(head + self.shared.storage.capacity());
-        if self.position.get() + slots <= self.limit.get() || cfg!(spanring_mutant = "no_full_check") {
+        if self.fits(slots) || cfg!(spanring_mutant = "no_full_check") {
             return true;
         }
         let next = self.record_number.get() + 1;
@@ -118,25 +152,29 @@ impl<S: Storage<WIDTH>, const WIDTH: usize> Reservation<'_, S, WIDTH> {
     }
 
     /// Writes slot `index` of the record.
-    #[inline(always)]
+    #[cfg(any(test, spanring_loom))]
     pub fn write(&self, index: usize, words: [u64; WIDTH]) {
-        debug_assert!((index as u64) < self.slots);
-        let slot = self.producer.shared.storage.slot(self.position + index as u64);
+        let slot = self.slot(index);
         for (offset, word) in words.into_iter().enumerate() {
-            // Relaxed: `publish` orders the words before the tail, `before_overwriting` orders them after the last tail.
-            slot[offset].store(word, Ordering::Relaxed);
+            slot.write(offset, word);
         }
+    }
+
+    /// Slot `index` of the record, to be written word by word.
+    #[inline(always)]
+    pub fn slot(&self, index: usize) -> ReservedSlot<'_, WIDTH> {
+        debug_assert!((index as u64) < self.slots);
+        ReservedSlot(self.shared.storage.slot(self.position + index as u64))
     }
 
     /// Makes the record visible.
     #[inline(always)]
     pub fn publish(self) {
-        let producer = self.producer;
         let tail = self.position + self.slots;
-        producer.position.set(tail);
-        producer.record_number.set(producer.record_number.get() + 1);
+        self.producer.position.set(tail);
+        self.producer.record_number.set(self.record_number() + 1);
         // Release: who sees this tail, here or in the storage, sees the words below it.
-        producer.shared.storage.tail().store(tail, ordering!(Release unless "stored_tail_relaxed"));
-        producer.shared.done.tail.store(tail, ordering!(Release unless "tail_relaxed"));
+        self.shared.storage.tail().store(tail, ordering!(Release unless "stored_tail_relaxed"));
+        self.shared.done.tail.store(tail, ordering!(Release unless "tail_relaxed"));
     }
 }

@@ -1,7 +1,7 @@
 //! Ring files: what a thread had recorded and nobody had flushed, read while it goes on, or after its death.
 
 use super::error::ReadError;
-use super::segment::{header_in, read_words};
+use super::segment::{header_in, read_first_words, read_words};
 use crate::events::{Head, Kind, MAX_RECORD_SLOTS, SLOT_WORDS, Slot, extend_record_number};
 use crate::format::ring_file::{
     CAPACITY_WORD, DISCIPLINE_WORD, DROP_MARK_WORD, DROPPED_WORD, FLUSHED_POSITION_WORD, FLUSHED_RECORD_WORD,
@@ -15,6 +15,9 @@ const HEADER_WORDS: usize = RING_HEADER_BYTES / 8;
 /// Slots of the largest ring that a recorder makes.
 const MAX_SLOTS: u64 = 1 << 24;
 
+/// How often to copy a ring that comes round meanwhile.
+const TRIES: usize = 10;
+
 /// A copy of a ring file.
 pub(super) struct RingCopy {
     pub(super) path: PathBuf,
@@ -26,6 +29,8 @@ pub(super) struct RingCopy {
     pub(super) drop_mark: u64,
     /// Records dropped since the ring began.
     pub(super) dropped: u64,
+    /// Whether the oldest slots are overwritten.
+    flight: bool,
     words: Vec<u64>,
     /// Slots that are there; fewer than the capacity if the file is cut off.
     present: u64,
@@ -51,6 +56,18 @@ pub(super) struct OwnedRun {
 impl RingCopy {
     /// Copies a ring file of this session. `alive`: its writer may be going on.
     pub(super) fn take(path: &Path, session: SessionId, alive: bool) -> Result<RingCopy, ReadError> {
+        let mut copy = Self::take_once(path, session, alive)?;
+        for _ in 1..TRIES {
+            // The ring came round while it was copied, and nothing in the copy can be relied upon.
+            if !alive || copy.positions.end == 0 || !copy.positions.is_empty() || !copy.flight {
+                break;
+            }
+            copy = Self::take_once(path, session, alive)?;
+        }
+        Ok(copy)
+    }
+
+    fn take_once(path: &Path, session: SessionId, alive: bool) -> Result<RingCopy, ReadError> {
         let damaged = |offset: usize, what| ReadError::Format {
             path: path.to_owned(),
             offset: offset as u64,
@@ -68,7 +85,7 @@ impl RingCopy {
             return Err(damaged(CAPACITY_WORD * 8, "the number of slots makes no sense"));
         }
         // The header is read again after the slots: what the writer may have overwritten in between is not taken.
-        let later = if alive { read_words(path)? } else { Vec::new() };
+        let later = if alive { read_first_words(path, HEADER_WORDS)? } else { Vec::new() };
         let word = |index: usize| later.get(index).copied().unwrap_or(words[index]);
         let tail = words[TAIL_WORD];
         let flight = words[DISCIPLINE_WORD] == 1;
@@ -86,6 +103,7 @@ impl RingCopy {
             owners,
             drop_mark: words[DROP_MARK_WORD],
             dropped,
+            flight,
             present,
             positions: start..tail,
             capacity,

@@ -8,11 +8,16 @@ use std::path::Path;
 
 /// The whole words of a file; a last part of a word, which no writer leaves, is left out.
 pub(super) fn read_words(path: &Path) -> Result<Vec<u64>, ReadError> {
+    read_first_words(path, usize::MAX)
+}
+
+/// The first words of a file, `most` at most.
+pub(super) fn read_first_words(path: &Path, most: usize) -> Result<Vec<u64>, ReadError> {
     let io = |source| ReadError::Io { path: path.to_owned(), source };
     let mut file = File::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
     // No more than the file has by the file system's word, and no more than it has in truth.
-    let mut words = vec![0u64; (length / 8) as usize];
+    let mut words = vec![0u64; ((length / 8) as usize).min(most)];
     let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
     let mut filled = 0;
     while filled < bytes.len() {

@@ -4,6 +4,7 @@
 //! and no reference into it is held while anything else runs.
 
 use super::thread::ThreadLog;
+use crate::clock::is_processor_counter;
 use crate::sync::{AtomicU64, Ordering};
 use std::cell::Cell;
 
@@ -13,19 +14,26 @@ static NEXT_SPAN_ID_BLOCK: AtomicU64 = AtomicU64::new(1);
 /// Span ids that a thread takes at once.
 const SPAN_ID_BLOCK: u64 = 1 << 14;
 
+/// The generation of a thread without a log: no recorder's, and not `gate::CLOSED`, so that one comparison with the gate's tells
+/// whether somebody records and this thread has a log of that recording.
+pub(super) const DETACHED: u64 = u64::MAX;
+
 pub(crate) struct Context {
-    /// The recorder's generation for which `log` is valid; `gate::CLOSED` for none.
-    pub(super) generation: Cell<u64>,
-    /// Valid while `generation` is not `gate::CLOSED`.
+    /// The recorder's generation for which `log` is valid; [`DETACHED`] for none.
+    generation: Cell<u64>,
+    /// The same while records may be written quickly, which takes the processor's own clock; else [`DETACHED`].
+    quick_generation: Cell<u64>,
+    /// Valid while `generation` is not [`DETACHED`].
     pub(super) log: Cell<*const ThreadLog>,
     /// Getting a log, or flushing: this thread's own events are refused meanwhile.
     pub(super) muted: Cell<bool>,
     /// The async span in which this thread runs; 0 for none.
     current_span: Cell<u64>,
-    /// The depth that a span created now has.
-    next_depth: Cell<u16>,
-    /// Thread spans open on this thread.
-    pub(crate) scope_depth: Cell<u16>,
+    /// The depth that a span created now has. 32 bits: of two 16-bit neighbours the compiler loads both at once, and such a load
+    /// has to wait for a store to one of them to leave the store buffer.
+    next_depth: Cell<u32>,
+    /// Thread spans open on this thread. 32 bits as well.
+    scope_depth: Cell<u32>,
     next_span_id: Cell<u64>,
     span_id_limit: Cell<u64>,
 }
@@ -33,7 +41,8 @@ pub(crate) struct Context {
 thread_local! {
     static CONTEXT: Context = const {
         Context {
-            generation: Cell::new(super::gate::CLOSED),
+            generation: Cell::new(DETACHED),
+            quick_generation: Cell::new(DETACHED),
             log: Cell::new(std::ptr::null()),
             muted: Cell::new(false),
             current_span: Cell::new(0),
@@ -45,10 +54,15 @@ thread_local! {
     };
 }
 
-/// Runs `f` with this thread's context.
+/// This thread's context.
 #[inline(always)]
-pub(crate) fn with_context<R>(f: impl FnOnce(&Context) -> R) -> R {
-    CONTEXT.with(f)
+pub(crate) fn this_thread() -> &'static Context {
+    // Not `CONTEXT.with(..)` around what is done with it: the compiler keeps a large closure out of line, and passes what it
+    // captures through memory.
+    let context = CONTEXT.with(std::ptr::from_ref);
+    // SAFETY: without a destructor, the context is there as long as its thread runs any code. And `Context` is not `Sync`, so no
+    // reference to it ever leaves that thread.
+    unsafe { &*context }
 }
 
 /// The current span of a thread: its id (0 for none), and the depth of a span created in it.
@@ -59,30 +73,62 @@ pub(crate) struct CurrentSpan {
 }
 
 impl Context {
+    /// Thread spans open on this thread.
+    #[inline(always)]
+    pub(crate) fn scope_depth(&self) -> u16 {
+        self.scope_depth.get() as u16
+    }
+
+    #[inline(always)]
+    pub(crate) fn set_scope_depth(&self, depth: u16) {
+        self.scope_depth.set(u32::from(depth));
+    }
+
+    /// The recorder's generation for which `log` is valid; [`DETACHED`] for none.
+    #[inline(always)]
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.get()
+    }
+
+    /// The same while records may be written quickly; else [`DETACHED`].
+    #[inline(always)]
+    pub(super) fn quick_generation(&self) -> u64 {
+        self.quick_generation.get()
+    }
+
+    /// Says for which generation `log` is valid from now on.
+    pub(super) fn set_generation(&self, generation: u64) {
+        self.generation.set(generation);
+        self.quick_generation.set(if is_processor_counter() { generation } else { DETACHED });
+    }
+
     #[inline(always)]
     pub(crate) fn current(&self) -> CurrentSpan {
-        CurrentSpan { id: self.current_span.get(), next_depth: self.next_depth.get() }
+        CurrentSpan { id: self.current_span.get(), next_depth: self.next_depth.get() as u16 }
     }
 
     #[inline(always)]
     pub(crate) fn set_current(&self, current: CurrentSpan) {
         self.current_span.set(current.id);
-        self.next_depth.set(current.next_depth);
+        self.next_depth.set(u32::from(current.next_depth));
     }
 
-    /// An id that no other span of this process has or will have. 0 is never one.
+    /// An id that no other span of this process has or will have; 0 is never one. `None`: this thread's block is used up.
     #[inline(always)]
-    pub(super) fn next_span_id(&self) -> u64 {
+    pub(super) fn span_id_in_block(&self) -> Option<u64> {
         let id = self.next_span_id.get();
         if id == self.span_id_limit.get() {
-            return self.first_of_new_block();
+            return None;
         }
         self.next_span_id.set(id + 1);
-        id
+        Some(id)
     }
 
-    #[cold]
-    fn first_of_new_block(&self) -> u64 {
+    /// The same, from another block if need be.
+    pub(super) fn next_span_id(&self) -> u64 {
+        if let Some(id) = self.span_id_in_block() {
+            return id;
+        }
         // Relaxed: the ids have to differ, nothing else.
         let id = NEXT_SPAN_ID_BLOCK.fetch_add(SPAN_ID_BLOCK, Ordering::Relaxed);
         self.next_span_id.set(id + 1);

@@ -9,10 +9,8 @@ use crate::format::session_file::SESSION_HEADER_BYTES;
 use crate::format::{Discipline, FileHeader, FileKind, ProcessFacts, SessionId};
 use crate::preallocate::create_preallocated;
 use crate::queue::Memory;
-use crate::sync::Ordering;
 use memmap2::MmapRaw;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// Bytes of a ring file with so many slots.
@@ -23,11 +21,11 @@ pub(super) fn ring_file_bytes(slots: u64) -> usize {
 /// Creates a ring file in `directory` and maps it.
 pub(super) fn create_ring(directory: &Path, home: &RingHome, number: u32) -> io::Result<Memory> {
     let path = directory.join(FileKind::Ring.file_name(u64::from(number)));
-    let memory = create_mapped(&path, &home.header(number).encode(), ring_file_bytes(home.slots))?;
-    memory.word(CAPACITY_WORD).store(home.slots, Ordering::Relaxed);
-    let flight = u64::from(home.discipline == Discipline::Flight);
-    memory.word(DISCIPLINE_WORD).store(flight, Ordering::Relaxed);
-    Ok(memory)
+    let mut content = home.header(number).encode().to_vec();
+    debug_assert_eq!((content.len(), CAPACITY_WORD + 1), (CAPACITY_WORD * 8, DISCIPLINE_WORD));
+    content.extend(home.slots.to_le_bytes());
+    content.extend(u64::from(home.discipline == Discipline::Flight).to_le_bytes());
+    create_mapped(&path, &content, ring_file_bytes(home.slots))
 }
 
 /// Creates the names file and maps it.
@@ -63,8 +61,7 @@ fn append_block(content: &mut Vec<u8>, kind: BlockKind, anchor: Anchor, payload:
 }
 
 fn create_mapped(path: &Path, content: &[u8], bytes: usize) -> io::Result<Memory> {
-    let file = create_preallocated(path, bytes as u64)?;
-    file.write_all_at(content, 0)?;
+    let file = create_preallocated(path, bytes as u64, content)?;
     Ok(Memory::mapped(MmapRaw::map_raw(&file)?))
 }
 

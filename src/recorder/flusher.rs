@@ -3,7 +3,7 @@
 //! It sleeps for the flush interval when little is going on, and less when a ring fills up. Nothing wakes it for a full ring:
 //! waking is a system call, which recording threads do not make.
 
-use super::context::with_context;
+use super::context::this_thread;
 use super::drain::{Drainer, Round};
 use super::session::lock;
 use super::thread::mute;
@@ -50,7 +50,7 @@ impl Flusher {
 }
 
 fn run(drainer: &Mutex<Drainer>, interval: Duration, stop: &Stop) {
-    let _muted = with_context(mute);
+    let _muted = mute(this_thread());
     let mut sleep = interval;
     let mut asked = lock(&stop.asked);
     while !*asked {

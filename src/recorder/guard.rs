@@ -1,7 +1,7 @@
 //! The handle of a running recorder.
 
 use super::builder::Builder;
-use super::context::with_context;
+use super::context::this_thread;
 use super::drain::Round;
 use super::error::FlushError;
 use super::flusher::Flusher;
@@ -169,7 +169,7 @@ fn flush_running(running: &Running) -> Result<(), FlushError> {
     if running.pid != std::process::id() {
         return Err(FlushError::NotRunning);
     }
-    let _muted = with_context(mute);
+    let _muted = mute(this_thread());
     lock(&running.drainer).drain(Round::Everything).map(|_| ()).map_err(FlushError::Sink)
 }
 

@@ -4,17 +4,18 @@
 //! slot, one release store. No lock, allocation, system call, panic, or cache line that others write; the exceptions are a
 //! thread's first event and a call site's first sight.
 
-use super::context::{Context, with_context};
+use super::context::{Context, this_thread};
 use super::gate::{CLOSED, Refusal};
 use super::session::GATE;
-#[cfg(feature = "enable")]
 pub(crate) use super::thread::refuse;
 use super::thread::{STRAY_ENDS, ThreadLog, attach};
+use crate::clock::{processor_ticks, ticks};
 use crate::events::{
     Head, Kind, MAX_RECORD_SLOTS, MAX_RUN_TIME_NAME, Outcome, SLOT_WORDS, SpanFields, SpanLocation, SpanMetadata,
     StringId, TEXT_BYTES,
 };
 use crate::format::definition::Definition;
+use crate::queue::{Reservation, ReservedSlot, RingWords};
 use crate::sync::Ordering;
 use std::panic::Location as Caller;
 
@@ -34,9 +35,9 @@ pub(crate) fn running_generation() -> u64 {
 /// Gives this thread its log, if a recorder runs.
 #[cfg(feature = "enable")]
 pub(crate) fn init() {
-    let generation = GATE.generation();
-    if generation != CLOSED {
-        with_context(|context| context.generation.get() == generation || attach(context));
+    let (context, generation) = (this_thread(), GATE.generation());
+    if generation != CLOSED && context.generation() != generation {
+        attach(context);
     }
 }
 
@@ -62,16 +63,25 @@ pub enum Name<'a> {
     RunTime(&'a str),
 }
 
-/// What a record says beside its kind, time and outcome.
+/// A span, as far as both of its records say it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span<'a> {
-    /// A thread span rather than an async one.
-    pub(crate) thread: bool,
+    pub(crate) frame: &'a Frame,
     pub(crate) site: Site,
     pub(crate) name: Name<'a>,
-    pub(crate) parent: u64,
-    pub(crate) depth: u16,
 }
+
+/// Where a span stands among others, and what sort of span it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame {
+    /// The span in which this one was made; 0 for none.
+    pub(crate) parent: u64,
+    /// The low half of the head of its begin record: kind and depth.
+    head: u32,
+}
+
+/// Room for a record in a log.
+type LogReservation<'a> = Reservation<'a, RingWords, SLOT_WORDS>;
 
 /// A span that has begun.
 #[derive(Clone, Copy, Debug)]
@@ -112,114 +122,239 @@ impl Name<'_> {
             Name::Static(name) => StringId::from(name),
         }
     }
+
+    /// Whether any text fits into one continuation slot.
+    #[inline(always)]
+    fn is_short(self) -> bool {
+        !matches!(self, Name::RunTime(text) if text.len() > TEXT_BYTES)
+    }
+
+    /// The text that goes with the record: as much as it takes, cut at a character boundary.
+    #[inline(always)]
+    fn text(&self) -> &[u8] {
+        match self {
+            Name::RunTime(text) if text.len() <= MAX_RUN_TIME_NAME => text.as_bytes(),
+            Name::RunTime(text) => cut(text),
+            Name::OfSite | Name::Static(_) => &[],
+        }
+    }
+
+    /// Slots of a record with this name.
+    #[inline(always)]
+    fn slots(&self) -> usize {
+        1 + self.text().len().div_ceil(TEXT_BYTES)
+    }
+}
+
+#[cold]
+fn cut(text: &str) -> &[u8] {
+    const { assert!(MAX_RUN_TIME_NAME == (MAX_RECORD_SLOTS - 1) * TEXT_BYTES) };
+    let mut end = MAX_RUN_TIME_NAME;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text.as_bytes()[..end]
+}
+
+impl Frame {
+    #[inline(always)]
+    pub(crate) fn of_future(site: Site, parent: u64, depth: u16) -> Frame {
+        Frame::new(site, parent, depth, Kind::BeginAsync, Kind::BeginAsyncNamed)
+    }
+
+    #[inline(always)]
+    pub(crate) fn of_thread(site: Site, parent: u64, depth: u16) -> Frame {
+        Frame::new(site, parent, depth, Kind::BeginThread, Kind::BeginThreadNamed)
+    }
+
+    #[inline(always)]
+    fn new(site: Site, parent: u64, depth: u16, of_metadata: Kind, named: Kind) -> Frame {
+        let head = match site {
+            Site::Metadata(_) => Head::record(of_metadata, None, depth),
+            Site::Location(_) => Head::record(named, None, depth),
+            Site::Caller(_) => Head::record(named, None, depth).with_caller_location(),
+        };
+        Frame { parent, head: head.0 as u32 }
+    }
+
+    /// Depth below the root; of a thread span, thread spans around it.
+    #[inline(always)]
+    pub(crate) fn depth(&self) -> u16 {
+        self.begin().depth()
+    }
+
+    #[inline(always)]
+    fn begin(&self) -> Head {
+        Head(u64::from(self.head))
+    }
+
+    #[inline(always)]
+    fn end(&self, ending: Ending) -> Head {
+        Head(self.begin().0 | u64::from(ending.0))
+    }
+}
+
+/// What the head of an end record has beyond that of the begin record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ending(u32);
+
+impl Ending {
+    #[inline(always)]
+    pub(crate) fn with(outcome: Outcome) -> Ending {
+        Ending(Head(0).ended(outcome).0 as u32)
+    }
 }
 
 /// Records that a span begins now. `None`: nobody records, or the event was refused, which was counted.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn begin(span: &Span<'_>) -> Option<Begun> {
-    let generation = GATE.generation();
-    if generation == CLOSED {
-        return None;
-    }
-    with_context(|context| {
-        let log = enter(context, generation)?;
-        if !log.remembers(span.site.address(), span.name.id()) {
-            define(log, span);
-        }
-        let id = context.next_span_id();
-        let ticks = crate::clock::ticks();
-        write(log, span, None, SpanFields { ticks, span_id: id, ..EMPTY });
-        log.busy.leave();
-        Some(Begun { id, ticks, generation })
-    })
-}
-
-/// Defines a span's site and name, for an end whose begin may have been in an earlier recording.
-#[cfg(feature = "enable")]
-pub(crate) fn see(span: &Span<'_>) {
-    let generation = GATE.generation();
-    if generation == CLOSED {
-        return;
-    }
-    with_context(|context| {
-        let Some(log) = enter(context, generation) else { return };
-        if !log.remembers(span.site.address(), span.name.id()) {
-            define(log, span);
-        }
-        log.busy.leave();
-    });
+    begin_quickly(span, GATE.generation()).or_else(|| begin_slowly(span))
 }
 
 /// Records that a span ends now. Nothing is written if its recording is over; that is counted while another one runs.
 ///
 /// `polls` is how often a future was polled, 0 for a thread span.
-#[inline(always)]
-pub(crate) fn end(span: &Span<'_>, begun: Begun, outcome: Outcome, polls: u32) {
-    let generation = GATE.generation();
-    if generation != begun.generation {
-        return stray(generation);
+#[inline(never)]
+pub(crate) fn end(span: &Span<'_>, begun: &Begun, outcome: Outcome, polls: u32) {
+    let ending = Ending::with(outcome);
+    if !end_quickly(span, begun, ending, polls) {
+        end_slowly(span, begun, ending, polls);
     }
-    with_context(|context| {
-        let Some(log) = enter(context, generation) else { return };
-        // No sighting: whoever wrote the begin has defined site and name, and the task came here from there.
-        let ticks = crate::clock::ticks();
-        write(
-            log,
-            span,
-            Some(outcome),
-            SpanFields { ticks, span_id: begun.id, polls, begin_ticks: begun.ticks, ..EMPTY },
-        );
-        log.busy.leave();
-    });
 }
 
+/// [`begin`] as far as it goes without a call: for a thread that has a log, which knows the site and has room; that is for nearly
+/// every record. `None`: not so, or this generation does not record any more; nothing was done.
+///
+/// To be inlined where everything about the span is at hand, into a function that goes on to [`begin_slowly`] by a jump. Such a
+/// function calls nothing, so it saves few registers or none, and passes nothing through memory.
+#[inline(always)]
+pub(crate) fn begin_quickly(span: &Span<'_>, generation: u64) -> Option<Begun> {
+    let context = this_thread();
+    let log = enter_quickly(context, generation)?;
+    let begun = begin_in(context, log, span, generation);
+    log.busy.leave();
+    begun
+}
+
+#[inline(always)]
+fn begin_in(context: &Context, log: &ThreadLog, span: &Span<'_>, generation: u64) -> Option<Begun> {
+    if !span.name.is_short() || !log.knows(span.site.address(), span.name.id()) {
+        return None;
+    }
+    let reservation = log.producer.reserve_known(span.name.slots())?;
+    let id = context.span_id_in_block()?;
+    let ticks = write(reservation, span, span.frame.begin(), id, 0, 0, processor_ticks);
+    Some(Begun { id, ticks, generation })
+}
+
+/// [`end`] in the same manner. `false`: nothing was done.
+#[inline(always)]
+pub(crate) fn end_quickly(span: &Span<'_>, begun: &Begun, ending: Ending, polls: u32) -> bool {
+    let Some(log) = enter_quickly(this_thread(), begun.generation) else { return false };
+    let reservation = if span.name.is_short() { log.producer.reserve_known(span.name.slots()) } else { None };
+    let written = reservation.map(|reservation| {
+        write(reservation, span, span.frame.end(ending), begun.id, polls, begun.ticks, processor_ticks);
+    });
+    log.busy.leave();
+    written.is_some()
+}
+
+/// [`begin`], whatever has to be done first.
 #[cold]
+#[inline(never)]
+pub(crate) fn begin_slowly(span: &Span<'_>) -> Option<Begun> {
+    let (context, generation) = (this_thread(), GATE.generation());
+    let log = enter(context, generation)?;
+    define(log, span);
+    let id = context.next_span_id();
+    let ticks = match log.producer.reserve(span.name.slots()) {
+        Some(reservation) => write(reservation, span, span.frame.begin(), id, 0, 0, ticks),
+        None => ticks(),
+    };
+    log.busy.leave();
+    Some(Begun { id, ticks, generation })
+}
+
+/// [`end`], whatever has to be done first.
+#[cold]
+#[inline(never)]
+pub(crate) fn end_slowly(span: &Span<'_>, begun: &Begun, ending: Ending, polls: u32) {
+    let Some(log) = enter(this_thread(), begun.generation) else { return stray(begun.generation) };
+    // No definition: whoever wrote the begin has defined site and name, and the task came here from there.
+    if let Some(reservation) = log.producer.reserve(span.name.slots()) {
+        write(reservation, span, span.frame.end(ending), begun.id, polls, begun.ticks, ticks);
+    }
+    log.busy.leave();
+}
+
+/// Defines a span's site and name, for an end whose begin may have been in an earlier recording.
+#[cfg(feature = "enable")]
+pub(crate) fn see(span: &Span<'_>) {
+    let Some(log) = enter(this_thread(), GATE.generation()) else { return };
+    define(log, span);
+    log.busy.leave();
+}
+
+/// The end of a span of that generation was not written: counts it if another recorder runs by now.
 fn stray(generation: u64) {
-    if generation != CLOSED {
+    let running = GATE.generation();
+    if running != CLOSED && running != generation {
         STRAY_ENDS.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-const EMPTY: SpanFields = SpanFields {
-    head: Head(0),
-    ticks: 0,
-    span_id: 0,
-    parent_span_id: 0,
-    site: 0,
-    name_address: 0,
-    name_length: 0,
-    polls: 0,
-    begin_ticks: 0,
-};
-
-/// This thread's log for that generation, marked busy. The caller records, and then calls `busy.leave()`.
+/// This thread's log of that generation, marked busy, if it has one and no more is to be done than writing a record.
 #[inline(always)]
-fn enter(context: &Context, generation: u64) -> Option<&ThreadLog> {
-    if context.generation.get() != generation && !(attach(context) && context.generation.get() == generation) {
+fn enter_quickly(context: &Context, generation: u64) -> Option<&ThreadLog> {
+    if context.quick_generation() != generation {
         return None;
     }
-    // SAFETY: the context's generation is that of a log, set by `attach`, which this thread's handle keeps alive until it takes
-    // the generation away; neither happens while the reference is used, for both happen only in `attach` and at thread exit.
-    let log = unsafe { &*context.log.get() };
+    // SAFETY: as in `log`, whose condition this implies.
+    let log = unsafe { log(context) };
+    GATE.enter(&log.busy, generation).ok()?;
+    Some(log)
+}
+
+/// This thread's log.
+///
+/// # Safety
+/// The context's generation is a recorder's, which [`CLOSED`] is not.
+#[inline(always)]
+unsafe fn log(context: &Context) -> &ThreadLog {
+    // SAFETY: `attach` sets the generation together with the log, which this thread's handle keeps alive until it takes the
+    // generation away; neither happens while the reference is used, for both happen only in `attach` and at thread exit.
+    unsafe { &*context.log.get() }
+}
+
+/// This thread's log of that generation, marked busy; got first, if need be. The caller records, and then calls `busy.leave()`.
+fn enter(context: &Context, generation: u64) -> Option<&ThreadLog> {
+    if generation == CLOSED || GATE.generation() != generation {
+        return None;
+    }
+    if context.generation() != generation && !attach(context) {
+        return None;
+    }
+    if context.generation() != generation {
+        return None;
+    }
+    // SAFETY: the generation was just seen to be that of a recorder.
+    let log = unsafe { log(context) };
     match GATE.enter(&log.busy, generation) {
         Ok(()) => Some(log),
-        Err(refusal) => {
-            refused(refusal);
+        // No loss: the event came after the recording.
+        Err(Refusal::Closed) => None,
+        Err(Refusal::Nested) => {
+            refuse();
             None
         }
     }
 }
 
-#[cold]
-fn refused(refusal: Refusal) {
-    // A closed gate is no loss: the event came after the recording.
-    if refusal == Refusal::Nested {
-        refuse();
-    }
-}
-
-#[cold]
+/// Defines the span's site and name, unless this thread remembers to have done so.
 fn define(log: &ThreadLog, span: &Span<'_>) {
+    if log.remembers(span.site.address(), span.name.id()) {
+        return;
+    }
     let session = &log.session;
     // Lengths from 2 on are those of names, so that nothing that shares an address is taken for something else.
     let site = match span.site {
@@ -233,58 +368,80 @@ fn define(log: &ThreadLog, span: &Span<'_>) {
     }
 }
 
-/// Publishes one record, or drops and counts it.
-#[inline(always)]
-fn write(log: &ThreadLog, span: &Span<'_>, outcome: Option<Outcome>, fields: SpanFields) {
-    let named = !matches!(span.site, Site::Metadata(_));
-    let mut head = Head::record(kind(span.thread, named, outcome.is_some()), outcome, span.depth);
-    if let Site::Caller(_) = span.site {
-        head = head.with_caller_location();
-    }
-    let fields = SpanFields { parent_span_id: span.parent, site: span.site.address(), ..fields };
-    if let Name::RunTime(text) = span.name {
-        return write_with_text(log, head, fields, text);
-    }
-    let StringId { ptr, len } = span.name.id();
-    let Some(reservation) = log.producer.reserve(1) else { return };
-    let head = head.with_record_number(reservation.record_number());
-    // A static name of 4 GiB cannot exist in a program that was linked.
-    reservation.write(0, SpanFields { head, name_address: ptr, name_length: len as u32, ..fields }.to_slot().0);
-    reservation.publish();
+/// The word of a slot that has this field of [`SpanFields`].
+macro_rules! word_of {
+    ($field:ident) => {
+        const { std::mem::offset_of!(SpanFields, $field) / size_of::<u64>() }
+    };
 }
-
+/// Publishes one record, and returns its ticks.
+///
+/// Word by word, each from where it is kept, and the clock late: little has to be held in registers at a time.
 #[inline(always)]
-const fn kind(thread: bool, named: bool, end: bool) -> Kind {
-    Kind::SPANS[thread as usize * 4 + named as usize * 2 + end as usize]
-}
-
-/// The same with the name's text in continuation slots.
-fn write_with_text(log: &ThreadLog, head: Head, fields: SpanFields, text: &str) {
-    let kept = keep(text);
-    let slots = 1 + kept.len().div_ceil(TEXT_BYTES);
-    let Some(reservation) = log.producer.reserve(slots) else { return };
+fn write(
+    reservation: LogReservation<'_>,
+    span: &Span<'_>,
+    head: Head,
+    id: u64,
+    polls: u32,
+    begin_ticks: u64,
+    ticks: impl FnOnce() -> u64,
+) -> u64 {
+    let (text, slots) = (span.name.text(), span.name.slots());
+    let (name_address, name_length) = match span.name {
+        Name::OfSite => (0, 0),
+        // A static name of 4 GiB cannot exist in a program that was linked.
+        Name::Static(name) => (StringId::from(name).ptr, name.len() as u32),
+        Name::RunTime(whole) => (whole.len() as u64, text.len() as u32),
+    };
+    let head = match span.name {
+        Name::RunTime(_) => head.with_run_time_name().with_slots(slots),
+        Name::OfSite | Name::Static(_) => head,
+    };
+    let slot = reservation.slot(0);
+    slot.write(word_of!(site), span.site.address());
+    slot.write(word_of!(name_address), name_address);
+    slot.write(word_of!(name_length), u64::from(name_length) | u64::from(polls) << 32);
+    slot.write(word_of!(parent_span_id), span.frame.parent);
+    slot.write(word_of!(span_id), id);
+    slot.write(word_of!(begin_ticks), begin_ticks);
     let number = reservation.record_number();
-    let head = head.with_run_time_name().with_slots(slots).with_record_number(number);
-    let fields = SpanFields { head, name_address: text.len() as u64, name_length: kept.len() as u32, ..fields };
-    reservation.write(0, fields.to_slot().0);
-    for (index, chunk) in kept.chunks(TEXT_BYTES).enumerate() {
-        let index = index + 1;
-        let mut padded = [0; TEXT_BYTES];
-        padded[..chunk.len()].copy_from_slice(chunk);
-        let mut words = [0; SLOT_WORDS];
-        words[0] = Head::continuation(index, slots).with_record_number(number).0;
-        bytemuck::bytes_of_mut(&mut words)[8..].copy_from_slice(&padded);
-        reservation.write(index, words);
+    slot.write(word_of!(head), head.with_record_number(number).0);
+    for (index, chunk) in (1..slots).zip(text.chunks(TEXT_BYTES)) {
+        let slot = reservation.slot(index);
+        slot.write(0, Head::continuation(index, slots).with_record_number(number).0);
+        write_text(&slot, chunk);
     }
+    let ticks = ticks();
+    slot.write(word_of!(ticks), ticks);
     reservation.publish();
+    ticks
 }
 
-/// As much of `text` as a record takes, cut at a character boundary.
-fn keep(text: &str) -> &[u8] {
-    const { assert!(MAX_RUN_TIME_NAME == (MAX_RECORD_SLOTS - 1) * TEXT_BYTES) };
-    let mut end = text.len().min(MAX_RUN_TIME_NAME);
-    while !text.is_char_boundary(end) {
-        end -= 1;
+/// Fills a continuation slot: up to [`TEXT_BYTES`] bytes, then zeroes.
+#[inline(always)]
+fn write_text(slot: &ReservedSlot<'_, SLOT_WORDS>, text: &[u8]) {
+    let whole = text.chunks_exact(size_of::<u64>());
+    let rest = short_word(whole.remainder());
+    let mut offset = 1;
+    for bytes in whole {
+        slot.write(offset, bytemuck::pod_read_unaligned(bytes));
+        offset += 1;
     }
-    &text.as_bytes()[..end]
+    if offset < SLOT_WORDS {
+        slot.write(offset, rest);
+        (offset + 1..SLOT_WORDS).for_each(|offset| slot.write(offset, 0));
+    }
+}
+
+/// Up to seven bytes, then zeroes. By loads that overlap: a copy of unknown length would be a call.
+#[inline(always)]
+fn short_word(bytes: &[u8]) -> u64 {
+    let u32_at = |start: usize| u64::from(bytemuck::pod_read_unaligned::<u32>(&bytes[start..start + 4]));
+    let byte_at = |index: usize| u64::from(bytes[index]) << (8 * index);
+    match bytes.len() {
+        0 => 0,
+        length @ 1..4 => byte_at(0) | byte_at(length / 2) | byte_at(length - 1),
+        length => u32_at(0) | u32_at(length - 4) << (8 * (length - 4)),
+    }
 }

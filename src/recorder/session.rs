@@ -12,7 +12,7 @@ use crate::format::{Discipline, FileHeader, FileKind, SessionId, ThreadFacts};
 use crate::queue::{Layout, Memory, RingWords, WhenFull, ring};
 use crate::sync::{AtomicU64, Ordering};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// Whether anyone records. The first thing that every instrumented call looks at.
 pub(crate) static GATE: Gate = Gate::new();
@@ -32,6 +32,15 @@ pub(super) struct Running {
 /// The running recording, if there is one.
 pub(super) fn running() -> Option<Running> {
     lock(&RUNNING).clone()
+}
+
+/// The lock on what is running, if nobody holds it.
+pub(super) fn try_lock_running() -> Option<MutexGuard<'static, Option<Running>>> {
+    match RUNNING.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
 }
 
 /// Whether a recording is in progress that this very process started.

@@ -1,7 +1,7 @@
 //! A thread's log: the ring that it writes, and what it has already defined. It outlives its thread and goes to the next one.
 
-use super::context::{Context, with_context};
-use super::gate::{Busy, CLOSED};
+use super::context::{Context, DETACHED, this_thread};
+use super::gate::Busy;
 use super::session::{Running, Session, running};
 use crate::events::{SLOT_WORDS, StringId};
 use crate::queue::{Producer, RingWords};
@@ -30,8 +30,9 @@ unsafe impl Sync for ThreadLog {}
 // SAFETY: nothing in it belongs to a particular thread.
 unsafe impl Send for ThreadLog {}
 
-/// A call site and name; all zero where there is none.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+/// A call site and name; all zero where there is none. As long as it is aligned, so that its address is cheap to compute.
+#[derive(Clone, Copy)]
+#[repr(align(32))]
 struct Seen {
     site: u64,
     name: StringId,
@@ -43,18 +44,25 @@ impl ThreadLog {
         ThreadLog { ring, busy: Busy::new(), producer, seen, session }
     }
 
-    /// Whether this site and name were already defined, as far as this thread remembers; from now on it does.
+    /// Whether this thread remembers that this site and name were defined.
     #[inline(always)]
+    pub(super) fn knows(&self, site: u64, name: StringId) -> bool {
+        let Seen { site: seen_site, name: seen_name } = self.place_of(site, name).get();
+        seen_site == site && seen_name.ptr == name.ptr && seen_name.len == name.len
+    }
+
+    /// The same; from now on it does.
     pub(super) fn remembers(&self, site: u64, name: StringId) -> bool {
-        // Statics are 8-byte aligned and close together, so the low bits that vary are enough to spread them.
-        let hash = (site >> 3) ^ (site >> 10) ^ name.ptr;
-        let place = &self.seen[hash as usize % CACHED_SIGHTINGS];
-        let seen = Seen { site, name };
-        if place.get() == seen {
-            return true;
+        self.knows(site, name) || {
+            self.place_of(site, name).set(Seen { site, name });
+            false
         }
-        place.set(seen);
-        false
+    }
+
+    #[inline(always)]
+    fn place_of(&self, site: u64, name: StringId) -> &Cell<Seen> {
+        // Statics are 8-byte aligned and close together, so the low bits that vary are enough to spread them.
+        &self.seen[((site >> 3) ^ name.ptr) as usize % CACHED_SIGHTINGS]
     }
 }
 
@@ -67,10 +75,9 @@ thread_local! {
 
 impl Drop for ThreadHandle {
     fn drop(&mut self) {
-        with_context(|context| {
-            context.generation.set(CLOSED);
-            context.log.set(std::ptr::null());
-        });
+        let context = this_thread();
+        context.set_generation(DETACHED);
+        context.log.set(std::ptr::null());
         self.0.session.retire(&self.0);
     }
 }
@@ -94,14 +101,14 @@ pub(super) fn attach(context: &Context) -> bool {
         refuse();
         return false;
     }
-    context.generation.set(CLOSED);
+    context.set_generation(DETACHED);
     let _muted = mute(context);
     // An error means that this thread's destructors have begun, and its log is gone for good.
     let attached = HANDLE.try_with(|handle| {
         drop(handle.take());
         let log = session.enlist()?;
         context.log.set(Arc::as_ptr(&log));
-        context.generation.set(session.generation);
+        context.set_generation(session.generation);
         handle.replace(Some(ThreadHandle(log)));
         Some(())
     });
@@ -114,7 +121,9 @@ pub(super) fn attach(context: &Context) -> bool {
 
 /// Refuses this thread's own events until the guard is dropped: what flushing or registering records would feed on itself.
 pub(super) fn mute(context: &Context) -> Muted {
-    Muted { before: context.muted.replace(true), generation: context.generation.replace(CLOSED) }
+    let muted = Muted { before: context.muted.replace(true), generation: context.generation() };
+    context.set_generation(DETACHED);
+    muted
 }
 
 /// See [`mute`].
@@ -125,12 +134,11 @@ pub(super) struct Muted {
 
 impl Drop for Muted {
     fn drop(&mut self) {
-        with_context(|context| {
-            context.muted.set(self.before);
-            // Still closed: nothing was attached meanwhile, so the log is the one from before.
-            if context.generation.get() == CLOSED {
-                context.generation.set(self.generation);
-            }
-        });
+        let context = this_thread();
+        context.muted.set(self.before);
+        // Still detached: nothing was attached meanwhile, so the log is the one from before.
+        if context.generation() == DETACHED {
+            context.set_generation(self.generation);
+        }
     }
 }

@@ -63,10 +63,6 @@ impl SegmentSink {
         self.seal()?;
         let path = self.path(self.next_number);
         let length = self.segment_bytes.max(FILE_HEADER_BYTES + bytes);
-        let file = create_preallocated(&path, length as u64)?;
-        // SAFETY: the file was just created for us alone, with mode 0600 and all its blocks; the mapping is only written. Another
-        // process of the same user may still write to it, which harms the bytes, not us. Truncating it is documented as fatal.
-        let mut map = unsafe { MmapMut::map_mut(&file)? };
         let header = FileHeader {
             kind: FileKind::Segment,
             session: self.session,
@@ -74,7 +70,10 @@ impl SegmentSink {
             created_unix_ns: crate::clock::anchor().unix_ns,
             header_bytes: FILE_HEADER_BYTES as u32,
         };
-        map[..FILE_HEADER_BYTES].copy_from_slice(&header.encode());
+        let file = create_preallocated(&path, length as u64, &header.encode())?;
+        // SAFETY: the file was just created for us alone, with mode 0600 and all its blocks; the mapping is only written. Another
+        // process of the same user may still write to it, which harms the bytes, not us. Truncating it is documented as fatal.
+        let map = unsafe { MmapMut::map_mut(&file)? };
         self.current = Some(Segment { number: self.next_number, file, map, used: FILE_HEADER_BYTES });
         self.next_number += 1;
         Ok(())
