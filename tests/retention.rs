@@ -213,3 +213,22 @@ fn a_living_process_keeps_its_files_whatever_another_one_s_budget() {
     child.kill();
     assert_eq!(Recording::open(&living).expect("it can be opened").writer(), WriterState::Died);
 }
+
+#[test]
+fn nothing_but_rings_goes_with_a_dead_session_s_ring_directory() {
+    let _turn = exclusive();
+    let (directory, elsewhere) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("another"));
+    let builder = Recorder::builder().directory(directory.path()).ring_directory(elsewhere.path());
+    let recorder = builder.start().expect("it starts");
+    let session = recorder.directory().expect("it has one").to_owned();
+    recorder.stop().expect("it stops");
+    let rings = elsewhere.path().join(session.file_name().expect("it has a name"));
+    std::fs::create_dir_all(&rings).expect("the directory is writable");
+    std::fs::write(rings.join("ring-00000.spanring"), "left behind").expect("the directory is writable");
+    std::fs::write(rings.join("precious"), "someone else's").expect("the directory is writable");
+    let recorder = Recorder::builder().directory(directory.path()).directory_bytes(0).start().expect("it starts");
+    run(span_async_named!("makes a segment", async {}));
+    recorder.stop().expect("it stops");
+    assert!(!session.exists(), "the dead session is gone");
+    assert_eq!(files_in(&rings), [("precious".to_owned(), 14)]);
+}

@@ -54,9 +54,11 @@ impl Retention {
 
     fn remove_oldest(&mut self) -> bool {
         let Some((path, _)) = self.dead.pop() else { return false };
-        if let Some(rings) = facts_of(&path).and_then(|facts| ring_directory(&facts)) {
-            // Its rings first: without the session's facts nobody would find them.
-            let _ = std::fs::remove_dir_all(rings);
+        // Its rings first: without the session's facts nobody would find them. The facts are only what some file says, so nothing
+        // but ring files is removed there, and only from a directory that has this session's name.
+        let facts = facts_of(&path).filter(|facts| path.file_name().is_some_and(|name| name == facts.session.as_str()));
+        if let Some(rings) = facts.and_then(|facts| ring_directory(&facts)) {
+            remove_ring_files(&rings);
         }
         // What cannot be removed stays, and is met again at the next look.
         let _ = std::fs::remove_dir_all(path);
@@ -88,6 +90,20 @@ fn facts_of(directory: &Path) -> Option<ProcessFacts> {
 
 fn ring_directory(facts: &ProcessFacts) -> Option<PathBuf> {
     (!facts.ring_directory.is_empty()).then(|| Path::new(&facts.ring_directory).join(&facts.session))
+}
+
+/// Removes the ring files in a directory, and the directory if nothing else is in it.
+fn remove_ring_files(directory: &Path) {
+    let is_ring = |path: &Path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("ring-") && name.ends_with(".spanring")
+    };
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    for path in entries.map(|entry| entry.path()).filter(|path| is_ring(path)) {
+        // What cannot be removed is met again at the next look.
+        let _ = std::fs::remove_file(path);
+    }
+    let _ = std::fs::remove_dir(directory);
 }
 
 fn bytes_in(directory: &Path) -> u64 {
