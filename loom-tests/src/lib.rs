@@ -7,9 +7,9 @@
 //! Without that cfg this crate is empty. `scripts/mutants` shows that the models notice: it weakens the shipped code in one
 //! place at a time and demands that a model fails.
 //!
-//! What is here is shared by the models: [`explore`], the records that they write, and a [`Drain`] that takes the steps of
+//! What is here is shared by the models: `explore`, the records that they write, and a `Drain` that takes the steps of
 //! the flusher. Loom executes loads in program order and never lets one see a store that comes later, so a consumer that
-//! gives slots back too early would go unnoticed by values alone; therefore [`Drain`] reads every slot once more as plain
+//! gives slots back too early would go unnoticed by values alone; therefore `Drain` reads every slot once more as plain
 //! memory, which loom allows only if no store can race with it.
 
 #[cfg(spanring_loom)]
