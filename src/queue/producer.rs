@@ -92,6 +92,12 @@ impl<S: Storage<WIDTH>, const WIDTH: usize> Producer<S, WIDTH> {
         self.fits(slots).then(|| self.next(slots))
     }
 
+    /// Whether a record of `slots` slots would find room now. Nothing is counted.
+    #[cfg(not(spanring_loom))]
+    pub fn has_room(&self, slots: usize) -> bool {
+        self.fits(slots as u64) || self.look_for_room(slots as u64)
+    }
+
     #[inline(always)]
     fn fits(&self, slots: u64) -> bool {
         self.position.get() + slots <= self.limit.get()
@@ -109,14 +115,20 @@ impl<S: Storage<WIDTH>, const WIDTH: usize> Producer<S, WIDTH> {
         Reservation { producer: self, shared, position, slots }
     }
 
-    /// The ring looks full: look at the consumer's head again, or drop the record.
+    /// The ring looks full: look at the consumer's head again.
     #[cold]
-    fn make_room(&self, slots: u64) -> bool {
+    fn look_for_room(&self, slots: u64) -> bool {
         // Acquire: the consumer's copying of the slots it gave back happened before this thread overwrites them.
         let head = self.shared.head.load(ordering!(Acquire unless "head_relaxed"));
         debug_assert!(head <= self.position.get());
         self.limit.set(head + self.shared.storage.capacity());
-        if self.fits(slots) || cfg!(spanring_mutant = "no_full_check") {
+        self.fits(slots) || cfg!(spanring_mutant = "no_full_check")
+    }
+
+    /// Room after another look, or the record is dropped.
+    #[cold]
+    fn make_room(&self, slots: u64) -> bool {
+        if self.look_for_room(slots) {
             return true;
         }
         let next = self.record_number.get() + 1;

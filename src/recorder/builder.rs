@@ -21,6 +21,7 @@ use std::time::Duration;
 
 const RING_BYTES: std::ops::RangeInclusive<u64> = 4096..=1 << 30;
 const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=4 << 30;
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 const NAMES_BYTES: std::ops::RangeInclusive<u64> = 4096..=1 << 30;
 
 /// Settings of a recorder. Each has a default; only the destination has to be chosen.
@@ -31,6 +32,7 @@ const NAMES_BYTES: std::ops::RangeInclusive<u64> = 4096..=1 << 30;
 /// | [`ring_directory`](Builder::ring_directory) | beside the recording |
 /// | [`ring_bytes`](Builder::ring_bytes) | 512 KiB: 4096 spans between two flushes, per thread |
 /// | [`discipline`](Builder::discipline) | [`Discipline::Drain`] |
+/// | [`wait_when_full`](Builder::wait_when_full) | not at all |
 /// | [`flush_interval`](Builder::flush_interval) | 20 ms, down to 1 ms while a ring fills up |
 /// | [`segment_bytes`](Builder::segment_bytes) | 8 MiB |
 /// | [`names_bytes`](Builder::names_bytes) | 4 MiB |
@@ -44,6 +46,7 @@ pub struct Builder {
     sink: Option<CustomSink>,
     ring_bytes: u64,
     discipline: Discipline,
+    wait_when_full: Duration,
     flush_interval: Duration,
     segment_bytes: u64,
     names_bytes: u64,
@@ -67,6 +70,7 @@ impl Builder {
             sink: None,
             ring_bytes: 512 << 10,
             discipline: Discipline::Drain,
+            wait_when_full: Duration::ZERO,
             flush_interval: Duration::from_millis(20),
             segment_bytes: 8 << 20,
             names_bytes: 4 << 20,
@@ -112,6 +116,18 @@ impl Builder {
     /// What happens to a record for which its ring has no room.
     pub fn discipline(mut self, discipline: Discipline) -> Builder {
         self.discipline = discipline;
+        self
+    }
+
+    /// In drain discipline, how long at most a thread waits when its ring is full, before it drops its record and counts it; up to a
+    /// second. Zero, the default: not at all.
+    ///
+    /// A waiting thread wakes the flusher, spins for some microseconds, then yields: it makes system calls, and its request is slower
+    /// instead of less well recorded. [`Health::waits`](crate::Health::waits) counts the records that waited. Nobody waits after a stop,
+    /// nor in a signal handler: a thread does not wait while it is on an alternate signal stack, or has a signal blocked that was not
+    /// blocked at its first event. (A handler with `SA_NODEFER`, on the thread's own stack, is not noticed and waits.)
+    pub fn wait_when_full(mut self, longest: Duration) -> Builder {
+        self.wait_when_full = longest;
         self
     }
 
@@ -192,6 +208,7 @@ impl Builder {
             session: place.session,
             discipline: self.discipline,
             slots,
+            wait: self.wait_when_full,
         };
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
         let session = Arc::new(Session::new(generation, rings, place.names, FILE_HEADER_BYTES / size_of::<u64>()));
@@ -203,7 +220,8 @@ impl Builder {
             .and_then(|()| drainer.drain(Round::Background))
             .map_err(StartError::Sink)?;
         let drainer = Arc::new(Mutex::new(drainer));
-        let flusher = Flusher::start(Arc::clone(&drainer), self.flush_interval).map_err(StartError::Flusher)?;
+        let alarm = Arc::clone(&session.alarm);
+        let flusher = Flusher::start(Arc::clone(&drainer), self.flush_interval, alarm).map_err(StartError::Flusher)?;
         let running = Running { session, drainer, pid: facts.pid };
         if !set_running(running.clone()) {
             flusher.stop();
@@ -228,6 +246,9 @@ impl Builder {
         }
         if !NAMES_BYTES.contains(&self.names_bytes) {
             return Err(StartError::NamesSize { bytes: self.names_bytes });
+        }
+        if self.wait_when_full > LONGEST_WAIT {
+            return Err(StartError::Wait { longest: self.wait_when_full });
         }
         if self.flush_interval.is_zero() {
             return Err(StartError::FlushInterval);

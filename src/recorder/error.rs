@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Why a recorder did not start.
 #[derive(Debug)]
@@ -27,6 +28,11 @@ pub enum StartError {
     NamesSize {
         /// Bytes asked for.
         bytes: u64,
+    },
+    /// A wait for room in a full ring that is longer than a request may take.
+    Wait {
+        /// The wait asked for.
+        longest: Duration,
     },
     /// The flush interval is zero.
     FlushInterval,
@@ -60,6 +66,9 @@ impl std::fmt::Display for StartError {
             }
             StartError::SegmentSize { bytes } => write!(f, "a segment of {bytes} bytes: choose from 64 KiB to 4 GiB"),
             StartError::NamesSize { bytes } => write!(f, "a names region of {bytes} bytes: choose from 4 KiB to 1 GiB"),
+            StartError::Wait { longest } => {
+                write!(f, "a wait of {longest:?} for room in a full ring: choose a second or less")
+            }
             StartError::FlushInterval => f.write_str("a flush interval of zero: choose a millisecond or more"),
             StartError::Directory { path, source } => write!(
                 f,

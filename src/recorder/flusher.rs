@@ -1,7 +1,7 @@
 //! The background thread that drains the rings.
 //!
-//! It sleeps for the flush interval when little is going on, and less when a ring fills up. Nothing wakes it for a full ring:
-//! waking is a system call, which recording threads do not make.
+//! It sleeps for the flush interval when little is going on, and less when a ring fills up. A full ring wakes it only where recording
+//! threads were told to wait for room: waking is a system call, which they do not make otherwise.
 
 use super::context::this_thread;
 use super::drain::{Drainer, Round};
@@ -20,49 +20,56 @@ const FULL: f64 = 0.125;
 /// The flusher's thread.
 pub(super) struct Flusher {
     thread: JoinHandle<()>,
-    stop: Arc<Stop>,
+    alarm: Arc<Alarm>,
 }
 
+/// What wakes the flusher before its time.
 #[derive(Default)]
-struct Stop {
-    asked: Mutex<bool>,
+pub(super) struct Alarm {
+    stop: Mutex<bool>,
     wake: Condvar,
+}
+
+impl Alarm {
+    /// Lets the flusher drain now, if it sleeps.
+    pub(super) fn ring(&self) {
+        self.wake.notify_one();
+    }
 }
 
 impl Flusher {
     /// Starts the thread.
-    pub(super) fn start(drainer: Arc<Mutex<Drainer>>, interval: Duration) -> io::Result<Flusher> {
-        let stop = Arc::new(Stop::default());
-        let watched = Arc::clone(&stop);
+    pub(super) fn start(drainer: Arc<Mutex<Drainer>>, interval: Duration, alarm: Arc<Alarm>) -> io::Result<Flusher> {
+        let watched = Arc::clone(&alarm);
         let thread = std::thread::Builder::new()
             .name("spanring-flusher".to_owned())
             .spawn(move || run(&drainer, interval, &watched))?;
-        Ok(Flusher { thread, stop })
+        Ok(Flusher { thread, alarm })
     }
 
     /// Ends the thread and waits for it.
     pub(super) fn stop(self) {
-        *lock(&self.stop.asked) = true;
-        self.stop.wake.notify_one();
+        *lock(&self.alarm.stop) = true;
+        self.alarm.ring();
         // Nothing in the thread panics that is not caught there; if it did, the stop drains what it left.
         let _ = self.thread.join();
     }
 }
 
-fn run(drainer: &Mutex<Drainer>, interval: Duration, stop: &Stop) {
+fn run(drainer: &Mutex<Drainer>, interval: Duration, alarm: &Alarm) {
     let _muted = mute(this_thread());
     let mut sleep = interval;
-    let mut asked = lock(&stop.asked);
-    while !*asked {
-        let woken = stop.wake.wait_timeout(asked, sleep);
-        asked = woken.unwrap_or_else(std::sync::PoisonError::into_inner).0;
-        if *asked {
+    let mut stop = lock(&alarm.stop);
+    while !*stop {
+        let woken = alarm.wake.wait_timeout(stop, sleep);
+        stop = woken.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+        if *stop {
             break;
         }
-        drop(asked);
+        drop(stop);
         // An error is in the status, and the next round tries again.
         let fullest = lock(drainer).drain(Round::Background).unwrap_or(0.0);
         sleep = if fullest > FULL { sleep / 2 } else { sleep * 2 }.clamp(SHORTEST.min(interval), interval);
-        asked = lock(&stop.asked);
+        stop = lock(&alarm.stop);
     }
 }

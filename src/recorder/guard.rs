@@ -181,6 +181,7 @@ fn health_of(running: &Running) -> Health {
         directory: None,
         flushed: status.flushed,
         lost: status.lost,
+        waits: running.session.waits.load(Ordering::Relaxed),
         refused: status.refused,
         stray_ends: drainer.stray_ends(),
         names_lost: status.names_lost,

@@ -16,6 +16,8 @@ pub struct Health {
     pub flushed: u64,
     /// Records lost because a ring was full (drain discipline) or came round (flight discipline).
     pub lost: u64,
+    /// Records that waited for room in a full ring: see [`Builder::wait_when_full`](crate::Builder::wait_when_full).
+    pub waits: u64,
     /// Events refused: in a signal handler that interrupted a record, while flushing, or after their thread had ended.
     pub refused: u64,
     /// Ends that were not written because their span began in an earlier recording.
@@ -49,6 +51,7 @@ impl std::fmt::Display for Health {
         let recording = if self.recording { "recording" } else { "not recording" };
         write!(f, "{recording}: {} records flushed, {} lost", self.flushed, self.lost)?;
         let counts = [
+            (self.waits, "waited for room"),
             (self.refused, "events refused"),
             (self.stray_ends, "stray ends"),
             (self.names_lost, "names lost"),

@@ -1,6 +1,6 @@
 //! The write side: from an instrumented call to the sink.
 //!
-//! In reading order: [`gate`] (whether anyone records), `context` (what each thread keeps), `record` (the recording path),
+//! In reading order: [`gate`] (whether anyone records), `context` (what each thread keeps), `record` (the recording path), `full_ring` (waiting for room),
 //! `thread` and `pool` (which thread owns which ring), [`names`] and [`sightings`] (what addresses stand for), `session` (what
 //! all share), `drain` and `flusher` (from rings to sink), `carry` and `retention` (what stays when files go), `builder` and `guard` (what users hold).
 
@@ -30,6 +30,8 @@ mod files;
 mod flusher;
 #[cfg(not(spanring_loom))]
 mod fork;
+#[cfg(not(spanring_loom))]
+mod full_ring;
 #[cfg(not(spanring_loom))]
 mod guard;
 #[cfg(not(spanring_loom))]

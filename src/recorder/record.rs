@@ -5,6 +5,7 @@
 //! thread's first event and a call site's first sight.
 
 use super::context::{Context, this_thread};
+use super::full_ring::wait_for_room;
 use super::gate::{CLOSED, Refusal};
 use super::session::GATE;
 pub(crate) use super::thread::refuse;
@@ -267,6 +268,7 @@ pub(crate) fn begin_slowly(span: &Span<'_>) -> Option<Begun> {
     let log = enter(context, generation)?;
     define(log, span);
     let id = context.next_span_id();
+    wait_for_room(log, span.name.slots(), generation);
     let ticks = match log.producer.reserve(span.name.slots()) {
         Some(reservation) => write(reservation, span, span.frame.begin(), id, 0, 0, ticks),
         None => ticks(),
@@ -280,9 +282,12 @@ pub(crate) fn begin_slowly(span: &Span<'_>) -> Option<Begun> {
 #[inline(never)]
 pub(crate) fn end_slowly(span: &Span<'_>, begun: &Begun, ending: Ending, polls: u32) {
     let Some(log) = enter(this_thread(), begun.generation) else { return stray(begun.generation) };
+    // Now: what is waited for below is not part of the span.
+    let ended = ticks();
+    wait_for_room(log, span.name.slots(), begun.generation);
     // No definition: whoever wrote the begin has defined site and name, and the task came here from there.
     if let Some(reservation) = log.producer.reserve(span.name.slots()) {
-        write(reservation, span, span.frame.end(ending), begun.id, polls, begun.ticks, ticks);
+        write(reservation, span, span.frame.end(ending), begun.id, polls, begun.ticks, || ended);
     }
     log.busy.leave();
 }

@@ -1,6 +1,7 @@
 //! What the threads of one recording share: its gate's generation, rings, names, sightings.
 
 use super::drain::Drainer;
+use super::flusher::Alarm;
 use super::gate::Gate;
 use super::names::NamesRegion;
 use super::pool::{Newcomers, Pool};
@@ -13,6 +14,7 @@ use crate::queue::{Layout, Memory, RingWords, WhenFull, ring};
 use crate::sync::{AtomicU64, Ordering};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 /// Whether anyone records. The first thing that every instrumented call looks at.
 pub(crate) static GATE: Gate = Gate::new();
@@ -79,6 +81,8 @@ pub(super) struct RingHome {
     pub(super) session: SessionId,
     pub(super) discipline: Discipline,
     pub(super) slots: u64,
+    /// How long a thread waits for room; zero: not at all.
+    pub(super) wait: Duration,
 }
 
 /// Slots of a definition up to which it is written without an allocation, which a signal handler must not make: about 1700 bytes
@@ -96,6 +100,10 @@ pub(crate) struct Session {
     pid: u32,
     /// Rings that are on the heap although they should be in a file.
     pub(super) unmapped_rings: AtomicU64,
+    /// Wakes the flusher.
+    pub(super) alarm: Arc<Alarm>,
+    /// Records that waited for room.
+    pub(super) waits: AtomicU64,
 }
 
 impl Session {
@@ -111,6 +119,8 @@ impl Session {
             pool: Mutex::new(Pool::default()),
             pid: std::process::id(),
             unmapped_rings: AtomicU64::new(0),
+            alarm: Arc::default(),
+            waits: AtomicU64::new(0),
         }
     }
 

@@ -1,6 +1,7 @@
 //! A thread's log: the ring that it writes, and what it has already defined. It outlives its thread and goes to the next one.
 
 use super::context::{Context, DETACHED, this_thread};
+use super::full_ring::SignalSet;
 use super::gate::Busy;
 use super::session::{Running, Session, running};
 use crate::events::{SLOT_WORDS, StringId};
@@ -22,9 +23,11 @@ pub(crate) struct ThreadLog {
     /// Call sites known to be defined. It stays true when the log changes hands: definitions belong to the process.
     seen: [Cell<Seen>; CACHED_SIGHTINGS],
     pub(super) session: Arc<Session>,
+    /// The signals that its thread had blocked when it got the log.
+    pub(super) blocked_signals: Cell<SignalSet>,
 }
 
-// SAFETY: `producer` and `seen` are used only by the thread that owns the log, which `ThreadHandle` makes one at a time, with the
+// SAFETY: `producer`, `seen` and `blocked_signals` are used only by the thread that owns the log, which `ThreadHandle` makes one at a time, with the
 // pool's mutex between one and the next. The rest is atomic or never changes.
 unsafe impl Sync for ThreadLog {}
 // SAFETY: nothing in it belongs to a particular thread.
@@ -41,7 +44,7 @@ struct Seen {
 impl ThreadLog {
     pub(super) fn new(ring: u32, producer: Producer<RingWords, SLOT_WORDS>, session: Arc<Session>) -> ThreadLog {
         let seen = [const { Cell::new(Seen { site: 0, name: StringId { ptr: 0, len: 0 } }) }; CACHED_SIGHTINGS];
-        ThreadLog { ring, busy: Busy::new(), producer, seen, session }
+        ThreadLog { ring, busy: Busy::new(), producer, seen, session, blocked_signals: Cell::default() }
     }
 
     /// Whether this thread remembers that this site and name were defined.
@@ -107,6 +110,9 @@ pub(super) fn attach(context: &Context) -> bool {
     let attached = HANDLE.try_with(|handle| {
         drop(handle.take());
         let log = session.enlist()?;
+        if !session.rings.wait.is_zero() {
+            log.blocked_signals.set(SignalSet::blocked());
+        }
         context.log.set(Arc::as_ptr(&log));
         context.set_generation(session.generation);
         handle.replace(Some(ThreadHandle(log)));
