@@ -83,6 +83,8 @@ pub mod levels;
 #[cfg(not(spanring_loom))]
 mod macros;
 #[cfg(not(spanring_loom))]
+mod mapping;
+#[cfg(not(spanring_loom))]
 mod preallocate;
 #[cfg(not(spanring_loom))]
 pub mod prelude;

@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// For each module at the root, the modules that it may use.
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("events", &[]),
     ("sync", &[]),
     // An anchor is what `clock` reads, and what every block begins with.
     ("clock", &["sync", "format"]),
-    ("queue", &["sync"]),
+    ("mapping", &["sync"]),
+    ("queue", &["sync", "mapping"]),
     ("format", &["events"]),
     ("preallocate", &[]),
     // Segments are stamped by the clock when they are created.
-    ("sink", &["format", "sync", "clock", "preallocate"]),
-    ("recorder", &["sync", "clock", "events", "queue", "format", "sink", "preallocate"]),
+    ("sink", &["format", "sync", "clock", "preallocate", "mapping"]),
+    ("recorder", &["sync", "clock", "events", "queue", "format", "sink", "preallocate", "mapping"]),
     ("future", &["recorder", "events"]),
     ("scope", &["recorder", "events", "future"]),
     ("reader", &["format", "events"]),

@@ -1,8 +1,8 @@
 //! Atomic words, on the heap or in a mapped file.
 
+use crate::mapping::Mapping;
 use crate::sync::AtomicU64;
 use bytemuck::{Pod, Zeroable};
-use memmap2::MmapRaw;
 use std::ptr::NonNull;
 
 /// A fixed number of atomic words that start on a cache line, zeroed at first.
@@ -19,7 +19,7 @@ pub struct Memory {
 enum Owner {
     /// Freed by `Drop`: the box was leaked to obtain `base`, so that no `&` or `Box` to it can alias the atomics.
     Heap,
-    Mapped(#[expect(dead_code, reason = "held to keep the mapping")] MmapRaw),
+    Mapped(#[expect(dead_code, reason = "held to keep the mapping")] Mapping),
 }
 
 // SAFETY: what `base` points to is plain memory reached only as atomics, and is owned by this value, so it may be used and
@@ -44,8 +44,8 @@ impl Memory {
     }
 
     /// The words of a mapped file; the last bytes that make no whole word are left out.
-    pub fn mapped(map: MmapRaw) -> Memory {
-        let base = NonNull::new(map.as_mut_ptr().cast()).expect("a mapping has an address");
+    pub fn mapped(map: Mapping) -> Memory {
+        let base = map.base().cast();
         assert!(base.is_aligned(), "a mapping starts on a page");
         Memory { base, length: map.len() / size_of::<u64>(), owner: Owner::Mapped(map) }
     }

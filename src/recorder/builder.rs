@@ -11,6 +11,7 @@ use super::{directory, fork, process};
 use crate::events::{SLOT_BYTES, self_description};
 use crate::format::file::FILE_HEADER_BYTES;
 use crate::format::{BlockKind, Discipline, ProcessFacts, SessionId};
+use crate::mapping;
 use crate::queue::Memory;
 use crate::sink::{MemoryBuffer, MemorySink, SegmentSink, Sink};
 use crate::sync::{AtomicU64, Ordering};
@@ -33,6 +34,7 @@ const NAMES_BYTES: std::ops::RangeInclusive<u64> = 4096..=1 << 30;
 /// | [`ring_bytes`](Builder::ring_bytes) | 512 KiB: 4096 spans between two flushes, per thread |
 /// | [`discipline`](Builder::discipline) | [`Discipline::Drain`] |
 /// | [`wait_when_full`](Builder::wait_when_full) | not at all |
+/// | [`guard_truncation`](Builder::guard_truncation) | no |
 /// | [`flush_interval`](Builder::flush_interval) | 20 ms, down to 1 ms while a ring fills up |
 /// | [`segment_bytes`](Builder::segment_bytes) | 8 MiB |
 /// | [`names_bytes`](Builder::names_bytes) | 4 MiB |
@@ -47,6 +49,7 @@ pub struct Builder {
     ring_bytes: u64,
     discipline: Discipline,
     wait_when_full: Duration,
+    guard_truncation: bool,
     flush_interval: Duration,
     segment_bytes: u64,
     names_bytes: u64,
@@ -71,6 +74,7 @@ impl Builder {
             ring_bytes: 512 << 10,
             discipline: Discipline::Drain,
             wait_when_full: Duration::ZERO,
+            guard_truncation: false,
             flush_interval: Duration::from_millis(20),
             segment_bytes: 8 << 20,
             names_bytes: 4 << 20,
@@ -131,6 +135,19 @@ impl Builder {
         self
     }
 
+    /// Guards the host against others who cut off files that it has mapped. Without this, as with every mapped file, that is a `SIGBUS`
+    /// at the next record or flush, which ends the process.
+    ///
+    /// Installs a handler for `SIGBUS`, for the life of the process, which passes on to the handler from before whatever is not about a
+    /// file of a recorder; an own handler is installed before the recorder is started, or it takes the place of this one. What the
+    /// file had is lost, and counted as damage by readers; what is recorded later goes on to the next segment, but does not survive
+    /// the process while its ring is without a file. [`Health::cut_off`](crate::Health::cut_off) counts such files. The first 1024 files
+    /// mapped at a time are guarded.
+    pub fn guard_truncation(mut self) -> Builder {
+        self.guard_truncation = true;
+        self
+    }
+
     /// How long the flusher sleeps when little is going on. A ring that fills up shortens the sleep, to a millisecond at least.
     pub fn flush_interval(mut self, interval: Duration) -> Builder {
         self.flush_interval = interval;
@@ -174,6 +191,9 @@ impl Builder {
             return Err(StartError::AlreadyRunning);
         }
         fork::watch();
+        if self.guard_truncation {
+            mapping::guard().map_err(StartError::Guard)?;
+        }
         let clock = crate::clock::clock();
         let slots = (self.ring_bytes / SLOT_BYTES as u64).next_power_of_two();
         let ring_bytes = slots * SLOT_BYTES as u64;

@@ -15,6 +15,7 @@ use crate::format::block::{Anchor, BlockKind, RecordRange};
 use crate::format::definition::SlotUse;
 use crate::format::ring_file::Owner;
 use crate::format::{Discipline, Status, StatusState};
+use crate::mapping::cut_off;
 use crate::queue::{Memory, WhenFull};
 use crate::sink::{Block, Sink};
 use crate::sync::Ordering;
@@ -55,6 +56,7 @@ pub(super) struct Drainer {
     status: Status,
     refused_before: u64,
     strays_before: u64,
+    cut_off_before: u64,
     last_error: Option<String>,
     /// Begins whose originals may go away before their ends come.
     carry: Carry,
@@ -89,6 +91,7 @@ impl Drainer {
             status: Status::default(),
             refused_before: REFUSED.load(Ordering::Relaxed),
             strays_before: STRAY_ENDS.load(Ordering::Relaxed),
+            cut_off_before: cut_off(),
             last_error: None,
             carry: Carry::default(),
             retention,
@@ -112,6 +115,11 @@ impl Drainer {
     /// Ends of spans that began before this recording.
     pub(super) fn stray_ends(&self) -> u64 {
         STRAY_ENDS.load(Ordering::Relaxed) - self.strays_before
+    }
+
+    /// Mapped files that somebody cut off.
+    pub(super) fn cut_off(&self) -> u64 {
+        cut_off() - self.cut_off_before
     }
 
     /// Rings there are.

@@ -45,6 +45,8 @@ pub enum StartError {
     },
     /// The sink refused the first blocks.
     Sink(io::Error),
+    /// The handler for `SIGBUS` could not be installed.
+    Guard(io::Error),
     /// The flusher's thread could not be started.
     Flusher(io::Error),
 }
@@ -76,6 +78,7 @@ impl std::fmt::Display for StartError {
                 path.display()
             ),
             StartError::Sink(source) => write!(f, "the sink did not take the first blocks: {source}"),
+            StartError::Guard(source) => write!(f, "cannot install a handler for SIGBUS: {source}"),
             StartError::Flusher(source) => write!(f, "cannot start the flusher's thread: {source}"),
         }
     }
@@ -84,9 +87,10 @@ impl std::fmt::Display for StartError {
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            StartError::Directory { source, .. } | StartError::Sink(source) | StartError::Flusher(source) => {
-                Some(source)
-            }
+            StartError::Directory { source, .. }
+            | StartError::Sink(source)
+            | StartError::Guard(source)
+            | StartError::Flusher(source) => Some(source),
             _ => None,
         }
     }

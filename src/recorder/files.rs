@@ -7,9 +7,9 @@ use crate::format::file::FILE_HEADER_BYTES;
 use crate::format::ring_file::{CAPACITY_WORD, DISCIPLINE_WORD, RING_HEADER_BYTES};
 use crate::format::session_file::SESSION_HEADER_BYTES;
 use crate::format::{Discipline, FileHeader, FileKind, ProcessFacts, SessionId};
+use crate::mapping::Mapping;
 use crate::preallocate::create_preallocated;
 use crate::queue::Memory;
-use memmap2::MmapRaw;
 use std::io;
 use std::path::Path;
 
@@ -62,7 +62,7 @@ fn append_block(content: &mut Vec<u8>, kind: BlockKind, anchor: Anchor, payload:
 
 fn create_mapped(path: &Path, content: &[u8], bytes: usize) -> io::Result<Memory> {
     let file = create_preallocated(path, bytes as u64, content)?;
-    Ok(Memory::mapped(MmapRaw::map_raw(&file)?))
+    Ok(Memory::mapped(Mapping::of(&file)?))
 }
 
 /// Removes the ring files of a session whose records are all in its segments; the directory too, if nothing else is in it.

@@ -188,6 +188,7 @@ fn health_of(running: &Running) -> Health {
         unscanned: status.unscanned,
         write_errors: status.write_errors,
         last_error: drainer.last_error().map(str::to_owned),
+        cut_off: drainer.cut_off(),
         rings: drainer.rings(),
         unmapped_rings: running.session.unmapped_rings.load(Ordering::Relaxed),
     }

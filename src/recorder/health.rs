@@ -31,6 +31,8 @@ pub struct Health {
     pub write_errors: u64,
     /// Why the last flush round failed, if it did. What it could not write waits in the rings.
     pub last_error: Option<String>,
+    /// Mapped files that somebody cut off: see [`Builder::guard_truncation`](crate::Builder::guard_truncation).
+    pub cut_off: u64,
     /// Rings there are: as many as threads recorded at the same time.
     pub rings: usize,
     /// Rings that could not be created as files and are lost if the process is killed.
@@ -40,7 +42,7 @@ pub struct Health {
 impl Health {
     /// Whether everything that was recorded can be read, now and after a crash.
     pub fn is_good(&self) -> bool {
-        let troubles = self.lost + self.refused + self.names_lost + self.unmapped_rings;
+        let troubles = self.lost + self.refused + self.names_lost + self.unmapped_rings + self.cut_off;
         self.recording && troubles == 0 && self.last_error.is_none()
     }
 }
@@ -56,6 +58,7 @@ impl std::fmt::Display for Health {
             (self.stray_ends, "stray ends"),
             (self.names_lost, "names lost"),
             (self.unmapped_rings, "rings not in files"),
+            (self.cut_off, "files cut off by someone else"),
         ];
         for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
             write!(f, ", {count} {what}")?;

@@ -7,9 +7,9 @@ use super::{Block, Sink};
 use crate::format::block::BLOCK_HEADER_BYTES;
 use crate::format::file::FILE_HEADER_BYTES;
 use crate::format::{FileHeader, FileKind, SessionId};
+use crate::mapping::Mapping;
 use crate::preallocate::create_preallocated;
 use crate::sync::{Ordering, fence};
-use memmap2::MmapMut;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
@@ -32,7 +32,7 @@ pub struct SegmentSink {
 struct Segment {
     number: u64,
     file: File,
-    map: MmapMut,
+    map: Mapping,
     /// Bytes in use.
     used: usize,
 }
@@ -71,12 +71,18 @@ impl SegmentSink {
             header_bytes: FILE_HEADER_BYTES as u32,
         };
         let file = create_preallocated(&path, length as u64, &header.encode())?;
-        // SAFETY: the file was just created for us alone, with mode 0600 and all its blocks; the mapping is only written. Another
-        // process of the same user may still write to it, which harms the bytes, not us. Truncating it is documented as fatal.
-        let map = unsafe { MmapMut::map_mut(&file)? };
+        let map = Mapping::of(&file)?;
         self.current = Some(Segment { number: self.next_number, file, map, used: FILE_HEADER_BYTES });
         self.next_number += 1;
         Ok(())
+    }
+
+    /// Leaves the current segment as it is.
+    fn abandon(&mut self) {
+        if let Some(Segment { number, file, .. }) = self.current.take() {
+            let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+            self.sealed.push_back((number, bytes));
+        }
     }
 
     /// Gives back what the current segment did not use.
@@ -96,12 +102,16 @@ impl Sink for SegmentSink {
         }
         let Some(Segment { map, used, .. }) = &mut self.current else { unreachable!("rotate made a segment") };
         let header = block.header().encode();
-        let to = &mut map[*used..*used + bytes];
-        to[MAGIC_BYTES..BLOCK_HEADER_BYTES].copy_from_slice(&header[MAGIC_BYTES..]);
-        to[BLOCK_HEADER_BYTES..BLOCK_HEADER_BYTES + block.payload.len()].copy_from_slice(block.payload);
+        map.write(*used + MAGIC_BYTES, &header[MAGIC_BYTES..]);
+        map.write(*used + BLOCK_HEADER_BYTES, block.payload);
         // Release: a reader of this file that sees the magic sees the block; the checksum guards what this cannot.
         fence(Ordering::Release);
-        to[..MAGIC_BYTES].copy_from_slice(&header[..MAGIC_BYTES]);
+        map.write(*used, &header[..MAGIC_BYTES]);
+        if map.is_cut_off() {
+            // The block is not in the file, or not whole: it goes to the next one.
+            self.abandon();
+            return Err(io::Error::other("somebody cut the segment's file off"));
+        }
         *used += bytes;
         Ok(())
     }
