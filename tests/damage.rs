@@ -444,3 +444,27 @@ fn a_newer_version_says_what_to_do() {
     assert!(error.to_string().contains("use a newer spanring"), "{error}");
     assert!(error.to_string().contains(directory.path().to_str().unwrap()), "{error}");
 }
+
+#[test]
+fn any_segment_is_a_recording_without_the_session_file_and_the_others() {
+    let _turn = exclusive();
+    let directory = tempfile::tempdir().unwrap();
+    let recorder = small(directory.path()).start().unwrap();
+    let session = recorder.directory().unwrap().to_owned();
+    for _ in 0..200 {
+        spans();
+        recorder.flush().unwrap();
+    }
+    recorder.stop().unwrap();
+    std::fs::remove_file(session.join("session.spanring")).unwrap();
+    let files = Files::of(&session);
+    let segments = files.names().into_iter().filter(|name| name.starts_with("segment-")).collect::<Vec<_>>();
+    assert!(segments.len() > 2, "{segments:?}");
+    for segment in &segments {
+        let alone = tempfile::tempdir().unwrap();
+        std::fs::write(alone.path().join(segment), files.get(segment)).unwrap();
+        let contents = read(alone.path()).unwrap();
+        contents.check_whole();
+        assert!(contents.summary.records > 0 && contents.summary.damages == 0, "{segment}");
+    }
+}

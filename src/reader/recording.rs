@@ -35,9 +35,9 @@ pub fn sessions(directory: impl AsRef<Path>) -> Result<Vec<PathBuf>, ReadError> 
     Ok(found)
 }
 
-/// A session has a session file, or (if that was lost) a first segment.
+/// A session has a session file, or (if that was lost) segments.
 fn is_session(directory: &Path) -> bool {
-    [FileKind::Session, FileKind::Segment].iter().any(|kind| directory.join(kind.file_name(0)).is_file())
+    directory.join(FileKind::Session.file_name(0)).is_file() || !files_of(directory, FileKind::Segment).is_empty()
 }
 
 fn list(directory: &Path) -> Result<Vec<PathBuf>, ReadError> {
@@ -91,16 +91,12 @@ impl Recording {
         });
         let (id, facts, status) = match opened {
             Ok((id, Some(facts), status)) => (id, facts, status),
-            // The first segment says it too.
-            other => {
-                let first = session.join(FileKind::Segment.file_name(0));
-                let words = read_words(&first).map_err(|error| other.as_ref().err().map_or(error, clone))?;
-                let bytes = bytemuck::cast_slice(&words);
-                let header = file_header(&first, bytes)?;
-                let status = other.ok().and_then(|(_, _, status)| status);
-                let facts = facts_in(bytes, header.header_bytes as usize);
-                (header.session, facts.ok_or(ReadError::NoRecording { path: session.clone() })?, status)
+            // Every segment says it too.
+            Ok((_, None, status)) => {
+                let (id, facts) = facts_in_segments(&session)?;
+                (id, facts, status)
             }
+            Err(error) => facts_in_segments(&session).map(|(id, facts)| (id, facts, None)).map_err(|_| error)?,
         };
         let writer = writer_state(&facts, status.as_ref());
         Ok(Recording { path: session, id, facts, status, writer, memory: None })
@@ -189,14 +185,22 @@ impl Recording {
     }
 }
 
-fn clone(error: &ReadError) -> ReadError {
-    match error {
-        ReadError::NoRecording { path } => ReadError::NoRecording { path: path.clone() },
-        ReadError::Io { path, source } => ReadError::Io { path: path.clone(), source: source.kind().into() },
-        ReadError::Format { path, offset, source } => {
-            ReadError::Format { path: path.clone(), offset: *offset, source: *source }
+/// The session and its facts, from the first segment that has them.
+fn facts_in_segments(directory: &Path) -> Result<(SessionId, ProcessFacts), ReadError> {
+    let mut trouble = None;
+    for path in files_of(directory, FileKind::Segment) {
+        let found = read_words(&path).and_then(|words| {
+            let bytes = bytemuck::cast_slice(&words);
+            let header = file_header(&path, bytes)?;
+            Ok(facts_in(bytes, header.header_bytes as usize).map(|facts| (header.session, facts)))
+        });
+        match found {
+            Ok(Some(found)) => return Ok(found),
+            Ok(None) => {}
+            Err(error) => trouble = trouble.or(Some(error)),
         }
     }
+    Err(trouble.unwrap_or_else(|| ReadError::NoRecording { path: directory.to_owned() }))
 }
 
 fn facts_in(bytes: &[u8], offset: usize) -> Option<ProcessFacts> {

@@ -10,7 +10,7 @@ use super::session::{RingHome, Running, Session, is_running_here, set_running};
 use super::{directory, fork, process};
 use crate::events::{SLOT_BYTES, self_description};
 use crate::format::file::FILE_HEADER_BYTES;
-use crate::format::{BlockKind, Discipline, ProcessFacts, SessionId};
+use crate::format::{Discipline, ProcessFacts, SessionId};
 use crate::mapping;
 use crate::queue::Memory;
 use crate::sink::{MemoryBuffer, MemorySink, SegmentSink, Sink};
@@ -234,11 +234,8 @@ impl Builder {
         let session = Arc::new(Session::new(generation, rings, place.names, FILE_HEADER_BYTES / size_of::<u64>()));
         let retention = self.directory.as_ref().zip(directory);
         let retention = retention.map(|(parent, own)| Retention::new(parent, own, self.directory_bytes));
-        let mut drainer = Drainer::new(Arc::clone(&session), place.sink, place.status, retention);
-        let told = drainer.send_fact(BlockKind::Facts, facts.encode().as_bytes());
-        told.and_then(|()| drainer.send_fact(BlockKind::SelfDescription, self_description().as_bytes()))
-            .and_then(|()| drainer.drain(Round::Background))
-            .map_err(StartError::Sink)?;
+        let mut drainer = Drainer::new(Arc::clone(&session), place.sink, facts.encode(), place.status, retention);
+        drainer.begin(&self_description()).and_then(|()| drainer.drain(Round::Background)).map_err(StartError::Sink)?;
         let drainer = Arc::new(Mutex::new(drainer));
         let alarm = Arc::clone(&session.alarm);
         let flusher = Flusher::start(Arc::clone(&drainer), self.flush_interval, alarm).map_err(StartError::Flusher)?;

@@ -43,6 +43,8 @@ pub(super) enum Round {
 pub(super) struct Drainer {
     session: Arc<Session>,
     sink: Box<dyn Sink>,
+    /// About the process, for the beginning of each file.
+    facts: String,
     rings: Vec<Ring>,
     /// Threads not sent yet.
     threads: VecDeque<Owner>,
@@ -75,12 +77,14 @@ impl Drainer {
     pub(super) fn new(
         session: Arc<Session>,
         sink: Box<dyn Sink>,
+        facts: String,
         status_file: Option<Memory>,
         retention: Option<Retention>,
     ) -> Drainer {
         Drainer {
             session,
             sink,
+            facts,
             rings: Vec::new(),
             threads: VecDeque::new(),
             names: Scanner::default(),
@@ -127,9 +131,17 @@ impl Drainer {
         self.rings.len()
     }
 
-    /// Sends a block that is about the whole recording.
-    pub(super) fn send_fact(&mut self, kind: BlockKind, payload: &[u8]) -> io::Result<()> {
-        self.send(kind, anchor(), RecordRange::default(), payload)
+    /// Sends the blocks with which every recording begins.
+    pub(super) fn begin(&mut self, self_description: &str) -> io::Result<()> {
+        self.send_facts(anchor())?;
+        self.send(BlockKind::SelfDescription, anchor(), RecordRange::default(), self_description.as_bytes())
+    }
+
+    fn send_facts(&mut self, now: Anchor) -> io::Result<()> {
+        let facts = std::mem::take(&mut self.facts);
+        let sent = self.send(BlockKind::Facts, now, RecordRange::default(), facts.as_bytes());
+        self.facts = facts;
+        sent
     }
 
     /// Takes what was published before the call to the sink. Returns how full the fullest ring was, from 0 to 1.
@@ -153,7 +165,7 @@ impl Drainer {
     /// The last round: nobody records any more.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         self.drain(Round::Everything)?;
-        self.send_fact(BlockKind::End, &[])?;
+        self.send(BlockKind::End, anchor(), RecordRange::default(), &[])?;
         ask_sink(|| self.sink.finish())?;
         self.update_status(StatusState::Stopped);
         Ok(())
@@ -435,10 +447,12 @@ impl Drainer {
     fn send(&mut self, kind: BlockKind, anchor: Anchor, records: RecordRange, payload: &[u8]) -> io::Result<()> {
         let block = Block { kind, number: self.blocks, anchor, records, payload };
         ask_sink(|| self.sink.write(block))?;
+        self.blocks += 1;
         if self.sink.file() != self.file {
             (self.file, self.segment_ticks) = (self.sink.file(), anchor.ticks);
+            // So that any segment can be read without the others. Without them, should the disk be full by now, it still can with.
+            let _ = self.send_facts(anchor);
         }
-        self.blocks += 1;
         Ok(())
     }
 
