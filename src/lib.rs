@@ -109,7 +109,7 @@ pub mod testing;
 mod production {
     pub use crate::format::Discipline;
     pub use crate::recorder::{
-        Builder, FlushError, Health, Recorder, RecorderGuard, StartError, flush, health, is_recording,
+        Builder, FlushError, Health, Recorder, RecorderGuard, StartError, SyncPolicy, flush, health, is_recording,
     };
     pub use spanring_macros::span_fn;
 }

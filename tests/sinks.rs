@@ -7,9 +7,9 @@ mod common;
 use common::{Contents, Item, NEVER, exclusive, run};
 use spanring::format::BlockKind;
 use spanring::prelude::*;
-use spanring::reader::LossCause;
+use spanring::reader::{LossCause, Recording};
 use spanring::sink::{Block, MemoryBuffer, MemorySink, NullSink, Sink};
-use spanring::{FlushError, Recorder, StartError};
+use spanring::{FlushError, Recorder, StartError, SyncPolicy};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
@@ -288,4 +288,57 @@ fn the_null_sink_counts_and_forgets() {
     let recorder = Recorder::builder().sink(NullSink).start().unwrap();
     spans(0..10);
     assert_eq!(recorder.stop().unwrap().flushed, 20);
+}
+
+#[test]
+fn what_is_synced_is_counted_and_what_is_not_is_not() {
+    let _turn = exclusive();
+    for (policy, by_itself) in
+        [(SyncPolicy::Never, 0), (SyncPolicy::WhenSealed, 0), (SyncPolicy::Every(Duration::ZERO), 20)]
+    {
+        let directory = tempfile::tempdir().unwrap();
+        let builder = Recorder::builder().directory(directory.path()).flush_interval(NEVER);
+        let recorder = builder.sync(policy).start().unwrap();
+        let spans = |count: usize| (0..count).for_each(|_| run(span_async_named!("span", async {})));
+        spans(10);
+        recorder.flush().unwrap();
+        assert_eq!(recorder.health().synced, by_itself, "{policy:?}");
+        recorder.sync().unwrap();
+        assert_eq!(recorder.health().synced, 20, "{policy:?}");
+        spans(10);
+        let health = recorder.stop().unwrap();
+        let at_the_end = if policy == SyncPolicy::Never { 20 } else { 40 };
+        assert_eq!((health.flushed, health.synced), (40, at_the_end), "{policy:?}");
+        let recording = Recording::open(directory.path()).unwrap();
+        assert_eq!(recording.status().unwrap().synced, at_the_end, "{policy:?}");
+    }
+}
+
+/// A sink that cannot sync.
+struct Unsyncable;
+
+impl Sink for Unsyncable {
+    fn write(&mut self, _: Block<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Err(io::Error::other("the disk is gone"))
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_failed_sync_is_a_failed_write() {
+    let _turn = exclusive();
+    let builder = Recorder::builder().sink(Unsyncable).flush_interval(NEVER);
+    let recorder = builder.sync(SyncPolicy::Every(Duration::ZERO)).start().unwrap();
+    run(span_async_named!("span", async {}));
+    assert!(recorder.flush().unwrap_err().to_string().contains("the disk is gone"));
+    let health = recorder.health();
+    assert_eq!((health.flushed, health.synced, health.write_errors), (2, 0, 1));
+    assert!(recorder.sync().is_err());
 }

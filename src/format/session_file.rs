@@ -21,7 +21,9 @@
 //! | 9 | writes that failed |
 //! | 10 | the system's error number of the last failed write |
 //! | 11 | records in flight discipline that were overwritten before anyone saw whether they began a span that is still open |
-//! | 12..15 | 0 |
+//! | 12 | records that waited for room in a full ring |
+//! | 13 | mapped files that somebody cut off |
+//! | 14 | records in segments that were synced to the disk |
 //! | 15 | CRC-32 of words 0 to 15 |
 
 use super::block::Anchor;
@@ -67,6 +69,12 @@ pub struct Status {
     pub last_error: u64,
     /// Flight discipline: records that were overwritten before anyone saw whether they began a span that is still open.
     pub unscanned: u64,
+    /// Records that waited for room in a full ring.
+    pub waits: u64,
+    /// Mapped files that somebody cut off.
+    pub cut_off: u64,
+    /// Records in segments that were synced to the disk.
+    pub synced: u64,
 }
 
 impl Status {
@@ -82,7 +90,7 @@ impl Status {
             StatusState::Stopped => 2,
         };
         let mut words = [0; STATUS_WORDS];
-        words[..12].copy_from_slice(&[
+        words[..15].copy_from_slice(&[
             self.updates,
             state,
             self.anchor.ticks,
@@ -95,6 +103,9 @@ impl Status {
             self.write_errors,
             self.last_error,
             self.unscanned,
+            self.waits,
+            self.cut_off,
+            self.synced,
         ]);
         words[15] = u64::from(checksum(&words));
         words
@@ -126,6 +137,9 @@ impl Status {
             write_errors: words[9],
             last_error: words[10],
             unscanned: words[11],
+            waits: words[12],
+            cut_off: words[13],
+            synced: words[14],
         })
     }
 }

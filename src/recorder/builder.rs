@@ -7,6 +7,7 @@ use super::flusher::Flusher;
 use super::guard::RecorderGuard;
 use super::retention::Retention;
 use super::session::{RingHome, Running, Session, is_running_here, set_running};
+use super::sync_policy::SyncPolicy;
 use super::{directory, fork, process};
 use crate::events::{SLOT_BYTES, self_description};
 use crate::format::file::FILE_HEADER_BYTES;
@@ -35,6 +36,7 @@ const NAMES_BYTES: std::ops::RangeInclusive<u64> = 4096..=1 << 30;
 /// | [`discipline`](Builder::discipline) | [`Discipline::Drain`] |
 /// | [`wait_when_full`](Builder::wait_when_full) | not at all |
 /// | [`guard_truncation`](Builder::guard_truncation) | no |
+/// | [`sync`](Builder::sync) | [`SyncPolicy::Never`] |
 /// | [`flush_interval`](Builder::flush_interval) | 20 ms, down to 1 ms while a ring fills up |
 /// | [`segment_bytes`](Builder::segment_bytes) | 8 MiB |
 /// | [`names_bytes`](Builder::names_bytes) | 4 MiB |
@@ -50,6 +52,7 @@ pub struct Builder {
     discipline: Discipline,
     wait_when_full: Duration,
     guard_truncation: bool,
+    sync: SyncPolicy,
     flush_interval: Duration,
     segment_bytes: u64,
     names_bytes: u64,
@@ -75,6 +78,7 @@ impl Builder {
             discipline: Discipline::Drain,
             wait_when_full: Duration::ZERO,
             guard_truncation: false,
+            sync: SyncPolicy::Never,
             flush_interval: Duration::from_millis(20),
             segment_bytes: 8 << 20,
             names_bytes: 4 << 20,
@@ -145,6 +149,12 @@ impl Builder {
     /// mapped at a time are guarded.
     pub fn guard_truncation(mut self) -> Builder {
         self.guard_truncation = true;
+        self
+    }
+
+    /// What survives a loss of power. By default nothing is promised: see [`SyncPolicy`].
+    pub fn sync(mut self, policy: SyncPolicy) -> Builder {
+        self.sync = policy;
         self
     }
 
@@ -234,7 +244,8 @@ impl Builder {
         let session = Arc::new(Session::new(generation, rings, place.names, FILE_HEADER_BYTES / size_of::<u64>()));
         let retention = self.directory.as_ref().zip(directory);
         let retention = retention.map(|(parent, own)| Retention::new(parent, own, self.directory_bytes));
-        let mut drainer = Drainer::new(Arc::clone(&session), place.sink, facts.encode(), place.status, retention);
+        let mut drainer =
+            Drainer::new(Arc::clone(&session), place.sink, facts.encode(), self.sync, place.status, retention);
         drainer.begin(&self_description()).and_then(|()| drainer.drain(Round::Background)).map_err(StartError::Sink)?;
         let drainer = Arc::new(Mutex::new(drainer));
         let alarm = Arc::clone(&session.alarm);
@@ -298,7 +309,8 @@ impl Builder {
         let names_bytes = self.names_bytes as usize;
         let names = files::create_names(directory, session, facts.started_unix_ns, names_bytes);
         let status = files::create_session(directory, session, facts).map_err(at(directory))?;
-        let sink = Box::new(SegmentSink::new(directory, session, self.segment_bytes as usize));
+        let sink = SegmentSink::new(directory, session, self.segment_bytes as usize);
+        let sink = Box::new(if self.sync == SyncPolicy::Never { sink } else { sink.syncing() });
         Ok(Place { session, names: names.map_err(at(directory))?, sink, memory: None, status: Some(status) })
     }
 }

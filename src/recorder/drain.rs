@@ -8,6 +8,7 @@ use super::drained_ring::{Counted, Ring, Target};
 use super::names::Scanner;
 use super::retention::{Retention, blocks_of};
 use super::session::Session;
+use super::sync_policy::{Schedule, SyncPolicy};
 use super::thread::{REFUSED, STRAY_ENDS};
 use crate::clock::anchor;
 use crate::events::{Head, SLOT_WORDS, Slot};
@@ -58,6 +59,7 @@ pub(super) struct Drainer {
     status: Status,
     refused_before: u64,
     strays_before: u64,
+    sync: Schedule,
     cut_off_before: u64,
     last_error: Option<String>,
     /// Begins whose originals may go away before their ends come.
@@ -78,6 +80,7 @@ impl Drainer {
         session: Arc<Session>,
         sink: Box<dyn Sink>,
         facts: String,
+        sync: SyncPolicy,
         status_file: Option<Memory>,
         retention: Option<Retention>,
     ) -> Drainer {
@@ -95,6 +98,7 @@ impl Drainer {
             status: Status::default(),
             refused_before: REFUSED.load(Ordering::Relaxed),
             strays_before: STRAY_ENDS.load(Ordering::Relaxed),
+            sync: Schedule::new(sync),
             cut_off_before: cut_off(),
             last_error: None,
             carry: Carry::default(),
@@ -119,11 +123,6 @@ impl Drainer {
     /// Ends of spans that began before this recording.
     pub(super) fn stray_ends(&self) -> u64 {
         STRAY_ENDS.load(Ordering::Relaxed) - self.strays_before
-    }
-
-    /// Mapped files that somebody cut off.
-    pub(super) fn cut_off(&self) -> u64 {
-        cut_off() - self.cut_off_before
     }
 
     /// Rings there are.
@@ -152,7 +151,8 @@ impl Drainer {
         let fullest = self.rings.iter().zip(&targets).map(|(ring, target)| ring.fill(target)).fold(0.0, f64::max);
         // Again: now the owners of everything below those tails are known.
         self.admit_newcomers();
-        let result = self.drain_to(&targets, round);
+        let drained = self.drain_to(&targets, round);
+        let result = drained.and_then(|()| if self.sync.is_due() { self.sync() } else { Ok(()) });
         if let Err(error) = &result {
             self.status.write_errors += 1;
             self.status.last_error = error.raw_os_error().unwrap_or(0) as u64;
@@ -162,10 +162,22 @@ impl Drainer {
         result.map(|()| fullest)
     }
 
+    /// Makes everything that was sent survive a loss of power.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        if self.status.synced < self.status.flushed {
+            ask_sink(|| self.sink.sync())?;
+            self.status.synced = self.status.flushed;
+        }
+        Ok(())
+    }
+
     /// The last round: nobody records any more.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         self.drain(Round::Everything)?;
         self.send(BlockKind::End, anchor(), RecordRange::default(), &[])?;
+        if self.sync.syncs_sealed() {
+            self.sync()?;
+        }
         ask_sink(|| self.sink.finish())?;
         self.update_status(StatusState::Stopped);
         Ok(())
@@ -463,6 +475,8 @@ impl Drainer {
         status.anchor = anchor();
         status.refused = REFUSED.load(Ordering::Relaxed) - self.refused_before;
         status.names_lost = self.session.names.lost();
+        status.waits = self.session.waits.load(Ordering::Relaxed);
+        status.cut_off = cut_off() - self.cut_off_before;
         let Some(file) = &self.status_file else { return };
         for (index, word) in (Status::word_index(status.updates)..).zip(status.encode()) {
             // Relaxed: the checksum tells a reader whether it saw all of them.

@@ -96,6 +96,18 @@ impl RecorderGuard {
         self.memory.as_ref()
     }
 
+    /// Takes everything that was recorded before this call to the disk, so that it survives a loss of power, and returns when it is
+    /// there. Whatever the [`SyncPolicy`](crate::SyncPolicy).
+    ///
+    /// # Errors
+    /// If the sink fails, or the disk.
+    pub fn sync(&self) -> Result<(), FlushError> {
+        let Some(Active { running, .. }) = &self.active else { return Err(FlushError::NotRunning) };
+        flush_running(running)?;
+        let _muted = mute(this_thread());
+        lock(&running.drainer).sync().map_err(FlushError::Sink)
+    }
+
     /// Stops: no record begins after this call, and all that were begun are flushed. Returns the final counts.
     ///
     /// # Errors
@@ -180,15 +192,16 @@ fn health_of(running: &Running) -> Health {
         recording: GATE.generation() == running.session.generation,
         directory: None,
         flushed: status.flushed,
+        synced: status.synced,
         lost: status.lost,
-        waits: running.session.waits.load(Ordering::Relaxed),
+        waits: status.waits,
         refused: status.refused,
         stray_ends: drainer.stray_ends(),
         names_lost: status.names_lost,
         unscanned: status.unscanned,
         write_errors: status.write_errors,
         last_error: drainer.last_error().map(str::to_owned),
-        cut_off: drainer.cut_off(),
+        cut_off: status.cut_off,
         rings: drainer.rings(),
         unmapped_rings: running.session.unmapped_rings.load(Ordering::Relaxed),
     }

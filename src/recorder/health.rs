@@ -14,6 +14,8 @@ pub struct Health {
     pub directory: Option<PathBuf>,
     /// Records that the sink has taken.
     pub flushed: u64,
+    /// Records of these that were synced to the disk, and survive a loss of power: see [`SyncPolicy`](crate::SyncPolicy).
+    pub synced: u64,
     /// Records lost because a ring was full (drain discipline) or came round (flight discipline).
     pub lost: u64,
     /// Records that waited for room in a full ring: see [`Builder::wait_when_full`](crate::Builder::wait_when_full).

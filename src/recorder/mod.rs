@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`gate`] (whether anyone records), `context` (what each thread keeps), `record` (the recording path), `full_ring` (waiting for room),
 //! `thread` and `pool` (which thread owns which ring), [`names`] and [`sightings`] (what addresses stand for), `session` (what
-//! all share), `drain` and `flusher` (from rings to sink), `carry` and `retention` (what stays when files go), `builder` and `guard` (what users hold).
+//! all share), `drain` and `flusher` (from rings to sink), `carry` and `retention` (what stays when files go), `sync_policy` (what survives a loss of power), `builder` and `guard` (what users hold).
 
 pub mod gate;
 pub mod names;
@@ -47,6 +47,8 @@ mod retention;
 #[cfg(not(spanring_loom))]
 mod session;
 #[cfg(not(spanring_loom))]
+mod sync_policy;
+#[cfg(not(spanring_loom))]
 mod thread;
 
 #[cfg(not(spanring_loom))]
@@ -55,4 +57,5 @@ pub use self::{
     error::{FlushError, StartError},
     guard::{Recorder, RecorderGuard, flush, health, is_recording},
     health::Health,
+    sync_policy::SyncPolicy,
 };

@@ -57,6 +57,14 @@ pub trait Sink: Send {
     /// What went wrong; it is reported to whoever stopped the recorder.
     fn finish(&mut self) -> io::Result<()>;
 
+    /// Makes everything written so far survive a loss of power, as far as the system and the disk keep their word.
+    ///
+    /// # Errors
+    /// What went wrong: it is a failed write to the recorder.
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Number of the file to which the last block was written.
     fn file(&self) -> u64 {
         0

@@ -25,8 +25,17 @@ pub struct SegmentSink {
     segment_bytes: usize,
     next_number: u64,
     current: Option<Segment>,
-    /// Segments that are full, oldest first: number and bytes.
-    sealed: VecDeque<(u64, u64)>,
+    /// Whether a segment is synced before the next one is begun.
+    sync_sealed: bool,
+    /// Segments that are full, oldest first.
+    sealed: VecDeque<Sealed>,
+}
+
+struct Sealed {
+    number: u64,
+    bytes: u64,
+    /// Whether it is on the disk for sure.
+    synced: bool,
 }
 
 struct Segment {
@@ -46,8 +55,14 @@ impl SegmentSink {
             segment_bytes,
             next_number: 0,
             current: None,
+            sync_sealed: false,
             sealed: VecDeque::new(),
         }
+    }
+
+    /// The same, with every segment synced to the disk when it is full, or the last one.
+    pub fn syncing(self) -> SegmentSink {
+        SegmentSink { sync_sealed: true, ..self }
     }
 
     fn path(&self, number: u64) -> PathBuf {
@@ -81,16 +96,24 @@ impl SegmentSink {
     fn abandon(&mut self) {
         if let Some(Segment { number, file, .. }) = self.current.take() {
             let bytes = file.metadata().map_or(0, |metadata| metadata.len());
-            self.sealed.push_back((number, bytes));
+            self.sealed.push_back(Sealed { number, bytes, synced: false });
         }
+    }
+
+    /// The file, what was written to it through a mapping too, and its name.
+    fn sync_file(&self, file: &File) -> io::Result<()> {
+        file.sync_all()?;
+        File::open(&self.directory)?.sync_all()
     }
 
     /// Gives back what the current segment did not use.
     fn seal(&mut self) -> io::Result<()> {
         let Some(Segment { number, file, map, used }) = self.current.take() else { return Ok(()) };
         drop(map);
-        self.sealed.push_back((number, used as u64));
-        file.set_len(used as u64)
+        let given_back = file.set_len(used as u64);
+        let synced = if self.sync_sealed { self.sync_file(&file) } else { Ok(()) };
+        self.sealed.push_back(Sealed { number, bytes: used as u64, synced: self.sync_sealed && synced.is_ok() });
+        given_back.and(synced)
     }
 }
 
@@ -120,22 +143,32 @@ impl Sink for SegmentSink {
         self.seal()
     }
 
+    fn sync(&mut self) -> io::Result<()> {
+        for index in 0..self.sealed.len() {
+            if !self.sealed[index].synced {
+                self.sync_file(&File::open(self.path(self.sealed[index].number))?)?;
+                self.sealed[index].synced = true;
+            }
+        }
+        self.current.as_ref().map_or(Ok(()), |segment| self.sync_file(&segment.file))
+    }
+
     fn file(&self) -> u64 {
         self.next_number.saturating_sub(1)
     }
 
     fn stored_bytes(&self) -> u64 {
-        let sealed: u64 = self.sealed.iter().map(|(_, bytes)| bytes).sum();
+        let sealed: u64 = self.sealed.iter().map(|segment| segment.bytes).sum();
         sealed + self.current.as_ref().map_or(0, |segment| segment.map.len() as u64)
     }
 
     fn oldest_file(&self) -> Option<PathBuf> {
-        self.sealed.front().map(|(number, _)| self.path(*number))
+        self.sealed.front().map(|segment| self.path(segment.number))
     }
 
     fn retire_oldest_file(&mut self) -> io::Result<()> {
         match self.sealed.pop_front() {
-            Some((number, _)) => std::fs::remove_file(self.path(number)),
+            Some(segment) => std::fs::remove_file(self.path(segment.number)),
             None => Ok(()),
         }
     }
