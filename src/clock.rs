@@ -9,7 +9,7 @@ use crate::sync::{AtomicBool, Ordering};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Whether ticks come from the processor's counter. Written once, before the first recorder starts.
+/// Whether ticks come from the processor's counter. Written before a recorder starts, and never while one runs.
 static PROCESSOR_COUNTER: AtomicBool = AtomicBool::new(false);
 
 /// What the ticks are, and how fast.
@@ -19,15 +19,24 @@ pub(crate) struct Clock {
     pub(crate) ticks_per_second: u64,
 }
 
-/// The clock of this process. The first call chooses it, and takes about two milliseconds to measure its rate.
-pub(crate) fn clock() -> Clock {
-    static CLOCK: OnceLock<Clock> = OnceLock::new();
-    *CLOCK.get_or_init(|| {
+/// Chooses the clock of this process, while no recorder runs: the best that can be trusted, or the system's own. The first call takes
+/// about two milliseconds to measure a rate.
+pub(crate) fn choose(system: bool) -> Clock {
+    static TRUSTED: OnceLock<Clock> = OnceLock::new();
+    const SYSTEM: Clock = Clock { source: TickSource::Monotonic, ticks_per_second: 1_000_000_000 };
+    let measure = || {
         let source = trusted_source();
-        // Relaxed: whoever records has seen the recorder's generation, which is published after this.
-        PROCESSOR_COUNTER.store(source != TickSource::Monotonic, Ordering::Relaxed);
+        tick_by(source);
         Clock { source, ticks_per_second: ticks_per_second(source) }
-    })
+    };
+    let clock = if system { SYSTEM } else { *TRUSTED.get_or_init(measure) };
+    tick_by(clock.source);
+    clock
+}
+
+fn tick_by(source: TickSource) {
+    // Relaxed: whoever records has seen the recorder's generation, which is published after this.
+    PROCESSOR_COUNTER.store(source != TickSource::Monotonic, Ordering::Relaxed);
 }
 
 /// The ticks now.
@@ -148,7 +157,7 @@ mod tests {
 
     #[test]
     fn ticks_run_at_the_measured_rate() {
-        let clock = clock();
+        let clock = choose(false);
         let first = anchor();
         std::thread::sleep(Duration::from_millis(20));
         let second = anchor();

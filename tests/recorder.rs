@@ -6,14 +6,14 @@ mod common;
 
 use common::{Contents, NEVER, exclusive, give_way, poll_once, run};
 use spanring::prelude::*;
-use spanring::reader::{Recording, WriterState, sessions};
+use spanring::reader::{Recording, TickSource, WriterState, sessions};
 use spanring::{Builder, Discipline, FlushError, Recorder, StartError};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 fn span(name: &'static str) {
     run(span_async_named!(name, async {}));
@@ -430,4 +430,32 @@ fn a_recording_says_who_made_it_and_how() {
     assert_eq!((facts.os.as_str(), facts.arch.as_str()), (std::env::consts::OS, std::env::consts::ARCH));
     assert_eq!(facts.version, env!("CARGO_PKG_VERSION"));
     assert!(facts.ticks_per_second > 0 && facts.started_unix_ns > 0);
+}
+
+#[test]
+fn each_recording_says_which_clock_it_has_and_its_times_are_right_by_any() {
+    let _turn = exclusive();
+    let unix_ns = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
+    let mut sources = Vec::new();
+    for by_system in [true, false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let builder = Recorder::builder().directory(directory.path());
+        let before = unix_ns();
+        let recorder = if by_system { builder.system_clock() } else { builder }.start().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| run(span_async_named!("elsewhere", async {})));
+        });
+        run(span_async_named!("span", async { std::thread::sleep(Duration::from_millis(5)) }));
+        recorder.stop().unwrap();
+        let after = unix_ns();
+        let recording = Recording::open(directory.path()).unwrap();
+        sources.push(recording.facts().tick_source);
+        let contents = Contents::of(&recording);
+        let (begin, end) = contents.span("span");
+        assert!(end.unix_ns - begin.unix_ns >= 4_900_000, "{} ns", end.unix_ns - begin.unix_ns);
+        // A tenth of a second: the wall clock may be slewed or stepped a little meanwhile.
+        assert!(begin.unix_ns + 100_000_000 > before && end.unix_ns < after + 100_000_000);
+        assert_eq!(contents.spans().count(), 4);
+    }
+    assert_eq!((sources[0], sources[2]), (TickSource::Monotonic, TickSource::Monotonic));
 }

@@ -37,6 +37,7 @@ const NAMES_BYTES: std::ops::RangeInclusive<u64> = 4096..=1 << 30;
 /// | [`wait_when_full`](Builder::wait_when_full) | not at all |
 /// | [`guard_truncation`](Builder::guard_truncation) | no |
 /// | [`sync`](Builder::sync) | [`SyncPolicy::Never`] |
+/// | [`system_clock`](Builder::system_clock) | only where the processor's is not to be trusted |
 /// | [`flush_interval`](Builder::flush_interval) | 20 ms, down to 1 ms while a ring fills up |
 /// | [`segment_bytes`](Builder::segment_bytes) | 8 MiB |
 /// | [`names_bytes`](Builder::names_bytes) | 4 MiB |
@@ -53,6 +54,7 @@ pub struct Builder {
     wait_when_full: Duration,
     guard_truncation: bool,
     sync: SyncPolicy,
+    system_clock: bool,
     flush_interval: Duration,
     segment_bytes: u64,
     names_bytes: u64,
@@ -79,6 +81,7 @@ impl Builder {
             wait_when_full: Duration::ZERO,
             guard_truncation: false,
             sync: SyncPolicy::Never,
+            system_clock: false,
             flush_interval: Duration::from_millis(20),
             segment_bytes: 8 << 20,
             names_bytes: 4 << 20,
@@ -158,6 +161,16 @@ impl Builder {
         self
     }
 
+    /// Stamps records by the system's monotonic clock, also where the processor's own counter can be trusted: for a virtual machine
+    /// that is moved between hosts whose counters differ. A record then costs a `clock_gettime` instead of an instruction.
+    ///
+    /// By default the processor's counter is used if the processor says that it is invariant and the kernel keeps time by it; anchors
+    /// in the recording tie it to time, so a rate that drifts over hours does no harm.
+    pub fn system_clock(mut self) -> Builder {
+        self.system_clock = true;
+        self
+    }
+
     /// How long the flusher sleeps when little is going on. A ring that fills up shortens the sleep, to a millisecond at least.
     pub fn flush_interval(mut self, interval: Duration) -> Builder {
         self.flush_interval = interval;
@@ -197,14 +210,15 @@ impl Builder {
         if !cfg!(feature = "enable") {
             return Ok(RecorderGuard::inert());
         }
-        if is_running_here() {
+        // Two starts at once would each choose a clock.
+        let Some(_starting) = Starting::begin().filter(|_| !is_running_here()) else {
             return Err(StartError::AlreadyRunning);
-        }
+        };
         fork::watch();
         if self.guard_truncation {
             mapping::guard().map_err(StartError::Guard)?;
         }
-        let clock = crate::clock::clock();
+        let clock = crate::clock::choose(self.system_clock);
         let slots = (self.ring_bytes / SLOT_BYTES as u64).next_power_of_two();
         let ring_bytes = slots * SLOT_BYTES as u64;
         let facts = process::facts(clock, ring_bytes, self.discipline, self.ring_directory.as_deref());
@@ -312,6 +326,27 @@ impl Builder {
         let sink = SegmentSink::new(directory, session, self.segment_bytes as usize);
         let sink = Box::new(if self.sync == SyncPolicy::Never { sink } else { sink.syncing() });
         Ok(Place { session, names: names.map_err(at(directory))?, sink, memory: None, status: Some(status) })
+    }
+}
+
+/// A start in progress. Not a lock: a child that is forked meanwhile would find it held for ever.
+struct Starting;
+
+/// The process that is starting a recorder; 0 for none.
+static STARTING: AtomicU64 = AtomicU64::new(0);
+
+impl Starting {
+    /// `None`: another thread of this process is at it.
+    fn begin() -> Option<Starting> {
+        let own = u64::from(std::process::id());
+        // Acquire and, below, release: one start is over before the next begins.
+        (STARTING.swap(own, Ordering::Acquire) != own).then(|| Starting)
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        STARTING.store(0, Ordering::Release);
     }
 }
 
