@@ -73,6 +73,8 @@ pub use production::*;
 #[cfg(not(spanring_loom))]
 mod clock;
 #[cfg(not(spanring_loom))]
+mod directory;
+#[cfg(not(spanring_loom))]
 pub mod dispatch;
 #[cfg(not(spanring_loom))]
 mod future;

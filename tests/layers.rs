@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// For each module at the root, the modules that it may use.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 18] = [
     ("events", &[]),
     ("sync", &[]),
     // An anchor is what `clock` reads, and what every block begins with.
@@ -13,9 +13,10 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("queue", &["sync", "mapping"]),
     ("format", &["events"]),
     ("preallocate", &[]),
+    ("directory", &[]),
     // Segments are stamped by the clock when they are created.
-    ("sink", &["format", "sync", "clock", "preallocate", "mapping"]),
-    ("recorder", &["sync", "clock", "events", "queue", "format", "sink", "preallocate", "mapping"]),
+    ("sink", &["format", "sync", "clock", "preallocate", "mapping", "directory"]),
+    ("recorder", &["sync", "clock", "events", "queue", "format", "sink", "preallocate", "mapping", "directory"]),
     ("future", &["recorder", "events"]),
     ("scope", &["recorder", "events", "future"]),
     ("reader", &["format", "events"]),

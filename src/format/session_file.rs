@@ -22,7 +22,7 @@
 //! | 10 | the system's error number of the last failed write |
 //! | 11 | records in flight discipline that were overwritten before anyone saw whether they began a span that is still open |
 //! | 12 | records that waited for room in a full ring |
-//! | 13 | mapped files that somebody cut off |
+//! | 13 | files that somebody removed while they were written, or cut off |
 //! | 14 | records in segments that were synced to the disk |
 //! | 15 | CRC-32 of words 0 to 15 |
 
@@ -71,8 +71,8 @@ pub struct Status {
     pub unscanned: u64,
     /// Records that waited for room in a full ring.
     pub waits: u64,
-    /// Mapped files that somebody cut off.
-    pub cut_off: u64,
+    /// Files that somebody removed while they were written, or cut off.
+    pub spoiled_files: u64,
     /// Records in segments that were synced to the disk.
     pub synced: u64,
 }
@@ -104,7 +104,7 @@ impl Status {
             self.last_error,
             self.unscanned,
             self.waits,
-            self.cut_off,
+            self.spoiled_files,
             self.synced,
         ]);
         words[15] = u64::from(checksum(&words));
@@ -138,7 +138,7 @@ impl Status {
             last_error: words[10],
             unscanned: words[11],
             waits: words[12],
-            cut_off: words[13],
+            spoiled_files: words[13],
             synced: words[14],
         })
     }

@@ -8,7 +8,8 @@ use super::guard::RecorderGuard;
 use super::retention::Retention;
 use super::session::{RingHome, Running, Session, is_running_here, set_running};
 use super::sync_policy::SyncPolicy;
-use super::{directory, fork, process};
+use super::{fork, process};
+use crate::directory;
 use crate::events::{SLOT_BYTES, self_description};
 use crate::format::file::FILE_HEADER_BYTES;
 use crate::format::{Discipline, ProcessFacts, SessionId};
@@ -148,7 +149,7 @@ impl Builder {
     /// Installs a handler for `SIGBUS`, for the life of the process, which passes on to the handler from before whatever is not about a
     /// file of a recorder; an own handler is installed before the recorder is started, or it takes the place of this one. What the
     /// file had is lost, and counted as damage by readers; what is recorded later goes on to the next segment, but does not survive
-    /// the process while its ring is without a file. [`Health::cut_off`](crate::Health::cut_off) counts such files. The first 1024 files
+    /// the process while its ring is without a file. [`Health::spoiled_files`](crate::Health::spoiled_files) counts such files. The first 1024 files
     /// mapped at a time are guarded.
     pub fn guard_truncation(mut self) -> Builder {
         self.guard_truncation = true;

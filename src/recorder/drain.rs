@@ -61,6 +61,9 @@ pub(super) struct Drainer {
     strays_before: u64,
     sync: Schedule,
     cut_off_before: u64,
+    /// Files that somebody cut off or removed, when that was looked at last; and rings without a file then.
+    spoiled: u64,
+    removed_rings: u64,
     last_error: Option<String>,
     /// Begins whose originals may go away before their ends come.
     carry: Carry,
@@ -100,6 +103,8 @@ impl Drainer {
             strays_before: STRAY_ENDS.load(Ordering::Relaxed),
             sync: Schedule::new(sync),
             cut_off_before: cut_off(),
+            spoiled: 0,
+            removed_rings: 0,
             last_error: None,
             carry: Carry::default(),
             retention,
@@ -123,6 +128,11 @@ impl Drainer {
     /// Ends of spans that began before this recording.
     pub(super) fn stray_ends(&self) -> u64 {
         STRAY_ENDS.load(Ordering::Relaxed) - self.strays_before
+    }
+
+    /// Rings whose files somebody removed.
+    pub(super) fn removed_rings(&self) -> u64 {
+        self.removed_rings
     }
 
     /// Rings there are.
@@ -151,6 +161,7 @@ impl Drainer {
         let fullest = self.rings.iter().zip(&targets).map(|(ring, target)| ring.fill(target)).fold(0.0, f64::max);
         // Again: now the owners of everything below those tails are known.
         self.admit_newcomers();
+        self.look_after_files();
         let drained = self.drain_to(&targets, round);
         let result = drained.and_then(|()| if self.sync.is_due() { self.sync() } else { Ok(()) });
         if let Err(error) = &result {
@@ -192,6 +203,26 @@ impl Drainer {
                 ring.next_owners.push_back(owner);
             }
         }
+    }
+
+    /// If files were cut off or removed, what they said about threads and names is said again in the next one.
+    fn look_after_files(&mut self) {
+        let spoiled = self.sink.removed_files() + self.cut_off();
+        if spoiled == std::mem::replace(&mut self.spoiled, spoiled) {
+            return;
+        }
+        self.names = Scanner::default();
+        for ring in &self.rings {
+            let owners = [&ring.owner].into_iter().chain(&ring.next_owners);
+            self.threads.extend(owners.filter(|owner| owner.thread.id > 0).cloned());
+        }
+        let home = &self.session.rings;
+        let has_no_file = |ring: &&Ring| !home.path(ring.number).is_none_or(|path| path.exists());
+        self.removed_rings = self.rings.iter().filter(has_no_file).count() as u64;
+    }
+
+    fn cut_off(&self) -> u64 {
+        cut_off() - self.cut_off_before
     }
 
     fn drain_to(&mut self, targets: &[Target], round: Round) -> io::Result<()> {
@@ -469,6 +500,7 @@ impl Drainer {
     }
 
     fn update_status(&mut self, state: StatusState) {
+        let spoiled = self.cut_off() + self.sink.removed_files();
         let status = &mut self.status;
         status.updates += 1;
         status.state = state;
@@ -476,7 +508,7 @@ impl Drainer {
         status.refused = REFUSED.load(Ordering::Relaxed) - self.refused_before;
         status.names_lost = self.session.names.lost();
         status.waits = self.session.waits.load(Ordering::Relaxed);
-        status.cut_off = cut_off() - self.cut_off_before;
+        status.spoiled_files = spoiled;
         let Some(file) = &self.status_file else { return };
         for (index, word) in (Status::word_index(status.updates)..).zip(status.encode()) {
             // Relaxed: the checksum tells a reader whether it saw all of them.

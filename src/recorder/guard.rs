@@ -201,8 +201,8 @@ fn health_of(running: &Running) -> Health {
         unscanned: status.unscanned,
         write_errors: status.write_errors,
         last_error: drainer.last_error().map(str::to_owned),
-        cut_off: status.cut_off,
+        spoiled_files: status.spoiled_files,
         rings: drainer.rings(),
-        unmapped_rings: running.session.unmapped_rings.load(Ordering::Relaxed),
+        unmapped_rings: running.session.unmapped_rings.load(Ordering::Relaxed) + drainer.removed_rings(),
     }
 }

@@ -33,18 +33,19 @@ pub struct Health {
     pub write_errors: u64,
     /// Why the last flush round failed, if it did. What it could not write waits in the rings.
     pub last_error: Option<String>,
-    /// Mapped files that somebody cut off: see [`Builder::guard_truncation`](crate::Builder::guard_truncation).
-    pub cut_off: u64,
+    /// Files of the recording that somebody removed while they were written, or cut off (see
+    /// [`Builder::guard_truncation`](crate::Builder::guard_truncation)). What they held is gone; the recording goes on in new ones.
+    pub spoiled_files: u64,
     /// Rings there are: as many as threads recorded at the same time.
     pub rings: usize,
-    /// Rings that could not be created as files and are lost if the process is killed.
+    /// Rings without a file, which could not be created or was removed: what they hold is lost if the process is killed.
     pub unmapped_rings: u64,
 }
 
 impl Health {
     /// Whether everything that was recorded can be read, now and after a crash.
     pub fn is_good(&self) -> bool {
-        let troubles = self.lost + self.refused + self.names_lost + self.unmapped_rings + self.cut_off;
+        let troubles = self.lost + self.refused + self.names_lost + self.unmapped_rings + self.spoiled_files;
         self.recording && troubles == 0 && self.last_error.is_none()
     }
 }
@@ -59,8 +60,8 @@ impl std::fmt::Display for Health {
             (self.refused, "events refused"),
             (self.stray_ends, "stray ends"),
             (self.names_lost, "names lost"),
-            (self.unmapped_rings, "rings not in files"),
-            (self.cut_off, "files cut off by someone else"),
+            (self.unmapped_rings, "rings without a file"),
+            (self.spoiled_files, "files removed or cut off by someone else"),
         ];
         for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
             write!(f, ", {count} {what}")?;

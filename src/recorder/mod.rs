@@ -17,8 +17,6 @@ mod carry;
 #[cfg(not(spanring_loom))]
 pub(crate) mod context;
 #[cfg(not(spanring_loom))]
-mod directory;
-#[cfg(not(spanring_loom))]
 mod drain;
 #[cfg(not(spanring_loom))]
 mod drained_ring;

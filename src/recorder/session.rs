@@ -227,6 +227,11 @@ fn ring_layout(slots: u64) -> Layout {
 }
 
 impl RingHome {
+    /// The file of a ring, if rings are in files.
+    pub(super) fn path(&self, number: u32) -> Option<PathBuf> {
+        Some(self.directory.as_ref()?.join(FileKind::Ring.file_name(u64::from(number))))
+    }
+
     /// The header of a ring file.
     pub(super) fn header(&self, number: u32) -> FileHeader {
         FileHeader {

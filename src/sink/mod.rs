@@ -70,6 +70,11 @@ pub trait Sink: Send {
         0
     }
 
+    /// Files that somebody else removed while they were written. When this rises, what later records refer to is written again.
+    fn removed_files(&self) -> u64 {
+        0
+    }
+
     /// Bytes that the sink keeps in files.
     fn stored_bytes(&self) -> u64 {
         0

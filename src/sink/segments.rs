@@ -4,6 +4,7 @@
 //! none. Blocks of disk are allocated before a file is mapped: a full disk is an error here, and never a signal later.
 
 use super::{Block, Sink};
+use crate::directory;
 use crate::format::block::BLOCK_HEADER_BYTES;
 use crate::format::file::FILE_HEADER_BYTES;
 use crate::format::{FileHeader, FileKind, SessionId};
@@ -13,6 +14,7 @@ use crate::sync::{Ordering, fence};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Bytes at the start of a block that are written last: the word with its magic.
@@ -29,6 +31,8 @@ pub struct SegmentSink {
     sync_sealed: bool,
     /// Segments that are full, oldest first.
     sealed: VecDeque<Sealed>,
+    /// Segments that somebody else removed while they were written.
+    removed: u64,
 }
 
 struct Sealed {
@@ -57,6 +61,7 @@ impl SegmentSink {
             current: None,
             sync_sealed: false,
             sealed: VecDeque::new(),
+            removed: 0,
         }
     }
 
@@ -67,6 +72,11 @@ impl SegmentSink {
 
     fn path(&self, number: u64) -> PathBuf {
         self.directory.join(FileKind::Segment.file_name(number))
+    }
+
+    /// Whether nobody will ever find the current segment.
+    fn is_removed(&self) -> io::Result<bool> {
+        self.current.as_ref().map_or(Ok(false), |segment| Ok(segment.file.metadata()?.nlink() == 0))
     }
 
     fn has_room(&self, bytes: usize) -> bool {
@@ -85,6 +95,10 @@ impl SegmentSink {
             created_unix_ns: crate::clock::anchor().unix_ns,
             header_bytes: FILE_HEADER_BYTES as u32,
         };
+        // Whoever removed the last segment may have removed more.
+        if self.removed > 0 {
+            directory::create(&self.directory)?;
+        }
         let file = create_preallocated(&path, length as u64, &header.encode())?;
         let map = Mapping::of(&file)?;
         self.current = Some(Segment { number: self.next_number, file, map, used: FILE_HEADER_BYTES });
@@ -92,12 +106,14 @@ impl SegmentSink {
         Ok(())
     }
 
-    /// Leaves the current segment as it is.
-    fn abandon(&mut self) {
+    /// Leaves the current segment as it is, for somebody else did something to it.
+    fn abandon(&mut self, what: &str) -> io::Error {
+        let path = self.path(self.next_number.saturating_sub(1));
         if let Some(Segment { number, file, .. }) = self.current.take() {
-            let bytes = file.metadata().map_or(0, |metadata| metadata.len());
-            self.sealed.push_back(Sealed { number, bytes, synced: false });
+            let bytes = file.metadata().map_or(0, |metadata| if metadata.nlink() == 0 { 0 } else { metadata.len() });
+            self.sealed.push_back(Sealed { number, bytes, synced: true });
         }
+        io::Error::other(format!("somebody {what} {} while it was written; the next one goes on", path.display()))
     }
 
     /// The file, what was written to it through a mapping too, and its name.
@@ -120,6 +136,10 @@ impl SegmentSink {
 impl Sink for SegmentSink {
     fn write(&mut self, block: Block<'_>) -> io::Result<()> {
         let bytes = block.file_bytes();
+        if self.is_removed()? {
+            self.removed += 1;
+            return Err(self.abandon("removed"));
+        }
         if !self.has_room(bytes) {
             self.rotate(bytes)?;
         }
@@ -132,8 +152,7 @@ impl Sink for SegmentSink {
         map.write(*used, &header[..MAGIC_BYTES]);
         if map.is_cut_off() {
             // The block is not in the file, or not whole: it goes to the next one.
-            self.abandon();
-            return Err(io::Error::other("somebody cut the segment's file off"));
+            return Err(self.abandon("cut off"));
         }
         *used += bytes;
         Ok(())
@@ -157,6 +176,10 @@ impl Sink for SegmentSink {
         self.next_number.saturating_sub(1)
     }
 
+    fn removed_files(&self) -> u64 {
+        self.removed
+    }
+
     fn stored_bytes(&self) -> u64 {
         let sealed: u64 = self.sealed.iter().map(|segment| segment.bytes).sum();
         sealed + self.current.as_ref().map_or(0, |segment| segment.map.len() as u64)
@@ -168,7 +191,11 @@ impl Sink for SegmentSink {
 
     fn retire_oldest_file(&mut self) -> io::Result<()> {
         match self.sealed.pop_front() {
-            Some(segment) => std::fs::remove_file(self.path(segment.number)),
+            Some(segment) => match std::fs::remove_file(self.path(segment.number)) {
+                // Someone else was quicker.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                removed => removed,
+            },
             None => Ok(()),
         }
     }

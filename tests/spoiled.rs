@@ -1,11 +1,12 @@
-//! Mapped files that somebody else cuts off while they are written: the end of the process, unless the recorder was told to guard it.
+//! What somebody else does to the files of a recording while they are written. Removing them is harmless, and noticed. Cutting them off
+//! is the end of the process, unless the recorder was told to guard it.
 
 #![cfg(feature = "enable")]
 
 mod common;
 
 use common::child::{Player, part, say};
-use common::{Contents, NEVER, run};
+use common::{Contents, NEVER, exclusive, run};
 use spanring::prelude::*;
 use spanring::{Builder, Recorder};
 use std::fs::OpenOptions;
@@ -54,7 +55,7 @@ fn cut_off_while_recording(builder: Builder, file: &str) {
     recorder.flush().unwrap();
     spans(100);
     let health = recorder.stop().unwrap();
-    say(format!("{} {}", health.cut_off, health.flushed + health.lost));
+    say(format!("{} {}", health.spoiled_files, health.flushed + health.lost));
 }
 
 fn play(name: &str, directory: &Path) -> (Option<String>, ExitStatus) {
@@ -121,4 +122,36 @@ fn what_is_about_something_else_is_passed_on() {
     }
     let (said, status) = play("chained default", directory.path());
     assert_eq!((said, status.signal()), (None, Some(libc::SIGBUS)));
+}
+
+#[test]
+fn when_its_files_are_removed_the_recording_goes_on_in_new_ones() {
+    let _turn = exclusive();
+    for what in ["segment-000000.spanring", "."] {
+        let directory = tempfile::tempdir().unwrap();
+        let recorder = Recorder::builder().directory(directory.path()).flush_interval(NEVER).start().unwrap();
+        let session = recorder.directory().unwrap().to_owned();
+        spans(100);
+        recorder.flush().unwrap();
+        match what {
+            "." => std::fs::remove_dir_all(&session).unwrap(),
+            file => std::fs::remove_file(session.join(file)).unwrap(),
+        }
+        spans(100);
+        let error = recorder.flush().unwrap_err().to_string();
+        assert!(error.contains("somebody removed") && error.contains("segment-000000"), "{error}");
+        recorder.flush().unwrap();
+        spans(100);
+        recorder.flush().unwrap();
+        let health = recorder.health();
+        let (unmapped, spoiled) = (u64::from(what == "."), 1);
+        assert_eq!((health.spoiled_files, health.unmapped_rings, health.lost), (spoiled, unmapped, 0), "{what}");
+        assert!(!health.is_good());
+        let contents = Contents::of_directory(directory.path());
+        contents.check_whole();
+        assert_eq!((contents.summary.records, contents.summary.lost + contents.summary.retired), (400, 200), "{what}");
+        assert!(contents.spans().all(|record| record.name == "span" && record.location.is_some()), "{what}");
+        assert_eq!(contents.threads.len(), 1, "{what}");
+        assert_eq!(recorder.stop().unwrap().flushed, 600);
+    }
 }

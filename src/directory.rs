@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 /// Creates a directory and its parents; the last one must not exist, or be a directory, not a link to one.
-pub(super) fn create(path: &Path) -> io::Result<()> {
+pub(crate) fn create(path: &Path) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;
     }
