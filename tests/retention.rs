@@ -232,3 +232,29 @@ fn nothing_but_rings_goes_with_a_dead_session_s_ring_directory() {
     assert!(!session.exists(), "the dead session is gone");
     assert_eq!(files_in(&rings), [("precious".to_owned(), 14)]);
 }
+
+#[test]
+fn a_begin_that_was_carried_forward_comes_once_even_while_the_original_is_there() {
+    let _turn = exclusive();
+    let directory = tempfile::tempdir().expect("a directory");
+    let recorder = Recorder::builder()
+        .directory(directory.path())
+        .segment_bytes(64 << 10)
+        .directory_bytes(0)
+        .flush_interval(NEVER)
+        .start()
+        .expect("it starts");
+    let first = recorder.directory().expect("it has one").join("segment-000000.spanring");
+    inside_an_open_span("waits", "from the beginning".to_owned(), || {
+        recorder.flush().expect("it flushes");
+        let original = std::fs::read(&first).expect("it is there");
+        (0..1000).for_each(|_| run(span_async_named!("short", async {})));
+        recorder.flush().expect("it flushes");
+        assert!(!first.exists(), "it was retired");
+        std::fs::write(&first, original).expect("the directory is writable");
+        let (open, losses, summary) = open_spans(&Recording::open(directory.path()).expect("it can be opened"));
+        assert_eq!(open, [("from the beginning".to_owned(), "waits".to_owned())]);
+        assert_eq!((losses.len(), summary.carried), (0, 0));
+    });
+    recorder.stop().expect("it stops");
+}

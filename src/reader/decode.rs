@@ -7,8 +7,18 @@ use crate::events::{Kind, SLOT_BYTES, Slot, SpanFields, extend_record_number, fi
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Begins that were carried forward, by ring and record number: slots, and the thread that recorded them.
-pub(super) type Carried = BTreeMap<(u32, u64), (Vec<Slot>, u32)>;
+/// Begins that were carried forward, by ring and record number.
+pub(super) type Carried = BTreeMap<(u32, u64), CarriedBegin>;
+
+/// What was met so far of a begin that was carried forward.
+pub(super) enum CarriedBegin {
+    /// Nothing.
+    Expected,
+    /// The record itself: its segment, or its slots in the ring, are still there.
+    Original,
+    /// The copy: slots, and the thread that recorded them.
+    Copy(Vec<Slot>, u32),
+}
 
 /// How far a ring has been read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -121,8 +131,8 @@ impl Decoder<'_> {
         progress.next_record = number + 1;
         progress.last_unix_ns = Some(unix_ns);
         self.summary.records += 1;
-        if !self.carried.is_empty() {
-            self.carried.remove(&(origin.ring, number));
+        if let Some(begin) = self.carried.get_mut(&(origin.ring, number)) {
+            *begin = CarriedBegin::Original;
         }
         match fields.head.kind().filter(|kind| kind.is_span()) {
             Some(kind) => self.span(kind, &fields, &record[1..], number, origin.thread),
@@ -132,7 +142,8 @@ impl Decoder<'_> {
 
     /// Visits the begins that were carried forward and whose originals were not met.
     pub(super) fn carried(&mut self) {
-        for ((_, number), (slots, thread)) in std::mem::take(self.carried) {
+        for ((_, number), begin) in std::mem::take(self.carried) {
+            let CarriedBegin::Copy(slots, thread) = begin else { continue };
             let Ok(record) = first_record(&slots) else { continue };
             let fields = SpanFields::from_slot(&record[0]);
             if let Some(kind) = fields.head.kind().filter(|kind| kind.is_span()) {

@@ -1,7 +1,7 @@
 //! A recording as a whole: finding its files, and reading them in order.
 
 use super::clock::ClockMap;
-use super::decode::{Carried, Decoder, Origin, Progress, Unaccounted};
+use super::decode::{Carried, CarriedBegin, Decoder, Origin, Progress, Unaccounted};
 use super::dictionary::Dictionary;
 use super::error::ReadError;
 use super::event::{Damage, Event, LossCause, Summary, WriterState};
@@ -11,6 +11,7 @@ use crate::events::{SLOT_BYTES, Slot, records};
 use crate::format::block::RecordRange;
 use crate::format::definition::decode_all;
 use crate::format::session_file::SESSION_HEADER_BYTES;
+use crate::format::session_name::REMOVED;
 use crate::format::{
     Anchor, BlockHeader, BlockKind, Discipline, FileKind, FormatError, ProcessFacts, SessionId, Status, StatusState,
     ThreadFacts, identity,
@@ -27,7 +28,8 @@ pub fn sessions(directory: impl AsRef<Path>) -> Result<Vec<PathBuf>, ReadError> 
     if is_session(directory) {
         return Ok(vec![directory.to_owned()]);
     }
-    let mut found: Vec<PathBuf> = list(directory)?.into_iter().filter(|path| is_session(path)).collect();
+    let is_kept = |path: &PathBuf| !path.to_string_lossy().ends_with(REMOVED) && is_session(path);
+    let mut found: Vec<PathBuf> = list(directory)?.into_iter().filter(is_kept).collect();
     if found.is_empty() {
         return Err(ReadError::NoRecording { path: directory.to_owned() });
     }
@@ -139,7 +141,8 @@ impl Recording {
 
     /// Visits everything in the recording: first what was flushed, in the order of flushing, then what rings still hold.
     ///
-    /// Records of one thread come in order. Memory is bounded by the largest file, and by the number of names and rings.
+    /// Records of one thread come in order. Memory is bounded by the largest file, which is held twice, and by the number of names and
+    /// rings.
     ///
     /// # Errors
     /// Only if the directory has disappeared. Damage, whole files included, is visited and counted.
@@ -153,36 +156,56 @@ impl Recording {
         let segments = if self.memory.is_none() { files_of(&self.path, FileKind::Segment) } else { Vec::new() };
         let first = self.path.join(FileKind::Segment.file_name(0));
         pass.retired = segments.first().is_some_and(|segment| *segment != first);
-        let clock = self.clock(&segments);
+        let Survey { clock, carried, newest } = self.survey(&segments);
+        pass.carried = carried;
         pass.names();
-        match &self.memory {
-            Some(words) => pass.segment(&self.path, bytemuck::cast_slice(words), &clock),
-            None => segments.iter().for_each(|path| pass.segment_file(path, &clock)),
+        if let Some(words) = &self.memory {
+            pass.segment(&self.path, bytemuck::cast_slice(words), &clock);
+        }
+        if let Some((last, others)) = segments.split_last() {
+            others.iter().for_each(|path| pass.segment_file(path, read_words(path), &clock));
+            pass.segment_file(last, newest.unwrap_or_else(|| read_words(last)), &clock);
         }
         rings.iter().for_each(|ring| pass.ring(ring, &clock));
         pass.decoder(&clock).carried();
         Ok(pass.summary)
     }
 
-    /// The map from ticks to time, by every anchor there is. Looks at block headers only.
-    fn clock(&self, segments: &[PathBuf]) -> ClockMap {
+    /// What the headers of all blocks tell, before any block is read.
+    fn survey(&self, segments: &[PathBuf]) -> Survey {
         let mut anchors: Vec<Anchor> = self.status.iter().map(|status| status.anchor).collect();
+        let (mut carried, mut newest) = (Carried::new(), None);
         let mut note = |path: &Path, words: &[u64]| {
             let bytes = bytemuck::cast_slice(words);
-            walk_headers(bytes, first_block(self.id, path, bytes).0, |header| anchors.push(header.anchor));
-        };
-        match &self.memory {
-            Some(words) => note(&self.path, words),
-            None => {
-                for path in segments {
-                    if let Ok(words) = read_words(path) {
-                        note(path, &words);
-                    }
+            walk_headers(bytes, first_block(self.id, path, bytes).0, |header| {
+                anchors.push(header.anchor);
+                if header.kind == BlockKind::Carried {
+                    carried.insert((header.records.ring, header.records.first_record), CarriedBegin::Expected);
                 }
+            });
+        };
+        if let Some(words) = &self.memory {
+            note(&self.path, words);
+        }
+        for path in segments {
+            drop(newest.take());
+            let words = newest.insert(read_words(path));
+            if let Ok(words) = words {
+                note(path, words);
             }
         }
-        ClockMap::new(self.facts.start, self.facts.ticks_per_second, anchors)
+        Survey { clock: ClockMap::new(self.facts.start, self.facts.ticks_per_second, anchors), carried, newest }
     }
+}
+
+/// What is known before the first block is read.
+struct Survey {
+    /// The map from ticks to time, by every anchor there is.
+    clock: ClockMap,
+    /// Begins that were carried forward. They may be met before or after the records that they are copies of.
+    carried: Carried,
+    /// The words of the last segment. It may grow while it is read, and a copy that came later would go unrecognised.
+    newest: Option<Result<Vec<u64>, ReadError>>,
 }
 
 /// The session and its facts, from the first segment that has them.
@@ -340,9 +363,11 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn segment_file(&mut self, path: &Path, clock: &ClockMap) {
-        match read_words(path) {
+    fn segment_file(&mut self, path: &Path, words: Result<Vec<u64>, ReadError>, clock: &ClockMap) {
+        match words {
             Ok(words) => self.segment(path, bytemuck::cast_slice(&words), clock),
+            // Retired since it was listed.
+            Err(ReadError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => self.retired = true,
             Err(error) => self.damaged_file(path, &error),
         }
     }
@@ -372,7 +397,10 @@ impl<'a> Pass<'a> {
             BlockKind::Carried => {
                 let slots: &[Slot] = bytemuck::try_cast_slice(payload).unwrap_or_default();
                 let key = (header.records.ring, header.records.first_record);
-                self.carried.insert(key, (slots.to_vec(), header.records.thread));
+                let begin = self.carried.entry(key).or_insert(CarriedBegin::Expected);
+                if !matches!(begin, CarriedBegin::Original) {
+                    *begin = CarriedBegin::Copy(slots.to_vec(), header.records.thread);
+                }
             }
             BlockKind::Records => {
                 let origin = Origin {
