@@ -258,3 +258,52 @@ fn a_begin_that_was_carried_forward_comes_once_even_while_the_original_is_there(
     });
     recorder.stop().expect("it stops");
 }
+
+#[test]
+fn what_a_process_left_that_was_killed_while_it_started_or_removed_something_goes_at_the_next_start() {
+    let _turn = exclusive();
+    let (directory, elsewhere) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("another"));
+    let builder = || Recorder::builder().directory(directory.path()).ring_directory(elsewhere.path());
+    // Killed while it removed a session: that has got its other name, and its rings are still there.
+    let session = builder().start().expect("it starts").directory().expect("it has one").to_owned();
+    let rings = elsewhere.path().join(session.file_name().expect("it has a name"));
+    let removed = format!("{}.removed", session.display());
+    std::fs::rename(&session, removed).expect("it can be renamed");
+    std::fs::create_dir(&rings).expect("the directory is writable");
+    std::fs::write(rings.join("ring-00000.spanring"), "left behind").expect("the directory is writable");
+    std::fs::write(rings.join("ring-00001.new"), "unfinished").expect("the directory is writable");
+    assert!(sessions(directory.path()).is_err(), "no reader meets it");
+    // Killed while it started: there is no session file yet. No process has the largest number.
+    let unfinished = |pid: u32| directory.path().join(format!("20200101T000000.000Z-{pid}-0"));
+    let (dead, living) = (unfinished(i32::MAX as u32), unfinished(std::os::unix::process::parent_id()));
+    for path in [&dead, &living] {
+        std::fs::create_dir(path).expect("the directory is writable");
+        std::fs::write(path.join("session.new"), "unfinished").expect("the directory is writable");
+    }
+    let other = directory.path().join("someone else's");
+    std::fs::create_dir(&other).expect("the directory is writable");
+    let recorder = builder().start().expect("it starts");
+    let own = recorder.directory().expect("it has one").to_owned();
+    recorder.stop().expect("it stops");
+    let mut left: Vec<_> =
+        std::fs::read_dir(directory.path()).expect("it is there").map(|entry| entry.unwrap().path()).collect();
+    left.sort();
+    assert_eq!(left, [living, own, other]);
+    assert!(!rings.exists());
+}
+
+#[test]
+fn rings_elsewhere_count_as_part_of_their_session() {
+    let _turn = exclusive();
+    let (directory, elsewhere) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("another"));
+    let builder = Recorder::builder().directory(directory.path()).ring_directory(elsewhere.path());
+    let session = builder.start().expect("it starts").directory().expect("it has one").to_owned();
+    let rings = elsewhere.path().join(session.file_name().expect("it has a name"));
+    std::fs::create_dir(&rings).expect("the directory is writable");
+    for (megabytes, stays) in [(1, true), (20, false)] {
+        std::fs::write(rings.join("ring-00000.spanring"), vec![0; megabytes << 20]).expect("the directory is writable");
+        let builder = Recorder::builder().directory(directory.path()).segment_bytes(64 << 10).names_bytes(4096);
+        builder.directory_bytes(20 << 20).start().expect("it starts").stop().expect("it stops");
+        assert_eq!((session.exists(), rings.exists()), (stays, stays));
+    }
+}

@@ -1,7 +1,8 @@
 //! The file format, version 1. All integers are little-endian; every offset and length is in bytes.
 //!
 //! A *recording directory* holds one directory per process run, the *session*, named
-//! `<UTC start>-<pid>-<number>`, for instance `20261123T140501.250Z-4711-0`. A session holds:
+//! `<UTC start>-<pid>-<number>`, for instance `20261123T140501.250Z-4711-0`; with `.removed` behind that it is being removed, and
+//! nothing is read from it. A file whose name ends in `.new` is being created. A session holds:
 //!
 //! | file | kind | what it holds |
 //! |---|---|---|
@@ -34,6 +35,7 @@ pub mod file;
 pub(crate) mod identity;
 pub mod ring_file;
 pub mod session_file;
+pub(crate) mod session_name;
 
 pub use block::{Anchor, BlockHeader, BlockKind};
 pub use facts::{Discipline, ProcessFacts, ThreadFacts, TickSource};

@@ -318,12 +318,14 @@ impl Builder {
         facts: &ProcessFacts,
     ) -> Result<Place, StartError> {
         let session = process::new_session_id();
-        for path in [Some(directory), ring_directory].into_iter().flatten() {
-            directory::create(path).map_err(at(path))?;
-        }
+        directory::create(directory).map_err(at(directory))?;
         let names_bytes = self.names_bytes as usize;
         let names = files::create_names(directory, session, facts.started_unix_ns, names_bytes);
         let status = files::create_session(directory, session, facts).map_err(at(directory))?;
+        // Not before the file that says where it is: nobody would find it if this process were killed in between.
+        if let Some(path) = ring_directory {
+            directory::create(path).map_err(at(path))?;
+        }
         let sink = SegmentSink::new(directory, session, self.segment_bytes as usize);
         let sink = Box::new(if self.sync == SyncPolicy::Never { sink } else { sink.syncing() });
         Ok(Place { session, names: names.map_err(at(directory))?, sink, memory: None, status: Some(status) })

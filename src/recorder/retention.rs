@@ -4,8 +4,8 @@
 
 use crate::format::block::{BlockHeader, BlockKind};
 use crate::format::file::FILE_HEADER_BYTES;
-use crate::format::session_file::{SESSION_HEADER_BYTES, Status};
-use crate::format::{FileHeader, FileKind, ProcessFacts, StatusState, identity};
+use crate::format::session_name::{REMOVED, process_of};
+use crate::format::{FileHeader, FileKind, ProcessFacts, Status, StatusState, identity};
 use std::path::{Path, PathBuf};
 
 /// Sessions that a directory keeps, whatever their size: a service that crashes at once and is restarted makes many small ones.
@@ -46,29 +46,55 @@ impl Retention {
     }
 
     fn look(&mut self) {
+        self.dead.clear();
         let entries = std::fs::read_dir(&self.parent).into_iter().flatten().flatten();
-        let sessions = entries.map(|entry| entry.path()).filter(|path| *path != self.own && is_dead(path));
-        self.dead = sessions.map(|path| (path.clone(), bytes_in(&path))).collect();
+        for path in entries.map(|entry| entry.path()).filter(|path| *path != self.own) {
+            match condition(&path) {
+                Condition::Dead { rings } => {
+                    let bytes = bytes_in(&path, |_| true) + rings.map_or(0, |rings| bytes_in(&rings, is_ring));
+                    self.dead.push((path, bytes));
+                }
+                Condition::Remains => remove(&path),
+                Condition::NotOurs => {}
+            }
+        }
         self.dead.sort_by(|a, b| b.cmp(a));
     }
 
     fn remove_oldest(&mut self) -> bool {
         let Some((path, _)) = self.dead.pop() else { return false };
-        // Its rings first: without the session's facts nobody would find them. The facts are only what some file says, so nothing
-        // but ring files is removed there, and only from a directory that has this session's name.
-        let facts = facts_of(&path).filter(|facts| path.file_name().is_some_and(|name| name == facts.session.as_str()));
-        if let Some(rings) = facts.and_then(|facts| ring_directory(&facts)) {
-            remove_ring_files(&rings);
-        }
-        // What cannot be removed stays, and is met again at the next look.
-        let _ = std::fs::remove_dir_all(path);
+        remove(&path);
         true
     }
 }
 
-/// Whether this is the directory of a session that nobody writes any more.
-fn is_dead(directory: &Path) -> bool {
-    let Some(facts) = facts_of(directory) else { return false };
+/// What a directory beside the own session is.
+enum Condition {
+    /// A session that nobody writes any more, and where its rings are, if not in it.
+    Dead { rings: Option<PathBuf> },
+    /// What is left of a session that a dead process was creating, or removing. There is nothing in it to be read.
+    Remains,
+    /// Of a process that may be alive, or no session.
+    NotOurs,
+}
+
+fn condition(directory: &Path) -> Condition {
+    let name = directory.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if name.strip_suffix(REMOVED).is_some_and(|name| process_of(name).is_some()) {
+        return Condition::Remains;
+    }
+    match facts_of(directory) {
+        Some(facts) if is_dead(directory, &facts) => Condition::Dead { rings: ring_directory(directory, &facts) },
+        None if process_of(name).is_some_and(is_gone) => match segments_in(directory).next() {
+            // All that told of it is damaged.
+            Some(_) => Condition::Dead { rings: None },
+            None => Condition::Remains,
+        },
+        Some(_) | None => Condition::NotOurs,
+    }
+}
+
+fn is_dead(directory: &Path, facts: &ProcessFacts) -> bool {
     let same_boot = facts.boot_id == identity::boot_id();
     let stopped = std::fs::read(directory.join(FileKind::Session.file_name(0)))
         .ok()
@@ -79,36 +105,79 @@ fn is_dead(directory: &Path) -> bool {
     stopped || (facts.process_start != 0 && !alive)
 }
 
+/// Whether a process that was creating a session is there no more. Its number may be another one's by now: then it is not told.
+/// This process creates one at a time.
+fn is_gone(pid: u32) -> bool {
+    let own = std::process::id();
+    pid == own || (identity::start_of(own).is_some() && identity::start_of(pid).is_none())
+}
+
+fn segments_in(directory: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("segment-")).map(|entry| entry.path())
+}
+
+/// The facts in the session file, or in a segment if that file is lost.
 fn facts_of(directory: &Path) -> Option<ProcessFacts> {
-    let bytes = std::fs::read(directory.join(FileKind::Session.file_name(0))).ok()?;
-    FileHeader::decode(&bytes).ok().filter(|header| header.kind == FileKind::Session)?;
-    let blocks = bytes.get(SESSION_HEADER_BYTES..)?;
+    let session_file = directory.join(FileKind::Session.file_name(0));
+    facts_in(&session_file).or_else(|| segments_in(directory).find_map(|segment| facts_in(&segment)))
+}
+
+fn facts_in(file: &Path) -> Option<ProcessFacts> {
+    let bytes = std::fs::read(file).ok()?;
+    let blocks = bytes.get(FileHeader::decode(&bytes).ok()?.header_bytes as usize..)?;
     let header = BlockHeader::decode(blocks).ok()??;
     let payload = header.payload(blocks).ok()?;
     (header.kind == BlockKind::Facts).then(|| ProcessFacts::decode(&String::from_utf8_lossy(payload)))
 }
 
-fn ring_directory(facts: &ProcessFacts) -> Option<PathBuf> {
-    (!facts.ring_directory.is_empty()).then(|| Path::new(&facts.ring_directory).join(&facts.session))
+/// Removes a session. What cannot be removed stays, and is met again at the next look; so is what is left if this process is
+/// killed in between.
+fn remove(session: &Path) {
+    let mut removed = session.to_owned();
+    if !session.as_os_str().to_string_lossy().ends_with(REMOVED) {
+        let mut name = session.as_os_str().to_owned();
+        name.push(REMOVED);
+        removed = PathBuf::from(name);
+        if std::fs::rename(session, &removed).is_err() {
+            return;
+        }
+    }
+    // Its rings first: without the session's facts nobody would find them.
+    if let Some(rings) = facts_of(&removed).and_then(|facts| ring_directory(&removed, &facts)) {
+        remove_ring_files(&rings);
+    }
+    let _ = std::fs::remove_dir_all(removed);
+}
+
+/// Where a session has its rings, if not beside its other files. The facts are only what some file says, so nothing but ring
+/// files is looked at there, and only in a directory that has this session's name.
+fn ring_directory(session: &Path, facts: &ProcessFacts) -> Option<PathBuf> {
+    let name = session.file_name()?.to_str()?;
+    let name = name.strip_suffix(REMOVED).unwrap_or(name);
+    let elsewhere = !facts.ring_directory.is_empty() && facts.session == name;
+    elsewhere.then(|| Path::new(&facts.ring_directory).join(name))
 }
 
 /// Removes the ring files in a directory, and the directory if nothing else is in it.
 fn remove_ring_files(directory: &Path) {
-    let is_ring = |path: &Path| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        name.starts_with("ring-") && name.ends_with(".spanring")
-    };
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     for path in entries.map(|entry| entry.path()).filter(|path| is_ring(path)) {
-        // What cannot be removed is met again at the next look.
         let _ = std::fs::remove_file(path);
     }
     let _ = std::fs::remove_dir(directory);
 }
 
-fn bytes_in(directory: &Path) -> u64 {
+/// Whether this is a ring file, or one that was being created.
+fn is_ring(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.starts_with("ring-") && (name.ends_with(".spanring") || name.ends_with(".new"))
+}
+
+fn bytes_in(directory: &Path, counts: impl Fn(&Path) -> bool) -> u64 {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
+    let files = entries.filter(|entry| counts(&entry.path()));
+    files.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
 }
 
 /// The blocks of a segment, as words.
