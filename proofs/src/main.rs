@@ -8,6 +8,7 @@ mod contents;
 mod outcome;
 mod p05_inside_a_record;
 mod p06_under_load;
+mod p07_at_each_system_call;
 mod p08_disk_full;
 mod p09_damage;
 mod p13_scribbles;
@@ -36,6 +37,7 @@ struct Proof {
 const PROOFS: &[Proof] = &[
     Proof { number: 5, fault: "killed inside a record", run: p05_inside_a_record::run },
     Proof { number: 6, fault: "killed under load", run: p06_under_load::run },
+    Proof { number: 7, fault: "killed at each system call", run: p07_at_each_system_call::run },
     Proof { number: 8, fault: "disk full", run: p08_disk_full::run },
     Proof { number: 9, fault: "truncation", run: p09_damage::truncation },
     Proof { number: 10, fault: "bit rot", run: p09_damage::bit_rot },
@@ -53,6 +55,7 @@ type Role = (&'static str, fn(&[String]) -> Result<(), Trouble>);
 const ROLES: &[Role] = &[
     (p05_inside_a_record::ROLE, p05_inside_a_record::child),
     (p06_under_load::ROLE, p06_under_load::child),
+    (p07_at_each_system_call::ROLE, p07_at_each_system_call::child),
     (p08_disk_full::DISK, p08_disk_full::disk),
     (p08_disk_full::LIMIT, p08_disk_full::limit),
     (p09_damage::ROLE, p09_damage::child),
