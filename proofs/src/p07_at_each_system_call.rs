@@ -445,7 +445,9 @@ impl Stage {
         let own = entries(&self.recording())?;
         ensure!(own.len() == 1, "dead sessions were not retired: {own:?}");
         ensure!(run.calls.len() as u64 == THREADS + 1, "{} threads", run.calls.len());
-        let newest = entries(&own[0])?.pop().ok_or_else(|| "no files".to_owned())?;
+        let is_segment =
+            |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("segment-"));
+        let newest = entries(&own[0])?.into_iter().rfind(is_segment).ok_or_else(|| "no segments".to_owned())?;
         OpenOptions::new().write(true).open(&newest)?.set_len(0)?;
         ensure!(self.check().is_err(), "a file that has its name before its content was not noticed");
         Ok(run)
