@@ -41,6 +41,7 @@
 //!
 //! # Features
 //! - `enable` (default): records. Without it every macro and wrapper still compiles and leaves no instruction and no byte behind.
+//! - `compress`: [`Builder::compress`], and reading recordings that were made with it.
 //! - `tokio`: [`spans::spawn_with_context`].
 //!
 //! # Supported targets

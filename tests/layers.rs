@@ -15,7 +15,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("preallocate", &[]),
     ("directory", &[]),
     // Segments are stamped by the clock when they are created.
-    ("sink", &["format", "sync", "clock", "preallocate", "mapping", "directory"]),
+    ("sink", &["events", "format", "sync", "clock", "preallocate", "mapping", "directory"]),
     ("recorder", &["sync", "clock", "events", "queue", "format", "sink", "preallocate", "mapping", "directory"]),
     ("future", &["recorder", "events"]),
     ("scope", &["recorder", "events", "future"]),

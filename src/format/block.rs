@@ -48,10 +48,12 @@ pub enum BlockKind {
     End = 6,
     /// The begin of a span that was open when the original went away, with its original number and position.
     Carried = 7,
+    /// Records of one thread, compressed.
+    PackedRecords = 8,
 }
 
 impl BlockKind {
-    const ALL: [BlockKind; 7] = [
+    const ALL: [BlockKind; 8] = [
         BlockKind::Facts,
         BlockKind::SelfDescription,
         BlockKind::Definitions,
@@ -59,6 +61,7 @@ impl BlockKind {
         BlockKind::Records,
         BlockKind::End,
         BlockKind::Carried,
+        BlockKind::PackedRecords,
     ];
 }
 

@@ -24,6 +24,7 @@
 //! | 5, [`BlockKind::Records`] | record slots of one thread, in order, see [`crate::events`] |
 //! | 6, [`BlockKind::End`] | nothing: the recorder was stopped and nothing follows |
 //! | 7, [`BlockKind::Carried`] | one begin record, of a span that was open when its ring came round or its segment was retired |
+//! | 8, [`BlockKind::PackedRecords`] | the record slots of one thread, compressed, see `packed` (feature `compress`) |
 //!
 //! The parts, each with its table and with encoding and decoding side by side: [`mod@file`], [`block`], [`definition`],
 //! [`ring_file`], [`session_file`], [`facts`].
@@ -33,6 +34,8 @@ pub mod definition;
 pub mod facts;
 pub mod file;
 pub(crate) mod identity;
+#[cfg(feature = "compress")]
+pub mod packed;
 pub mod ring_file;
 pub mod session_file;
 pub(crate) mod session_name;

@@ -273,6 +273,17 @@ fn writer_state(facts: &ProcessFacts, status: Option<&Status>) -> WriterState {
     if runs { WriterState::Running } else { WriterState::Died }
 }
 
+/// The slots in a block of packed records.
+#[cfg(feature = "compress")]
+fn unpacked(payload: &[u8]) -> Result<Vec<Slot>, &'static str> {
+    crate::format::packed::unpack(payload)
+}
+
+#[cfg(not(feature = "compress"))]
+fn unpacked(_: &[u8]) -> Result<Vec<Slot>, &'static str> {
+    Err("compressed records, which this build cannot read: build it with the feature `compress`")
+}
+
 /// One reading of a recording.
 struct Pass<'a> {
     recording: &'a Recording,
@@ -388,6 +399,12 @@ impl<'a> Pass<'a> {
     }
 
     fn block(&mut self, header: &BlockHeader, payload: &[u8], path: &Path, offset: usize, clock: &ClockMap) {
+        let origin = Origin {
+            path,
+            offset: (offset + crate::format::block::BLOCK_HEADER_BYTES) as u64,
+            thread: header.records.thread,
+            ring: header.records.ring,
+        };
         match header.kind {
             BlockKind::Facts | BlockKind::SelfDescription => {}
             BlockKind::Thread => self.thread(&ThreadFacts::decode(&String::from_utf8_lossy(payload))),
@@ -402,13 +419,14 @@ impl<'a> Pass<'a> {
                     *begin = CarriedBegin::Copy(slots.to_vec(), header.records.thread);
                 }
             }
+            BlockKind::PackedRecords => match unpacked(payload) {
+                Ok(slots) => self.records(&header.records, &slots, origin, clock),
+                Err(what) => {
+                    let records = self.spoiled(header, clock);
+                    self.damage(path, offset as u64, header.block_bytes() as u64, records, what);
+                }
+            },
             BlockKind::Records => {
-                let origin = Origin {
-                    path,
-                    offset: (offset + crate::format::block::BLOCK_HEADER_BYTES) as u64,
-                    thread: header.records.thread,
-                    ring: header.records.ring,
-                };
                 let whole = payload.len() / SLOT_BYTES * SLOT_BYTES;
                 // A payload begins at a multiple of 8 in a buffer of words.
                 let slots: &[Slot] = bytemuck::try_cast_slice(&payload[..whole]).unwrap_or_default();
@@ -440,7 +458,7 @@ impl<'a> Pass<'a> {
     /// A block of records whose payload is damaged: its header says how many there were.
     fn spoiled(&mut self, header: &BlockHeader, clock: &ClockMap) -> u64 {
         let range = &header.records;
-        if header.kind != BlockKind::Records {
+        if !matches!(header.kind, BlockKind::Records | BlockKind::PackedRecords) {
             return 0;
         }
         let mut progress = self.progress.get(&range.ring).copied().unwrap_or_default();

@@ -56,6 +56,8 @@ pub struct Builder {
     guard_truncation: bool,
     sync: SyncPolicy,
     system_clock: bool,
+    #[cfg(feature = "compress")]
+    compress: bool,
     flush_interval: Duration,
     segment_bytes: u64,
     names_bytes: u64,
@@ -83,6 +85,8 @@ impl Builder {
             guard_truncation: false,
             sync: SyncPolicy::Never,
             system_clock: false,
+            #[cfg(feature = "compress")]
+            compress: false,
             flush_interval: Duration::from_millis(20),
             segment_bytes: 8 << 20,
             names_bytes: 4 << 20,
@@ -159,6 +163,14 @@ impl Builder {
     /// What survives a loss of power. By default nothing is promised: see [`SyncPolicy`].
     pub fn sync(mut self, policy: SyncPolicy) -> Builder {
         self.sync = policy;
+        self
+    }
+
+    /// Compresses segments when they are full: spans that are alike take a tenth of the space or less. A thread of its own does that,
+    /// for as long as it takes; the stop waits for the last one. Whoever reads the recording needs the feature `compress` too.
+    #[cfg(feature = "compress")]
+    pub fn compress(mut self) -> Builder {
+        self.compress = true;
         self
     }
 
@@ -327,7 +339,10 @@ impl Builder {
             directory::create(path).map_err(at(path))?;
         }
         let sink = SegmentSink::new(directory, session, self.segment_bytes as usize);
-        let sink = Box::new(if self.sync == SyncPolicy::Never { sink } else { sink.syncing() });
+        let sink = if self.sync == SyncPolicy::Never { sink } else { sink.syncing() };
+        #[cfg(feature = "compress")]
+        let sink = if self.compress { sink.compressing().map_err(StartError::Flusher)? } else { sink };
+        let sink = Box::new(sink);
         Ok(Place { session, names: names.map_err(at(directory))?, sink, memory: None, status: Some(status) })
     }
 }

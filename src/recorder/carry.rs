@@ -146,6 +146,11 @@ impl Carry {
                 leftover.last_block = header.number;
                 match header.kind {
                     BlockKind::Records if records => self.note(slots(payload), header.records),
+                    #[cfg(feature = "compress")]
+                    BlockKind::PackedRecords if records => {
+                        let slots = crate::format::packed::unpack(payload).unwrap_or_default();
+                        self.note(&slots, header.records);
+                    }
                     BlockKind::Thread => {
                         let facts = ThreadFacts::decode(&String::from_utf8_lossy(payload));
                         leftover.threads.insert(facts.id, facts);

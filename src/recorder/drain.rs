@@ -185,6 +185,7 @@ impl Drainer {
     /// The last round: nobody records any more.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         self.drain(Round::Everything)?;
+        self.tell_counts(anchor(), |ring| ring.next_record > 0)?;
         self.send(BlockKind::End, anchor(), RecordRange::default(), &[])?;
         if self.sync.syncs_sealed() {
             self.sync()?;
@@ -358,17 +359,20 @@ impl Drainer {
         let carried = self.carry.in_blocks_up_to(leftover.last_block);
         self.send_carried(&carried, now)?;
         // A ring of which no block is left would leave its records uncounted.
+        self.tell_counts(now, |ring| ring.last_block <= leftover.last_block && ring.next_record > 0)
+            .and_then(|()| self.sink.retire_oldest_file())
+    }
+
+    /// Says of these rings how many records there were, in blocks without any: so that damage before them can be counted.
+    fn tell_counts(&mut self, now: Anchor, of: impl Fn(&Ring) -> bool) -> io::Result<()> {
         let mut rings = std::mem::take(&mut self.rings);
-        let told = rings
-            .iter_mut()
-            .filter(|ring| ring.last_block <= leftover.last_block && ring.next_record > 0)
-            .try_for_each(|ring| {
-                self.send(BlockKind::Records, now, ring.range(ring.next_record, ring.next_record, ring.lost), &[])?;
-                ring.last_block = self.blocks - 1;
-                Ok(())
-            });
+        let told = rings.iter_mut().filter(|ring| of(ring)).try_for_each(|ring| {
+            self.send(BlockKind::Records, now, ring.range(ring.next_record, ring.next_record, ring.lost), &[])?;
+            ring.last_block = self.blocks - 1;
+            Ok(())
+        });
         self.rings = rings;
-        told.and_then(|()| self.sink.retire_oldest_file())
+        told
     }
 
     fn send_definitions(&mut self, now: Anchor) -> io::Result<()> {

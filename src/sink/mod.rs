@@ -3,6 +3,8 @@
 //! A sink takes raw bytes: record slots as they stood in a ring, and before them the definitions and threads that were not sent
 //! before. It never sees a recording thread, and a recording thread never waits for it.
 
+#[cfg(feature = "compress")]
+mod compress;
 mod memory;
 mod null;
 mod segments;

@@ -3,6 +3,8 @@
 //! A block is copied behind the last one, its magic last, so a process that is killed while flushing leaves a whole block or
 //! none. Blocks of disk are allocated before a file is mapped: a full disk is an error here, and never a signal later.
 
+#[cfg(feature = "compress")]
+use super::compress::Compressor;
 use super::{Block, Sink};
 use crate::directory;
 use crate::format::block::BLOCK_HEADER_BYTES;
@@ -33,6 +35,8 @@ pub struct SegmentSink {
     sealed: VecDeque<Sealed>,
     /// Segments that somebody else removed while they were written.
     removed: u64,
+    #[cfg(feature = "compress")]
+    compressor: Option<Compressor>,
 }
 
 struct Sealed {
@@ -62,12 +66,35 @@ impl SegmentSink {
             sync_sealed: false,
             sealed: VecDeque::new(),
             removed: 0,
+            #[cfg(feature = "compress")]
+            compressor: None,
         }
     }
 
     /// The same, with every segment synced to the disk when it is full, or the last one.
     pub fn syncing(self) -> SegmentSink {
         SegmentSink { sync_sealed: true, ..self }
+    }
+
+    /// The same, with every segment compressed by a thread of its own when it is full, or the last one.
+    ///
+    /// # Errors
+    /// If the thread cannot be started.
+    #[cfg(feature = "compress")]
+    pub fn compressing(self) -> io::Result<SegmentSink> {
+        let compressor = Compressor::start(&self.directory, self.sync_sealed)?;
+        Ok(SegmentSink { compressor: Some(compressor), ..self })
+    }
+
+    /// Learns how large the segments are that were compressed meanwhile.
+    #[cfg(feature = "compress")]
+    fn note_compressed(&mut self) {
+        for (number, bytes) in self.compressor.iter().flat_map(Compressor::done) {
+            if let Some(segment) = self.sealed.iter_mut().find(|segment| segment.number == number) {
+                // The compressor has synced it, if segments are synced when they are full.
+                (segment.bytes, segment.synced) = (bytes, self.sync_sealed);
+            }
+        }
     }
 
     fn path(&self, number: u64) -> PathBuf {
@@ -129,12 +156,16 @@ impl SegmentSink {
         let given_back = file.set_len(used as u64);
         let synced = if self.sync_sealed { self.sync_file(&file) } else { Ok(()) };
         self.sealed.push_back(Sealed { number, bytes: used as u64, synced: self.sync_sealed && synced.is_ok() });
+        #[cfg(feature = "compress")]
+        self.compressor.iter().for_each(|compressor| compressor.compress(number));
         given_back.and(synced)
     }
 }
 
 impl Sink for SegmentSink {
     fn write(&mut self, block: Block<'_>) -> io::Result<()> {
+        #[cfg(feature = "compress")]
+        self.note_compressed();
         let bytes = block.file_bytes();
         if self.is_removed()? {
             self.removed += 1;
@@ -159,7 +190,12 @@ impl Sink for SegmentSink {
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        self.seal()
+        let sealed = self.seal();
+        #[cfg(feature = "compress")]
+        if let Some(compressor) = self.compressor.take() {
+            compressor.finish();
+        }
+        sealed
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -191,11 +227,16 @@ impl Sink for SegmentSink {
 
     fn retire_oldest_file(&mut self) -> io::Result<()> {
         match self.sealed.pop_front() {
-            Some(segment) => match std::fs::remove_file(self.path(segment.number)) {
-                // Someone else was quicker.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                removed => removed,
-            },
+            Some(segment) => {
+                let path = self.path(segment.number);
+                #[cfg(feature = "compress")]
+                let _not_replaced = self.compressor.as_ref().map(|compressor| compressor.retire(segment.number));
+                match std::fs::remove_file(path) {
+                    // Someone else was quicker.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                    removed => removed,
+                }
+            }
             None => Ok(()),
         }
     }
