@@ -19,7 +19,7 @@ pub const SLOTS: u64 = (512 << 10) / 64;
 #[repr(C, align(64))]
 struct Slot([u64; 8]);
 
-struct Log {
+pub struct Log {
     slots: [Cell<Slot>; SLOTS as usize],
     next_slot: Cell<u64>,
     next_id: Cell<u64>,
@@ -61,11 +61,11 @@ const BEGIN: u64 = 1;
 const END: u64 = 2;
 
 /// A ring without a reader, or one that a reader could follow.
-trait Ring {
+pub trait Ring {
     fn write(log: &Log, words: [u64; 8]);
 }
 
-struct Plain;
+pub struct Plain;
 struct Spsc;
 
 impl Ring for Plain {
@@ -147,7 +147,7 @@ fn ticks() -> u64 {
 }
 
 pin_project! {
-    struct Spanned<F, R> {
+    pub struct Spanned<F, R> {
         #[pin]
         future: F,
         parent: u64,
@@ -158,7 +158,7 @@ pin_project! {
 }
 
 #[inline(always)]
-fn spanned<F, R>(future: F) -> Spanned<F, R> {
+pub fn spanned<F, R>(future: F) -> Spanned<F, R> {
     let (parent, depth) = LOG.with(|log| (log.current.get(), log.depth.get()));
     Spanned { future, parent, depth, begun: None, ring: std::marker::PhantomData }
 }

@@ -3,19 +3,18 @@
 //! - [`floor`]: the least that any recorder of spans would do, written by hand.
 //! - [`spans`]: what spanring does.
 //! - [`setup`]: where it records to.
+//! - [`repeat`]: many of them, one after another.
 //!
 //! One span is: create the future, poll it for the first time, and it is ready; or enter a scope and leave it.
 
 pub mod floor;
+mod repeat;
 pub mod setup;
 pub mod spans;
 
+use self::repeat::{poll_each, run_each};
 use self::setup::{Recording, Setup};
-use std::future::Future;
-use std::hint::black_box;
-use std::pin::pin;
 use std::sync::Barrier;
-use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 /// A way to make spans.
@@ -87,26 +86,6 @@ pub fn time(row: Row, setup: Setup, recording: &Recording, threads: usize, spans
         threads.into_iter().map(|thread| thread.join().expect("a row does not panic")).sum()
     });
     Duration::from_secs_f64(medians / threads as f64 / setup.burst() as f64 * spans as f64)
-}
-
-/// Creates, polls and drops one future after another.
-#[inline(always)]
-fn poll_each<F: Future>(spans: u64, make: impl Fn(u64) -> F) {
-    let mut context = Context::from_waker(Waker::noop());
-    for number in 0..spans {
-        let mut future = pin!(make(black_box(number)));
-        // As in a task, the future is in memory, and the compiler does not know the state it is in.
-        let future = black_box(future.as_mut());
-        let _ = black_box(future.poll(&mut context));
-    }
-}
-
-/// Runs a scope again and again.
-#[inline(always)]
-fn run_each(spans: u64, scope: impl Fn(u64)) {
-    for number in 0..spans {
-        scope(black_box(number));
-    }
 }
 
 /// How long `f` takes.

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::sync::LazyLock;
 
 /// Names of 20 bytes, a different one for each span in a row.
-static NAMES: LazyLock<[String; 256]> =
+pub static NAMES: LazyLock<[String; 256]> =
     LazyLock::new(|| std::array::from_fn(|number| format!("GET /users/{number:09}")));
 
 /// The future itself.

@@ -1,0 +1,110 @@
+//! spanring, from this repository.
+
+use crate::library::{Kind, Library, Outcome, Recording, Row, Setup, bytes_below, spawn_each, work};
+use crate::rows::spans;
+use spanring::prelude::*;
+use spanring::sink::NullSink;
+use spanring::{Builder, Discipline, Health, Recorder, RecorderGuard};
+use std::path::{Path, PathBuf};
+
+pub struct Spanring;
+
+const ROWS: [Row; 5] = [
+    Row {
+        kind: Kind::Async,
+        way: "static",
+        spans: spans::async_static,
+        tasks: Some(|n| {
+            static_span_desc!(TASK, "task");
+            spawn_each(n, || work().instrument(&TASK))
+        }),
+    },
+    Row {
+        kind: Kind::Async,
+        way: "named",
+        spans: spans::async_named,
+        tasks: Some(|n| spawn_each(n, || instrument_named!(work(), "task"))),
+    },
+    Row { kind: Kind::AsyncRunTimeName, way: "", spans: spans::async_run_time_name, tasks: None },
+    Row { kind: Kind::Sync, way: "static", spans: spans::sync_static, tasks: None },
+    Row { kind: Kind::Sync, way: "named", spans: spans::sync_named, tasks: None },
+];
+
+const FLIGHT_ON_HEAP: usize = 0;
+const FLIGHT_ON_DISK: usize = 1;
+const STREAMED: usize = 2;
+
+/// Room for what a thread records here between two flushes.
+const STREAMED_RING_BYTES: u64 = 4 << 20;
+
+impl Library for Spanring {
+    fn name(&self) -> &'static str {
+        "spanring"
+    }
+
+    fn package(&self) -> Option<&'static str> {
+        Some("spanring")
+    }
+
+    fn rows(&self) -> &'static [Row] {
+        &ROWS
+    }
+
+    fn setups(&self) -> &'static [Setup] {
+        &[
+            Setup {
+                name: "flight, heap",
+                note: "Flight discipline, defaults (rings of 512 KiB), a sink that forgets. The rings keep the newest spans; that \
+                       the older ones go is counted, and is what was asked for.",
+            },
+            Setup {
+                name: "flight, mapped file",
+                note: "Flight discipline, defaults, in a directory: rings are files on disk and survive `kill -9`. The setup for a \
+                       service that always records.",
+            },
+            Setup {
+                name: "streamed to files",
+                note: "Drain discipline, defaults, in a directory, every span kept; rings of 4 MiB instead of 512 KiB, because the \
+                       load here is a million spans a second and thread, in bursts of 4096.",
+            },
+        ]
+    }
+
+    fn start(&self, setup: usize, directory: &Path) -> Box<dyn Recording> {
+        let flight = || Recorder::builder().discipline(Discipline::Flight);
+        let builder: Builder = match setup {
+            FLIGHT_ON_HEAP => flight().sink(NullSink),
+            FLIGHT_ON_DISK => flight().directory(directory),
+            _ => Recorder::builder().directory(directory).ring_bytes(STREAMED_RING_BYTES),
+        };
+        let guard = builder.start().expect("nothing else records in this process");
+        let streamed_to = (setup == STREAMED).then(|| directory.to_owned());
+        Box::new(Recorded { guard: Some(guard), health: Health::default(), streamed_to })
+    }
+}
+
+struct Recorded {
+    guard: Option<RecorderGuard>,
+    /// At the end.
+    health: Health,
+    streamed_to: Option<PathBuf>,
+}
+
+impl Recording for Recorded {
+    fn flush(&self) {
+        self.guard.as_ref().map(RecorderGuard::flush).transpose().expect("the sink works");
+    }
+
+    fn stop(&mut self) {
+        if let Some(guard) = self.guard.take() {
+            self.health = guard.stop().expect("the sink works");
+        }
+    }
+
+    fn outcome(&self) -> Option<Outcome> {
+        // In flight discipline a record that came round was recorded, and is gone as it should be.
+        let came_round = if self.streamed_to.is_some() { 0 } else { self.health.lost };
+        let bytes = self.streamed_to.as_deref().map(bytes_below);
+        Some(Outcome { spans: (self.health.flushed + came_round) / 2, bytes })
+    }
+}
