@@ -79,6 +79,8 @@ impl Row {
 pub struct Setup {
     /// Empty if there is only one.
     pub name: &'static str,
+    /// What it writes to disk, if that is not so much per span.
+    pub at_rest: Option<&'static str>,
     /// In Markdown: how it is configured, why so, and what it does not do.
     pub note: &'static str,
 }

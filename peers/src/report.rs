@@ -70,7 +70,7 @@ fn process(keys: &[Key], results: &Results) -> String {
             spread(value("CPU ns"), 1),
             plain(value("page faults"), 2),
             plain(value("page faults, recording thread"), 2),
-            value("bytes").map_or("none".to_owned(), |bytes| plain(Some(bytes), 1)),
+            value("bytes").map_or_else(|| at_rest(key), |bytes| plain(Some(bytes), 1)),
             share(value("arrived")),
         ]
     })
@@ -141,8 +141,19 @@ fn table(header: &[&str], lines: Vec<Line>, cells: impl Fn(Key) -> Vec<String>) 
 fn name(key: Key) -> String {
     let library = key.library();
     let setup = key.setup.map_or("", |setup| library.setups()[setup].name);
-    let comma = if setup.is_empty() { "" } else { ", " };
-    format!("{}{comma}{setup}: {}", library.name(), key.row().name())
+    let row = key.row().name();
+    match (library.package(), setup) {
+        (Some(_), "") => format!("{}: {row}", library.name()),
+        (Some(_), _) => format!("{}, {setup}: {row}", library.name()),
+        (None, "") => format!("*{row}*"),
+        (None, _) => format!("*{row} {setup}*"),
+    }
+}
+
+/// What is on disk, where nothing is written per span.
+fn at_rest(key: Key) -> String {
+    let setup = key.setup.map(|setup| &key.library().setups()[setup]);
+    setup.and_then(|setup| setup.at_rest).unwrap_or("none").to_owned()
 }
 
 fn spread(value: Option<Value>, digits: usize) -> String {
@@ -167,10 +178,7 @@ fn share(value: Option<Value>) -> String {
 /// What each library is set up like.
 fn notes(keys: &[Key]) -> String {
     let mut text = String::new();
-    for (index, library) in
-        LIBRARIES.iter().enumerate().filter(|(index, _)| keys.iter().any(|key| key.library == *index))
-    {
-        debug_assert_eq!(LIBRARIES[index].name(), library.name());
+    for (_, library) in LIBRARIES.iter().enumerate().filter(|(index, _)| keys.iter().any(|key| key.library == *index)) {
         let version = library.package().map_or(String::new(), |package| format!(" {}", version(package)));
         for setup in library.setups() {
             let comma = if setup.name.is_empty() { "" } else { ", " };
@@ -192,6 +200,9 @@ fn date() -> String {
     said_by("date", &["-u", "+%Y-%m-%d %H:%M UTC"])
 }
 
+/// The load that the bench itself makes, at most.
+const QUIET: f64 = 1.5;
+
 /// Processor, how many, kernel, compiler.
 fn machine() -> String {
     let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -200,8 +211,9 @@ fn machine() -> String {
     let count = std::thread::available_parallelism().map_or(0, usize::from);
     let kernel = said_by("uname", &["-sr"]);
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = load.split(' ').next().unwrap_or_default().to_owned();
-    format!("{count} × {model}, {kernel}, {}, load at the end {load}", said_by("rustc", &["--version"]))
+    let load: f64 = load.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(f64::NAN);
+    let quiet = if load <= QUIET { "" } else { ": **provisional**, the machine was busy" };
+    format!("{count} × {model}, {kernel}, {}, load at the end {load:.1}{quiet}", said_by("rustc", &["--version"]))
 }
 
 fn said_by(program: &str, arguments: &[&str]) -> String {

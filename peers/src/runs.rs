@@ -4,6 +4,7 @@ use crate::libraries::LIBRARIES;
 use crate::library::{Library, Row};
 use crate::measure::{COUNTED_SPANS, COUNTED_SYMBOL, Measure, Scale, Subject};
 use std::collections::HashMap;
+use std::io::IsTerminal;
 use std::process::Command;
 
 /// A [`Subject`], in indices.
@@ -62,7 +63,9 @@ impl Results {
         let mut results = Results::default();
         for run in 1..=runs {
             for (number, key) in keys.iter().enumerate() {
-                eprint!("\rrun {run} of {runs}: {number} of {} ", keys.len());
+                if std::io::stderr().is_terminal() {
+                    eprint!("\rrun {run} of {runs}: {number} of {} ", keys.len());
+                }
                 Measure::ALL.into_iter().filter(|measure| key.asks_for(*measure)).for_each(|measure| {
                     // An instruction counter says the same every time.
                     if measure != Measure::Instructions || run == 1 {
@@ -71,7 +74,6 @@ impl Results {
                 });
             }
         }
-        eprintln!("\rdone                         ");
         results
     }
 

@@ -48,6 +48,7 @@ impl Library for Dial9 {
     fn setups(&self) -> &'static [Setup] {
         &[Setup {
             name: "",
+            at_rest: None,
             note: "`DiskBuffer` with 1 GiB in all and the defaults of `recorder_from_env`, spans by `dial9_span!`. The handle is \
                    installed on the recording threads; the runtime's own events (polls, wakes, parks), which are what dial9 is for, \
                    are not recorded, so that spans are compared with spans. A span is three events. gzip, off by default, is off.",

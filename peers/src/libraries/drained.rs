@@ -19,7 +19,7 @@ pub struct Drained;
 
 const ROWS: [Row; 1] = [Row {
     kind: Kind::Async,
-    way: "floor",
+    way: "floor, drained",
     spans: drained_async,
     tasks: Some(|n| spawn_each(n, || spanned::<_, Shared>(work()))),
 }];
@@ -41,11 +41,13 @@ impl Library for Drained {
         &[
             Setup {
                 name: "to nothing",
+                at_rest: None,
                 note: "The floor with what a consumer needs (words stored atomically, a full ring refuses and counts, the tail \
                        published), and a thread that copies all records out every millisecond. Rings of 4 MiB, as spanring's here.",
             },
             Setup {
                 name: "to a file",
+                at_rest: None,
                 note: "The same, and the thread gives what it has copied to `write`: no format, no sync.",
             },
         ]

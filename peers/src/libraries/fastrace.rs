@@ -46,6 +46,7 @@ impl Library for Fastrace {
     fn setups(&self) -> &'static [Setup] {
         &[Setup {
             name: "",
+            at_rest: None,
             note: "`Config::default()` and a reporter that counts and drops. One sampled root span around each burst of 4096, \
                    children by `enter_with_local_parent`; in the tokio case the span is a root of its own. Being sent anywhere \
                    comes on top, and off is: no reporter, no parent. `enter_on_poll` makes a span of each poll.",

@@ -35,6 +35,7 @@ impl Library for Floor {
     fn setups(&self) -> &'static [Setup] {
         &[Setup {
             name: "",
+            at_rest: None,
             note: "Two clock reads, two 64-byte slots in a ring of the thread's own, a span id, the parent, and the current span \
                    kept: `benches/rows/floor.rs`. No switch, nobody can read it, nothing is counted, and a cancelled or panicking \
                    future leaves no end. It is a yardstick, not a recorder.",

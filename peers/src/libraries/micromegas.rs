@@ -69,11 +69,13 @@ impl Library for Micromegas {
         &[
             Setup {
                 name: "blocks dropped",
+                at_rest: None,
                 note: "Buffers as its own telemetry sink has them (10 MiB per thread), CPU tracing on, thread streams initialised. \
                        Full blocks go over a channel to a thread that counts and drops them.",
             },
             Setup {
                 name: "blocks packed",
+                at_rest: None,
                 note: "The same; that thread packs each block as `micromegas-telemetry-sink` does before it posts it (LZ4, level \
                        10) and writes it to a file instead of a socket. Its sink would shed load beyond 128 MiB; here the queue \
                        is unbounded.",

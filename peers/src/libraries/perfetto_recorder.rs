@@ -33,6 +33,7 @@ impl Library for PerfettoRecorder {
     fn setups(&self) -> &'static [Setup] {
         &[Setup {
             name: "",
+            at_rest: None,
             note: "With `fastant`, as its README suggests. It has no background and no bound: a thread keeps its events until it is \
                    told to take them. Here that is after every 16 bursts, with room reserved for the next 16, and a thread of the \
                    bench turns them into a trace file each. Sync only; names are constants, text made at run time goes into \

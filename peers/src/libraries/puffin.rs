@@ -35,6 +35,7 @@ impl Library for Puffin {
     fn setups(&self) -> &'static [Setup] {
         &[Setup {
             name: "",
+            at_rest: None,
             note: "One outer scope around each burst, as a frame's function has; a thread calls `new_frame` 60 times a second, and \
                    the sink packs each frame (LZ4) into a file, as `puffin_http` does for its socket. Sync only; names are \
                    constants, text made at run time goes into a scope's data.",

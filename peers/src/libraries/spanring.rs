@@ -54,16 +54,19 @@ impl Library for Spanring {
         &[
             Setup {
                 name: "flight, heap",
+                at_rest: None,
                 note: "Flight discipline, defaults (rings of 512 KiB), a sink that forgets. The rings keep the newest spans; that \
                        the older ones go is counted, and is what was asked for.",
             },
             Setup {
                 name: "flight, mapped file",
+                at_rest: Some("a ring per thread"),
                 note: "Flight discipline, defaults, in a directory: rings are files on disk and survive `kill -9`. The setup for a \
                        service that always records.",
             },
             Setup {
                 name: "streamed to files",
+                at_rest: None,
                 note: "Drain discipline, defaults, in a directory, every span kept; rings of 4 MiB instead of 512 KiB, because the \
                        load here is a million spans a second and thread, in bursts of 4096.",
             },

@@ -1,13 +1,15 @@
 //! `tracing` with `tracing-subscriber`'s registry: the way that most of the ecosystem goes, before anything is written.
 
-use crate::library::{Kind, Library, Outcome, Recording, Row, Setup, spawn_each, work};
+use crate::library::{Kind, Library, Outcome, Recording, Row, Setup, bytes_below, spawn_each, work};
 use crate::rows::{poll_each, run_each};
 use std::cell::Cell;
 use std::hint::black_box;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tracing::Instrument;
 use tracing::span::Id;
+use tracing_chrome::{ChromeLayerBuilder, FlushGuard, TraceStyle};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
@@ -23,9 +25,14 @@ const ROWS: [Row; 2] = [
     Row { kind: Kind::Sync, way: "entered", spans: entered, tasks: None },
 ];
 
+const CHROME: usize = 1;
+const TRACE: &str = "trace.json";
+/// In the trace, once for each span.
+const END: &str = r#""ph":"e""#;
+
 impl Library for Tracing {
     fn name(&self) -> &'static str {
-        "tracing + registry"
+        "tracing"
     }
 
     fn package(&self) -> Option<&'static str> {
@@ -37,18 +44,30 @@ impl Library for Tracing {
     }
 
     fn setups(&self) -> &'static [Setup] {
-        &[Setup {
-            name: "",
-            note: "`registry()` and one layer that counts closed spans in a thread-local: the least that any subscriber built on \
+        &[
+            Setup {
+                name: "registry",
+                at_rest: None,
+                note: "`registry()` and one layer that counts closed spans in a thread-local: the least that any subscriber built on \
                    the registry costs. It reads no clock and writes nothing; layers that do come on top. Names are constants: text \
                    made at run time goes into fields.",
-        }]
+            },
+            Setup {
+                name: "tracing-chrome",
+                at_rest: None,
+                note: "The same and the layer of tracing-chrome 0.7.2, style `Async`, without arguments: a way to get spans into a \
+                       file.",
+            },
+        ]
     }
 
-    fn start(&self, _setup: usize, _directory: &Path) -> Box<dyn Recording> {
-        let subscriber = tracing_subscriber::registry().with(CountClosed);
+    fn start(&self, setup: usize, directory: &Path) -> Box<dyn Recording> {
+        let chrome = (setup == CHROME)
+            .then(|| ChromeLayerBuilder::new().file(directory.join(TRACE)).trace_style(TraceStyle::Async).build());
+        let (chrome, guard) = chrome.unzip();
+        let subscriber = tracing_subscriber::registry().with(CountClosed).with(chrome);
         tracing::subscriber::set_global_default(subscriber).expect("there is no other");
-        Box::new(Subscribed)
+        Box::new(Subscribed { chrome: Mutex::new(guard), directory: (setup == CHROME).then(|| directory.to_owned()) })
     }
 }
 
@@ -90,12 +109,29 @@ impl<S: tracing::Subscriber> Layer<S> for CountClosed {
     }
 }
 
-struct Subscribed;
+struct Subscribed {
+    chrome: Mutex<Option<FlushGuard>>,
+    /// If it writes.
+    directory: Option<PathBuf>,
+}
 
 impl Recording for Subscribed {
-    fn stop(&mut self) {}
+    fn flush(&self) {
+        if let Some(chrome) = &*self.chrome.lock().expect("nobody panics with it") {
+            chrome.flush();
+        }
+    }
+
+    fn stop(&mut self) {
+        drop(self.chrome.get_mut().expect("nobody panics with it").take());
+    }
 
     fn outcome(&self) -> Option<Outcome> {
-        Some(Outcome { spans: CLOSED.load(Ordering::Relaxed), bytes: None })
+        let Some(directory) = self.directory.as_deref() else {
+            return Some(Outcome { spans: CLOSED.load(Ordering::Relaxed), bytes: None });
+        };
+        let trace = std::fs::read_to_string(directory.join(TRACE)).expect("it was just written");
+        let ends = trace.matches(END).count() as u64;
+        Some(Outcome { spans: ends, bytes: Some(bytes_below(directory)) })
     }
 }

@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 const TASKS: u64 = 10_000;
 
 pub fn tasks(subject: Subject, scale: Scale) -> Figures {
-    let rounds = scale.pick(4, 10);
+    let rounds = scale.pick(20, 60);
     let Some(spanned) = subject.row.tasks else { return Figures::new() };
     let bare: Spawn = |tasks| spawn_each(tasks, work);
     let directory = directory();
