@@ -1,6 +1,7 @@
 //! From ticks to time, by a recording's anchors.
 
 use crate::format::Anchor;
+use std::cell::Cell;
 
 /// Anchors closer than this are not worth keeping, but for the last. In that time no processor drifts by a nanosecond more than
 /// between the anchors' own readings.
@@ -17,15 +18,20 @@ const SECOND_NS: u128 = 1_000_000_000;
 /// set back during the recording turns nothing around.
 #[derive(Clone, Debug)]
 pub(super) struct ClockMap {
-    start: Anchor,
     /// Each piece begins at its anchor and goes on to the next; the last one for ever. Never empty.
     pieces: Vec<Piece>,
+    /// The piece that was used last: the next ticks are likely to be in it too.
+    recent: Cell<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Piece {
+    /// Where it begins.
     ticks: u64,
-    monotonic_ns: u64,
+    /// Where the next one begins; `u64::MAX` for the last.
+    end: u64,
+    /// The time where it begins.
+    unix_ns: u64,
     /// Nanoseconds per tick, times 2^[`SHIFT`].
     rate: u64,
 }
@@ -43,31 +49,53 @@ impl ClockMap {
                 kept.push(*anchor);
             }
         }
-        let nominal = ((SECOND_NS << SHIFT) / u128::from(ticks_per_second.max(1))) as u64;
-        let mut pieces: Vec<Piece> = kept.windows(2).map(|pair| Piece::between(&pair[0], &pair[1])).collect();
-        let last = kept[kept.len() - 1];
-        let rate = pieces.last().map_or(nominal, |piece| piece.rate);
-        pieces.push(Piece { ticks: last.ticks, monotonic_ns: last.monotonic_ns, rate });
-        ClockMap { start, pieces }
+        let mut rate = ((SECOND_NS << SHIFT) / u128::from(ticks_per_second.max(1))) as u64;
+        let pieces = kept.iter().enumerate().map(|(index, anchor)| {
+            let next = kept.get(index + 1);
+            rate = next.map_or(rate, |next| rate_between(anchor, next));
+            let since_start = anchor.monotonic_ns - start.monotonic_ns;
+            let unix_ns = start.unix_ns.saturating_add(since_start);
+            Piece { ticks: anchor.ticks, end: next.map_or(u64::MAX, |next| next.ticks), unix_ns, rate }
+        });
+        ClockMap { pieces: pieces.collect(), recent: Cell::new(0) }
     }
 
     /// The time of `ticks`, in nanoseconds since 1970.
+    #[inline]
     pub(super) fn unix_ns(&self, ticks: u64) -> u64 {
+        let recent = &self.pieces[self.recent.get()];
+        if (recent.ticks..recent.end).contains(&ticks) { recent.unix_ns(ticks) } else { self.unix_ns_elsewhere(ticks) }
+    }
+
+    #[cold]
+    fn unix_ns_elsewhere(&self, ticks: u64) -> u64 {
         let index = self.pieces.partition_point(|piece| piece.ticks <= ticks).saturating_sub(1);
+        self.recent.set(index);
         let piece = &self.pieces[index];
-        let distance = i128::from(ticks) - i128::from(piece.ticks);
-        let since_piece = (distance * i128::from(piece.rate)) >> SHIFT;
-        let since_start = i128::from(piece.monotonic_ns) - i128::from(self.start.monotonic_ns) + since_piece;
-        (i128::from(self.start.unix_ns) + since_start).clamp(0, i128::from(u64::MAX)) as u64
+        match piece.ticks.checked_sub(ticks) {
+            // Before the first.
+            Some(distance) => piece.unix_ns.saturating_sub(piece.ns(distance)),
+            None => piece.unix_ns(ticks),
+        }
     }
 }
 
 impl Piece {
-    fn between(from: &Anchor, to: &Anchor) -> Piece {
-        let ns = u128::from(to.monotonic_ns - from.monotonic_ns);
-        let rate = (ns << SHIFT) / u128::from(to.ticks - from.ticks);
-        Piece { ticks: from.ticks, monotonic_ns: from.monotonic_ns, rate: u64::try_from(rate).unwrap_or(u64::MAX) }
+    #[inline]
+    fn unix_ns(&self, ticks: u64) -> u64 {
+        self.unix_ns.saturating_add(self.ns(ticks - self.ticks))
     }
+
+    /// How long so many ticks take.
+    #[inline]
+    fn ns(&self, ticks: u64) -> u64 {
+        u64::try_from((u128::from(ticks) * u128::from(self.rate)) >> SHIFT).unwrap_or(u64::MAX)
+    }
+}
+
+fn rate_between(from: &Anchor, to: &Anchor) -> u64 {
+    let ns = u128::from(to.monotonic_ns - from.monotonic_ns);
+    u64::try_from((ns << SHIFT) / u128::from(to.ticks - from.ticks)).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
