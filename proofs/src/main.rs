@@ -16,6 +16,7 @@ mod p14_fork;
 mod p15_signals;
 mod p16_thread_churn;
 mod p17_ways_to_end;
+mod p18_open_spans;
 mod process;
 mod random;
 mod trace;
@@ -47,6 +48,7 @@ const PROOFS: &[Proof] = &[
     Proof { number: 15, fault: "signals", run: p15_signals::run },
     Proof { number: 16, fault: "thread churn", run: p16_thread_churn::run },
     Proof { number: 17, fault: "ways to end", run: p17_ways_to_end::run },
+    Proof { number: 18, fault: "open spans, long after", run: p18_open_spans::run },
 ];
 
 /// A hidden role: what a child of a proof does.
@@ -65,6 +67,7 @@ const ROLES: &[Role] = &[
     (p15_signals::STEPPED, p15_signals::stepped),
     (p16_thread_churn::ROLE, p16_thread_churn::child),
     (p17_ways_to_end::ROLE, p17_ways_to_end::child),
+    (p18_open_spans::ROLE, p18_open_spans::child),
 ];
 
 fn main() -> ExitCode {
