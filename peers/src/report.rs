@@ -20,16 +20,16 @@ pub fn report(keys: &[Key], results: &Results, runs: usize, arguments: &str) -> 
         machine(),
         command.trim()
     );
-    text.push_str("\n### A span, recorded\n\n");
-    text.push_str(&cost(&recording, results, true));
-    text.push_str("\n### A span while nobody records\n\n");
-    text.push_str(&cost(&off, results, false));
-    text.push_str("\n### The whole process\n\n");
-    text.push_str(&process(&recording, results));
-    text.push_str("\n### Single spans\n\n");
-    text.push_str(&single(&recording, results));
-    text.push_str("\n### In a tokio runtime\n\n");
-    text.push_str(&tasks(&recording, results));
+    let mut section = |title: &str, keys: &[Key], table: String| {
+        if !keys.is_empty() {
+            let _ = write!(text, "\n### {title}\n\n{table}");
+        }
+    };
+    section("A span, recorded", &recording, cost(&recording, results, true));
+    section("A span while nobody records", &off, cost(&off, results, false));
+    section("The whole process", &recording, process(&recording, results));
+    section("Single spans", &recording, single(&recording, results));
+    section("In a tokio runtime", &recording, tasks(&recording, results));
     text.push_str("\n### Setups\n\n");
     text.push_str(&notes(keys));
     text

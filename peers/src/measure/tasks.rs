@@ -20,12 +20,19 @@ pub fn tasks(subject: Subject, scale: Scale) -> Figures {
     run(&runtime, spanned);
     recording.flush();
     let (mut with, mut without) = (Duration::ZERO, Duration::ZERO);
-    for _ in 0..rounds {
-        without += used(|| run(&runtime, bare));
-        with += used(|| {
-            run(&runtime, spanned);
-            recording.flush();
-        });
+    for round in 0..rounds {
+        // Which of them goes first makes a difference: in turns.
+        for bare_now in [round % 2 == 0, round % 2 == 1] {
+            match bare_now {
+                true => without += used(|| run(&runtime, bare)),
+                false => {
+                    with += used(|| {
+                        run(&runtime, spanned);
+                        recording.flush();
+                    });
+                }
+            }
+        }
     }
     with += used(|| {
         drop(runtime.take());
