@@ -33,6 +33,7 @@ const ROWS: [Row; 5] = [
 const FLIGHT_ON_HEAP: usize = 0;
 const FLIGHT_ON_DISK: usize = 1;
 const STREAMED: usize = 2;
+const COMPRESSED: usize = 3;
 
 /// Room for what a thread records here between two flushes.
 const STREAMED_RING_BYTES: u64 = 4 << 20;
@@ -70,18 +71,26 @@ impl Library for Spanring {
                 note: "Drain discipline, defaults, in a directory, every span kept; rings of 4 MiB instead of 512 KiB, because the \
                        load here is a million spans a second and thread, in bursts of 4096.",
             },
+            Setup {
+                name: "streamed, compressed",
+                at_rest: None,
+                note: "The same, with `compress`: a thread of its own compresses each segment when it is full.",
+            },
         ]
     }
 
     fn start(&self, setup: usize, directory: &Path) -> Box<dyn Recording> {
         let flight = || Recorder::builder().discipline(Discipline::Flight);
+        let streamed = || Recorder::builder().directory(directory).ring_bytes(STREAMED_RING_BYTES);
         let builder: Builder = match setup {
             FLIGHT_ON_HEAP => flight().sink(NullSink),
             FLIGHT_ON_DISK => flight().directory(directory),
-            _ => Recorder::builder().directory(directory).ring_bytes(STREAMED_RING_BYTES),
+            STREAMED => streamed(),
+            COMPRESSED => streamed().compress(),
+            _ => unreachable!("there are four setups"),
         };
         let guard = builder.start().expect("nothing else records in this process");
-        let streamed_to = (setup == STREAMED).then(|| directory.to_owned());
+        let streamed_to = matches!(setup, STREAMED | COMPRESSED).then(|| directory.to_owned());
         Box::new(Recorded { guard: Some(guard), health: Health::default(), streamed_to })
     }
 }
