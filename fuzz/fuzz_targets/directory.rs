@@ -1,0 +1,14 @@
+//! The directory of a session.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use spanring::reader::Recording;
+use spanring_fuzz::input::Directory;
+use spanring_fuzz::{check, damage, files};
+
+fuzz_target!(|input: Directory| {
+    let mut all = files::files_of(&input, check::base());
+    damage::harm(&mut all, &input.damage);
+    let (bytes, session) = check::write(&all);
+    check::check(bytes, || Recording::open(&session));
+});

@@ -1,0 +1,25 @@
+//! A names file, beside a recording that is as it should be.
+#![no_main]
+
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
+use spanring::reader::Recording;
+use spanring_fuzz::input::{Damage, Directory, Names};
+use spanring_fuzz::{check, damage, files};
+
+#[derive(Arbitrary, Debug)]
+struct Input {
+    names: Names,
+    damage: Vec<Damage>,
+}
+
+fuzz_target!(|input: Input| {
+    let directory = Directory { names: Some(input.names), ..Directory::plain() };
+    let mut all = files::files_of(&directory, check::base());
+    // Only the files that this target is about are harmed.
+    let (mut harmed, others): (Vec<_>, Vec<_>) = all.drain(..).partition(|(path, _)| files::is_called(path, "names"));
+    damage::harm(&mut harmed, &input.damage);
+    harmed.extend(others);
+    let (bytes, session) = check::write(&harmed);
+    check::check(bytes, || Recording::open(&session));
+});
