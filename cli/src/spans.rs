@@ -6,7 +6,7 @@
 //! therefore follows the number of spans in flight, not the size of the recording.
 
 use crate::places::{Place, Places};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use spanring::reader::{
     Damage, Event, Loss, LossCause, NameState, Outcome, Phase, ReadError, Recording, SpanKind, SpanRecord, Summary,
     ThreadFacts,
@@ -139,8 +139,6 @@ pub struct Pairing {
     places: Places,
     begun: FxHashMap<u64, Half>,
     ended: FxHashMap<u64, Half>,
-    /// Scopes that were handed out without their begins. A begin that the recorder carried forward is read last of all.
-    begin_unread: FxHashSet<u64>,
     /// Texts of joined halves, to be used again.
     spare: Vec<String>,
     /// The latest moment at which a lost record can have been written.
@@ -207,9 +205,6 @@ impl Pairing {
     }
 
     fn begin<'a>(&'a mut self, record: &SpanRecord<'a>) -> Option<Span<'a>> {
-        if self.begin_unread.remove(&record.span_id) {
-            return None;
-        }
         let Some(end) = self.ended.remove(&record.span_id) else {
             let half = self.half(record);
             // A second begin of the same span says nothing new.
@@ -237,9 +232,6 @@ impl Pairing {
             return None;
         }
         let begin_lost = begin.is_none();
-        if begin_lost {
-            self.begin_unread.insert(record.span_id);
-        }
         let begin_thread = begin.as_ref().map_or(record.thread, |begin| begin.thread);
         let begin_ns = begin_of(record, begin.as_ref().map(|begin| begin.begin_ns));
         if let Some(begin) = begin {

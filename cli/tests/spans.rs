@@ -121,14 +121,6 @@ fn after_damage_every_open_span_may_have_ended() {
 }
 
 #[test]
-fn a_begin_that_was_carried_forward_and_is_read_last_opens_nothing_that_has_ended() {
-    for kind in [SpanKind::Async, SpanKind::Thread] {
-        let seen = pair(&[SpanRecord { kind, ..end(7, 1, 100, 150) }, SpanRecord { kind, ..begin(7, 1, 100) }]);
-        assert_eq!((seen.len(), seen[0].1), (1, Ending::Completed), "{kind:?}");
-    }
-}
-
-#[test]
 fn memory_follows_the_spans_in_flight() {
     let mut pairing = Pairing::default();
     for id in 1..=100_000 {

@@ -1,7 +1,8 @@
 //! Runs of slots, and the records in them.
 
 use super::kind::Kind;
-use super::slot::{Head, Slot};
+use super::slot::{Head, MAX_RECORD_SLOTS, Slot, TEXT_BYTES};
+use super::span::SpanFields;
 
 /// The slots of the record that begins a run.
 ///
@@ -19,7 +20,29 @@ pub fn first_record(run: &[Slot]) -> Result<&[Slot], &'static str> {
     let continues = |(slot, index): (&Slot, usize)| {
         slot.head() == Head::continuation(index, record.len()).with_record_number(u64::from(head.record_number_low()))
     };
-    if record.iter().zip(0..).skip(1).all(continues) { Ok(record) } else { Err("a record with another one's text") }
+    if !record.iter().zip(0..).skip(1).all(continues) {
+        return Err("a record with another one's text");
+    }
+    if is_consistent(&record[0], record.len()) { Ok(record) } else { Err("a record that contradicts itself") }
+}
+
+/// Whether what a span record says twice is the same both times. Records of kinds that are not known are what they are.
+fn is_consistent(first: &Slot, slots: usize) -> bool {
+    let head = first.head();
+    let Some(kind) = head.kind().filter(|kind| kind.is_span()) else { return true };
+    let fields = SpanFields::from_slot(first);
+    let of_its_phase =
+        if kind.is_end() { head.outcome().is_some() } else { head.has_no_outcome() && fields.begin_ticks == 0 };
+    let (kept, whole) = (u64::from(fields.name_length), fields.name_address);
+    let of_its_name = if !kind.is_named() {
+        kept == 0 && whole == 0 && slots == 1 && !head.has_run_time_name() && !head.has_caller_location()
+    } else if head.has_run_time_name() {
+        let is_cut = whole > kept && slots == MAX_RECORD_SLOTS;
+        slots as u64 == 1 + kept.div_ceil(TEXT_BYTES as u64) && (whole == kept || is_cut)
+    } else {
+        slots == 1
+    };
+    of_its_phase && of_its_name
 }
 
 /// The whole records in a run; what is no part of one is passed over.
@@ -45,7 +68,20 @@ mod tests {
 
     fn record(number: u64, slots: usize) -> Vec<Slot> {
         let mut words = vec![Slot::EMPTY; slots];
-        words[0].0[0] = Head::record(Kind::BeginAsync, None, 0).with_slots(slots).with_record_number(number).0;
+        let length = ((slots - 1) * TEXT_BYTES) as u32;
+        let head = Head::record(Kind::BeginAsyncNamed, None, 0).with_run_time_name();
+        words[0] = SpanFields {
+            head: head.with_slots(slots).with_record_number(number),
+            ticks: 1,
+            span_id: 1,
+            parent_span_id: 0,
+            site: 8,
+            name_address: u64::from(length),
+            name_length: length,
+            polls: 0,
+            begin_ticks: 0,
+        }
+        .to_slot();
         for (index, slot) in words.iter_mut().enumerate().skip(1) {
             slot.0[0] = Head::continuation(index, slots).with_record_number(number).0;
         }
@@ -67,5 +103,24 @@ mod tests {
         let mixed = [&record(1, 2)[..1], &record(2, 2)[1..]].concat();
         assert_eq!(first_record(&mixed), Err("a record with another one's text"));
         assert_eq!(first_record(&[]), Err("no slot"));
+    }
+
+    #[test]
+    fn a_record_that_contradicts_itself_is_none() {
+        let (begin, text) = (record(1, 1), record(1, 3));
+        let spoiled = |record: &[Slot], word: usize, bit: u32| {
+            let mut record = record.to_vec();
+            record[0].0[word] ^= 1 << bit;
+            first_record(&record).err()
+        };
+        let contradiction = Some("a record that contradicts itself");
+        assert_eq!(spoiled(&begin, 0, 8), contradiction, "a begin with an outcome");
+        assert_eq!(spoiled(&begin, 0, 0), contradiction, "an end without an outcome");
+        assert_eq!(spoiled(&begin, 0, 1), contradiction, "a static site with a name at run time");
+        assert_eq!(spoiled(&begin, 7, 5), contradiction, "a begin that began before");
+        assert_eq!(spoiled(&text, 6, 6), contradiction, "text of another length");
+        assert_eq!(spoiled(&text, 5, 6), contradiction, "a name that was cut although there was room");
+        assert_eq!(spoiled(&text, 0, 14), contradiction, "text that is no name");
+        assert_eq!(spoiled(&text, 1, 6), None, "nothing vouches for the ticks");
     }
 }

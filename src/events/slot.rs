@@ -126,6 +126,11 @@ impl Head {
         Outcome::from_bits((self.0 >> 8 & 3) as u8)
     }
 
+    /// Whether the bits of the outcome are 0, as in anything but an end record.
+    pub const fn has_no_outcome(self) -> bool {
+        self.0 >> 8 & 3 == 0
+    }
+
     /// Slots of this record as written; 0 is possible only in a damaged slot.
     pub const fn slots(self) -> usize {
         (self.0 >> 10 & 0xf) as usize

@@ -11,6 +11,8 @@
 //! | 48 | 4 | length of the header up to the first block or word of content |
 //! | 52 | 8 | 0 |
 //! | 60 | 4 | CRC-32 of bytes 0 to 60 |
+//!
+//! Magic, version and checksum stay where they are in every version, so that a newer file is told from a damaged one.
 
 use super::word_at;
 
@@ -106,11 +108,11 @@ impl FileHeader {
         if bytes.len() < FILE_HEADER_BYTES {
             return Err(FormatError::Short { bytes: bytes.len() as u64 });
         }
-        if half(8) > VERSION {
-            return Err(FormatError::Newer { version: half(8) });
-        }
         if crc32fast::hash(&bytes[..60]) != half(60) || half(8) == 0 {
             return Err(FormatError::Damaged { what: "the file header's checksum is wrong" });
+        }
+        if half(8) > VERSION {
+            return Err(FormatError::Newer { version: half(8) });
         }
         let kind = FileKind::ALL.into_iter().find(|kind| *kind as u32 == half(12));
         Ok(FileHeader {
@@ -203,6 +205,12 @@ mod tests {
     fn a_newer_version_says_what_to_do() {
         let mut bytes = header().encode();
         bytes[8] = 2;
+        assert!(
+            matches!(FileHeader::decode(&bytes), Err(FormatError::Damaged { .. })),
+            "its checksum is that of version 1"
+        );
+        let checksum = crc32fast::hash(&bytes[..60]);
+        bytes[60..].copy_from_slice(&checksum.to_le_bytes());
         assert_eq!(FileHeader::decode(&bytes), Err(FormatError::Newer { version: 2 }));
         assert!(FormatError::Newer { version: 2 }.to_string().contains("use a newer spanring"));
     }

@@ -26,6 +26,10 @@
 //! | 7, [`BlockKind::Carried`] | one begin record, of a span that was open when its ring came round or its segment was retired |
 //! | 8, [`BlockKind::PackedRecords`] | the record slots of one thread, compressed, see `packed` (feature `compress`) |
 //!
+//! A block of carried records stands where it was written, behind the records that came after its begin; its ring and its number
+//! say where the begin belongs. A reader that wants them in order looks for these blocks first. A begin may be carried again and
+//! again, and it may still be in its ring, or in a block of records: the number tells that it is the same.
+//!
 //! The parts, each with its table and with encoding and decoding side by side: [`mod@file`], [`block`], [`definition`],
 //! [`ring_file`], [`session_file`], [`facts`].
 

@@ -16,6 +16,24 @@
 //! | 2048 | 2048 | the last 32 owners, 64 bytes each; owner `n` at `n % 32` | registration |
 //! | 4096 | .. | slots |
 //!
+//! Only the file's header and the owners have checksums: the others write without a call. A reader checks what it finds:
+//!
+//! | what | against |
+//! |---|---|
+//! | number of slots, discipline | the facts of the session; the length of the file |
+//! | position after the last published record | the slots: their numbers rise up to there and begin again behind it; the flushed position, and that of the last block of records, from which it is no further than the ring is long |
+//! | mark and count of dropped records | each other, and the gaps in the numbers, by the number of losses in the last block of records |
+//! | flushed position | the position after the last published record |
+//! | flushed and recent record | the greatest number that there can be: slots published and records dropped |
+//! | number of owners | their table |
+//! | number of a record | the numbers before and behind it, and its other slots |
+//! | kind, outcome, slots, length of the name | each other |
+//!
+//! Nothing vouches for the ticks, the ids, the addresses, the depth, the polls and the text in the slots: a flipped bit there is a
+//! wrong value in one record. A flushed or recent record's number that is wrong and not too great does no harm unless it is wrong by
+//! 2^31. If the last published record was not flushed, a position that is wrong by just that record looks like that of a writer that
+//! was killed before it published it.
+//!
 //! An owner:
 //!
 //! | offset | bytes | field |

@@ -1,24 +1,17 @@
 //! From slots to events: one ring's records in order, with what is missing between them.
 
+use super::balance::Gap;
 use super::clock::ClockMap;
 use super::dictionary::Dictionary;
 use super::event::{Damage, Event, Loss, LossCause, NameState, Phase, SpanKind, SpanRecord, Summary};
-use crate::events::{Kind, SLOT_BYTES, Slot, SpanFields, extend_record_number, first_record};
+use super::sequence::{Run, Slots};
+use crate::events::{Kind, MAX_RECORD_SLOTS, SLOT_BYTES, Slot, SpanFields, first_record};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
-/// Begins that were carried forward, by ring and record number.
-pub(super) type Carried = BTreeMap<(u32, u64), CarriedBegin>;
-
-/// What was met so far of a begin that was carried forward.
-pub(super) enum CarriedBegin {
-    /// Nothing.
-    Expected,
-    /// The record itself: its segment, or its slots in the ring, are still there.
-    Original,
-    /// The copy: slots, and the thread that recorded them.
-    Copy(Vec<Slot>, u32),
-}
+/// Begins that were carried forward, by ring and record number: slots, and the thread that recorded them.
+pub(super) type Carried = BTreeMap<(u32, u64), (Vec<Slot>, u32)>;
 
 /// How far a ring has been read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,167 +20,217 @@ pub(super) struct Progress {
     pub(super) next_record: u64,
     /// Records lost by the writer, of those below.
     pub(super) lost: u64,
+    /// Position of the next record's first slot.
+    pub(super) position: u64,
     /// The time of the last record.
     last_unix_ns: Option<u64>,
 }
 
-/// Records that are not there although their writer did not lose them: how many, and why.
-#[derive(Clone, Copy)]
-pub(super) struct Unaccounted {
-    pub(super) records: u64,
-    /// Their segment was retired, rather than damaged.
-    pub(super) retired: bool,
-}
-
-impl Unaccounted {
-    /// None are.
-    pub(super) const NONE: Unaccounted = Unaccounted { records: 0, retired: false };
-}
-
-/// What turns slots into events.
-pub(super) struct Decoder<'a> {
-    pub(super) clock: &'a ClockMap,
-    pub(super) dictionary: &'a mut Dictionary,
-    pub(super) cause: LossCause,
-    pub(super) summary: &'a mut Summary,
-    pub(super) carried: &'a mut Carried,
-    pub(super) visit: &'a mut dyn FnMut(Event<'_>),
+/// Some of the records in a row of slots, and what is missing before them.
+#[derive(Clone, Debug)]
+pub(super) struct Stretch {
+    pub(super) gap: Gap,
+    /// Of the records missing, those that the writer lost.
+    pub(super) lost: u64,
+    /// The slots in the gap.
+    pub(super) unreadable: Range<usize>,
+    /// The records; none after the last.
+    pub(super) run: Run,
 }
 
 /// Where slots come from.
 #[derive(Clone, Copy)]
 pub(super) struct Origin<'a> {
     pub(super) path: &'a Path,
-    pub(super) offset: u64,
-    pub(super) thread: u32,
+    /// Number of the ring.
     pub(super) ring: u32,
+    /// From which record on which thread wrote, in order.
+    pub(super) threads: &'a [(u64, u32)],
+    /// Where in the file the slot at an index of the buffer begins.
+    pub(super) offset: &'a dyn Fn(usize) -> u64,
+    /// What is missing before the first record and was not lost was in a segment that was removed.
+    pub(super) retired: bool,
+    /// What is missing and was not lost is damage here, rather than in the file that it was in before.
+    pub(super) accountable: bool,
+}
+
+impl Origin<'_> {
+    /// The thread that wrote this record, and the number from which on another one did.
+    fn thread_of(&self, number: u64) -> (u32, u64) {
+        let after = self.threads.partition_point(|(first, _)| *first <= number);
+        let thread = after.checked_sub(1).map_or(0, |index| self.threads[index].1);
+        (thread, self.threads.get(after).map_or(u64::MAX, |(first, _)| *first))
+    }
+}
+
+/// Records that are missing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Missing {
+    pub(super) records: u64,
+    /// Of these, lost by their writer.
+    pub(super) lost: u64,
+    /// The others were in a segment that was removed, rather than damaged.
+    pub(super) retired: bool,
+}
+
+/// What turns slots into events.
+pub(super) struct Decoder<'a> {
+    pub(super) clock: &'a ClockMap,
+    pub(super) dictionary: &'a Dictionary,
+    pub(super) cause: LossCause,
+    pub(super) summary: &'a mut Summary,
+    pub(super) carried: &'a mut Carried,
+    pub(super) visit: &'a mut dyn FnMut(Event<'_>),
 }
 
 impl Decoder<'_> {
-    /// Visits the records in `slots` that come at or after `progress`, and what is missing before and between them.
-    ///
-    /// Of what is missing before the first, `unaccounted` records were not lost by their writer. `near` is about the number of the
-    /// first record.
-    pub(super) fn run(
+    /// Visits the records in `stretches` that come at or after `progress`, and what is missing before and between them.
+    pub(super) fn read(
         &mut self,
-        slots: &[Slot],
-        near: u64,
+        slots: &Slots<'_>,
+        stretches: &[Stretch],
         progress: &mut Progress,
-        unaccounted: Unaccounted,
-        origin: Origin<'_>,
+        origin: &Origin<'_>,
     ) {
-        let mut unaccounted = unaccounted;
-        let mut near = near;
-        let mut rest = slots;
-        let mut bad: Option<(usize, usize, &'static str)> = None;
-        while !rest.is_empty() {
-            let index = slots.len() - rest.len();
-            match first_record(rest) {
-                Ok(record) => {
-                    self.report_bad(bad.take(), origin);
-                    rest = &rest[record.len()..];
-                    near = extend_record_number(record[0].head().record_number_low(), near);
-                    if near >= progress.next_record {
-                        self.record(
-                            record,
-                            near,
-                            progress,
-                            std::mem::replace(&mut unaccounted, Unaccounted::NONE),
-                            origin,
-                        );
-                    }
+        let mut joined = [Slot::EMPTY; MAX_RECORD_SLOTS];
+        for (index, Stretch { gap, lost, unreadable, run }) in stretches.iter().enumerate() {
+            let damaged = gap.missing - lost;
+            let retired = origin.retired && index == 0;
+            if !unreadable.is_empty() || (damaged > 0 && origin.accountable) {
+                self.unreadable(slots, unreadable.clone(), damaged, origin);
+            }
+            let first = (run.records > 0).then(|| slots.record(run.start, &mut joined).ok()).flatten();
+            let before = first.map(|record| self.clock.unix_ns(SpanFields::from_slot(&record[0]).ticks));
+            self.missing(Missing { records: gap.missing, lost: *lost, retired }, progress, origin, before);
+            let (mut index, end) = (run.start, run.end());
+            let mut number = run.first;
+            while index < end {
+                let Ok(record) = slots.record(index, &mut joined) else { break };
+                if number >= progress.next_record {
+                    self.record(record, number, progress, origin);
                 }
-                Err(what) => {
-                    rest = &rest[1..];
-                    let (first, count, what) = bad.unwrap_or((index, 0, what));
-                    bad = Some((first, count + 1, what));
-                }
+                index += record.len();
+                number += 1;
             }
         }
-        self.report_bad(bad, origin);
     }
 
-    fn report_bad(&mut self, bad: Option<(usize, usize, &'static str)>, origin: Origin<'_>) {
-        let Some((first, slots, what)) = bad else { return };
+    /// Slots without a readable record, and so many records that were in them.
+    fn unreadable(&mut self, slots: &Slots<'_>, range: Range<usize>, records: u64, origin: &Origin<'_>) {
+        let mut joined = [Slot::EMPTY; MAX_RECORD_SLOTS];
+        let what = match slots.record(range.start, &mut joined) {
+            _ if range.is_empty() => "records are missing that their writer did not lose",
+            Ok(_) => "a record's number does not fit in with the others",
+            Err(what) => what,
+        };
+        let mut records = records;
+        // Around the end of a ring they are in two places.
+        let (mut start, end) = (range.start, range.end);
+        loop {
+            let place = slots.place(start);
+            let here = (end - start).min(slots.round() - place);
+            self.damage(Damage {
+                path: origin.path.to_owned(),
+                offset: (origin.offset)(place),
+                bytes: (here * SLOT_BYTES) as u64,
+                records: std::mem::take(&mut records),
+                what,
+            });
+            start += here;
+            if start >= end {
+                break;
+            }
+        }
+    }
+
+    fn damage(&mut self, damage: Damage) {
         self.summary.damages += 1;
-        let offset = origin.offset + (first * SLOT_BYTES) as u64;
-        // How many records these slots held shows in the numbers around them.
-        let damage =
-            Damage { path: origin.path.to_owned(), offset, bytes: (slots * SLOT_BYTES) as u64, records: 0, what };
         (self.visit)(Event::Damage(damage));
     }
 
-    fn record(
-        &mut self,
-        record: &[Slot],
-        number: u64,
-        progress: &mut Progress,
-        unaccounted: Unaccounted,
-        origin: Origin<'_>,
-    ) {
+    fn record(&mut self, record: &[Slot], number: u64, progress: &mut Progress, origin: &Origin<'_>) {
         let fields = SpanFields::from_slot(&record[0]);
-        let unix_ns = self.clock.unix_ns(fields.ticks);
-        self.missing(number - progress.next_record, unaccounted, progress, origin.thread, Some(unix_ns));
         progress.next_record = number + 1;
-        progress.last_unix_ns = Some(unix_ns);
+        progress.last_unix_ns = Some(self.clock.unix_ns(fields.ticks));
         self.summary.records += 1;
-        if let Some(begin) = self.carried.get_mut(&(origin.ring, number)) {
-            *begin = CarriedBegin::Original;
+        if !self.carried.is_empty() {
+            self.carried.remove(&(origin.ring, number));
         }
         match fields.head.kind().filter(|kind| kind.is_span()) {
-            Some(kind) => self.span(kind, &fields, &record[1..], number, origin.thread),
+            Some(kind) => self.span(kind, &fields, &record[1..], (number, origin.thread_of(number).0), false),
             None => self.summary.unknown += 1,
         }
     }
 
-    /// Visits the begins that were carried forward and whose originals were not met.
-    pub(super) fn carried(&mut self) {
-        for ((_, number), begin) in std::mem::take(self.carried) {
-            let CarriedBegin::Copy(slots, thread) = begin else { continue };
-            let Ok(record) = first_record(&slots) else { continue };
-            let fields = SpanFields::from_slot(&record[0]);
-            if let Some(kind) = fields.head.kind().filter(|kind| kind.is_span()) {
-                self.summary.carried += 1;
-                self.span(kind, &fields, &record[1..], number, thread);
-            }
-        }
-    }
-
-    /// `missing` records are not there; as many of them as are `unaccounted` for were not lost by their writer.
+    /// Goes on past records that are missing.
     pub(super) fn missing(
         &mut self,
-        missing: u64,
-        unaccounted: Unaccounted,
+        missing: Missing,
         progress: &mut Progress,
-        thread: u32,
+        origin: &Origin<'_>,
         before_unix_ns: Option<u64>,
     ) {
-        let others = unaccounted.records.min(missing);
-        let lost = missing - others;
-        progress.next_record += missing;
-        progress.lost += lost;
-        self.summary.lost += lost;
-        let mut visit = |records, cause| {
-            if records > 0 {
-                let after_unix_ns = progress.last_unix_ns;
-                (self.visit)(Event::Loss(Loss { thread, records, cause, after_unix_ns, before_unix_ns }));
+        let until = progress.next_record.saturating_add(missing.records);
+        let mut lost = missing.lost;
+        while progress.next_record < until {
+            let (thread, end) = origin.thread_of(progress.next_record);
+            let end = end.min(until);
+            let records = end - progress.next_record;
+            let lost_here = records.min(lost);
+            lost -= lost_here;
+            let others = records - lost_here;
+            let after_unix_ns = progress.last_unix_ns;
+            let mut visit = |records, cause| {
+                if records > 0 {
+                    (self.visit)(Event::Loss(Loss { thread, records, cause, after_unix_ns, before_unix_ns }));
+                }
+            };
+            if missing.retired {
+                self.summary.retired += others;
+                visit(others, LossCause::Retired);
+            } else {
+                self.summary.damaged += others;
             }
-        };
-        if unaccounted.retired {
-            self.summary.retired += others;
-            visit(others, LossCause::Retired);
-        } else {
-            self.summary.damaged += others;
+            visit(lost_here, self.cause);
+            self.summary.lost += lost_here;
+            progress.lost += lost_here;
+            self.carried_in(origin.ring, progress.next_record..end);
+            progress.next_record = end;
         }
-        visit(lost, self.cause);
     }
 
-    /// Every record below `until` that was not met is missing.
-    pub(super) fn missing_until(&mut self, until: u64, unaccounted: Unaccounted, progress: &mut Progress, thread: u32) {
-        self.missing(until.saturating_sub(progress.next_record), unaccounted, progress, thread, None);
+    /// Visits the begins that were carried forward from among records that are missing.
+    fn carried_in(&mut self, ring: u32, numbers: Range<u64>) {
+        while let Some((&key, _)) = self.carried.range((ring, numbers.start)..(ring, numbers.end)).next() {
+            self.carried_begin(key);
+        }
     }
 
-    fn span(&mut self, kind: Kind, fields: &SpanFields, text: &[Slot], record_number: u64, thread: u32) {
+    /// Visits the begins that were carried forward and are not below any ring's last record.
+    pub(super) fn carried_at_end(&mut self) {
+        while let Some((&key, _)) = self.carried.first_key_value() {
+            self.carried_begin(key);
+        }
+    }
+
+    fn carried_begin(&mut self, key: (u32, u64)) {
+        let Some((slots, thread)) = self.carried.remove(&key) else { return };
+        let Ok(record) = first_record(&slots) else { return };
+        let fields = SpanFields::from_slot(&record[0]);
+        if let Some(kind) = fields.head.kind().filter(|kind| kind.is_span()) {
+            self.summary.carried += 1;
+            self.span(kind, &fields, &record[1..], (key.1, thread), true);
+        }
+    }
+
+    fn span(
+        &mut self,
+        kind: Kind,
+        fields: &SpanFields,
+        text: &[Slot],
+        (record_number, thread): (u64, u32),
+        carried: bool,
+    ) {
         const LOST: (&str, NameState) = ("<name lost>", NameState::Missing);
         let head = fields.head;
         let run_time_name;
@@ -221,6 +264,7 @@ impl Decoder<'_> {
             name,
             name_state,
             location,
+            carried,
         }));
     }
 }

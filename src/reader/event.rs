@@ -77,6 +77,9 @@ pub struct SpanRecord<'a> {
     pub name_state: NameState,
     /// Where in the program it stands; `None` if the definition was lost.
     pub location: Option<&'a Location>,
+    /// A begin whose own record is gone. This is the copy that was carried forward because the span was open; it stands where the
+    /// record did, and counts in [`Summary::carried`] only.
+    pub carried: bool,
 }
 
 /// A place in the program.
@@ -136,6 +139,9 @@ pub struct Damage {
 }
 
 /// What [`crate::reader::Recording::read`] came across. Recorded = `records` + `lost` + `retired` + `damaged`.
+///
+/// That is exact, with one exception: if the last slots of a ring cannot be read, nothing tells how many records they held, and
+/// `damaged` counts the fewest possible.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Summary {
     /// Records read.
@@ -148,7 +154,8 @@ pub struct Summary {
     pub lost: u64,
     /// Records whose segment was removed to keep the directory within its budget.
     pub retired: u64,
-    /// Begins, among those lost or retired, that were carried forward because their spans were open, and were visited all the same.
+    /// Begins, among those lost, retired or damaged, that were carried forward because their spans were open, and were visited all
+    /// the same.
     pub carried: u64,
     /// Records that are missing because of damage.
     pub damaged: u64,

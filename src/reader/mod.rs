@@ -2,18 +2,25 @@
 //!
 //! [`sessions`] lists what a directory holds, [`Recording::open`] opens one session, and [`Recording::read`] calls a visitor for
 //! everything in it: threads, span records with names and times, losses, damage. First come the segments, then what the rings
-//! still hold and the segments do not.
+//! still hold and the segments do not. The records of a thread come in order.
+//!
+//! What was recorded is what is read, and what is counted as lost, as retired and as damaged. Blocks have checksums. A ring has
+//! none: what its header says is held against its slots and against the segments, and what does not agree is damage, never a loss.
 //!
 //! Nothing here panics on any input, trusts a length found in a file, or needs the process or its executable.
 
+mod balance;
 mod clock;
 mod decode;
 mod dictionary;
 mod error;
 mod event;
+mod pass;
 mod recording;
+mod recover;
 mod ring;
 mod segment;
+mod sequence;
 
 pub use error::ReadError;
 pub use event::{

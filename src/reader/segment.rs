@@ -1,10 +1,16 @@
 //! Segment files, and the blocks of session files: walking them past any damage.
 
 use super::error::ReadError;
-use crate::format::{BlockHeader, FileHeader, FormatError, SessionId};
+use super::recording::files_of;
+use crate::format::{BlockHeader, FileHeader, FileKind, FormatError, SessionId};
 use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
+use std::io::{self, Read, Seek};
+use std::path::{Path, PathBuf};
+
+/// How often a segment that its writer appends to is read, until what it holds makes sense.
+const TRIES: usize = 10;
+/// Segments that are held open while they are read. A live writer removes the oldest first.
+const HELD: usize = 64;
 
 /// The whole words of a file; a last part of a word, which no writer leaves, is left out.
 pub(super) fn read_words(path: &Path) -> Result<Vec<u64>, ReadError> {
@@ -13,9 +19,13 @@ pub(super) fn read_words(path: &Path) -> Result<Vec<u64>, ReadError> {
 
 /// The first words of a file, `most` at most.
 pub(super) fn read_first_words(path: &Path, most: usize) -> Result<Vec<u64>, ReadError> {
-    let io = |source| ReadError::Io { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(io)?;
-    let length = file.metadata().map_err(io)?.len();
+    let words = File::open(path).and_then(|file| words_of(&file, most));
+    words.map_err(|source| ReadError::Io { path: path.to_owned(), source })
+}
+
+fn words_of(mut file: &File, most: usize) -> io::Result<Vec<u64>> {
+    let length = file.metadata()?.len();
+    file.rewind()?;
     // No more than the file has by the file system's word, and no more than it has in truth.
     let mut words = vec![0u64; ((length / 8) as usize).min(most)];
     let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
@@ -25,11 +35,103 @@ pub(super) fn read_first_words(path: &Path, most: usize) -> Result<Vec<u64>, Rea
             Ok(0) => break,
             Ok(read) => filled += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(io(error)),
+            Err(error) => return Err(error),
         }
     }
     words.truncate(filled / 8);
     Ok(words)
+}
+
+/// A segment of a session.
+pub(super) struct SegmentFile {
+    pub(super) number: u64,
+    pub(super) path: PathBuf,
+    /// Open, if its writer might remove it meanwhile.
+    held: Option<File>,
+    /// Its writer may be appending to it.
+    growing: bool,
+}
+
+impl SegmentFile {
+    /// The segments of a session, in order. `alive`: the writer may be going on.
+    pub(super) fn list(directory: &Path, alive: bool) -> Vec<SegmentFile> {
+        let mut found = Vec::new();
+        for _ in 0..TRIES {
+            let files = files_of(directory, FileKind::Segment);
+            let last = files.last().map(|(number, _)| *number);
+            let segment = |(index, (number, path)): (usize, (u64, PathBuf))| {
+                let held = if alive && index < HELD { Some(File::open(&path)) } else { None };
+                let is_gone = matches!(&held, Some(Err(error)) if error.kind() == io::ErrorKind::NotFound);
+                let growing = alive && Some(number) == last;
+                (!is_gone).then(|| SegmentFile { number, path, held: held.and_then(Result::ok), growing })
+            };
+            let listed = files.len();
+            found = files.into_iter().enumerate().filter_map(segment).collect();
+            // What has to be kept of one that was just removed may stand in one that is newer than the list.
+            if found.len() == listed {
+                break;
+            }
+        }
+        found
+    }
+
+    /// What it holds at this moment.
+    pub(super) fn words(&self) -> Result<Vec<u64>, ReadError> {
+        match &self.held {
+            Some(file) => words_of(file, usize::MAX),
+            None => File::open(&self.path).and_then(|file| words_of(&file, usize::MAX)),
+        }
+        .map_err(|source| ReadError::Io { path: self.path.clone(), source })
+    }
+
+    /// What it holds, without a block that is just being written: a copy may have a later one and not, or not all of, the one
+    /// before. Damage is what two copies have in the same place.
+    pub(super) fn settled_words(&self, session: SessionId) -> Result<Vec<u64>, ReadError> {
+        let damaged = |words: &[u64]| {
+            let mut offsets = Vec::new();
+            let bytes = bytemuck::cast_slice(words);
+            walk(bytes, first_block(session, &self.path, bytes).0, |offset, step| {
+                if !matches!(step, Step::Block(..)) {
+                    offsets.push(offset);
+                }
+            });
+            offsets
+        };
+        let mut words = self.words()?;
+        if !self.growing {
+            return Ok(words);
+        }
+        let mut before = damaged(&words);
+        for _ in 1..TRIES {
+            if before.is_empty() {
+                return Ok(words);
+            }
+            words = self.words()?;
+            let now = damaged(&words);
+            if now.iter().all(|offset| before.contains(offset)) {
+                return Ok(words);
+            }
+            before = now;
+        }
+        // It grows faster than it is copied. Its last blocks are those that the next reading finds.
+        if let Some(first) = before.first() {
+            words.truncate(first / 8);
+        }
+        Ok(words)
+    }
+}
+
+/// Where in a segment its blocks begin, and what is wrong with its header.
+pub(super) fn first_block(session: SessionId, path: &Path, bytes: &[u8]) -> (usize, Option<ReadError>) {
+    match header_in(session, path, bytes) {
+        Ok(header) => (header.header_bytes as usize, None),
+        // They may mean something else by their blocks.
+        Err(error @ ReadError::Format { source: FormatError::Newer { .. } | FormatError::OtherSession, .. }) => {
+            (bytes.len(), Some(error))
+        }
+        // Its blocks vouch for themselves.
+        Err(error) => (BlockHeader::find(bytes, 0).unwrap_or(bytes.len()), Some(error)),
+    }
 }
 
 /// The header of a file.
@@ -77,6 +179,22 @@ pub(super) fn walk(bytes: &[u8], offset: usize, mut each: impl FnMut(usize, Step
         };
         each(offset, step);
         offset += length;
+    }
+}
+
+/// Walks through whole blocks, and past everything else.
+pub(super) fn walk_blocks<'a>(bytes: &'a [u8], mut offset: usize, mut each: impl FnMut(&BlockHeader, &'a [u8])) {
+    while let Some(rest) = bytes.get(offset..) {
+        match BlockHeader::decode(rest) {
+            Ok(Some(header)) => {
+                each(&header, rest);
+                offset += header.block_bytes();
+            }
+            Ok(None) | Err(_) => match BlockHeader::find(bytes, offset + 8) {
+                Some(next) => offset = next,
+                None => return,
+            },
+        }
     }
 }
 

@@ -235,7 +235,8 @@ mod tests {
     fn numbers_and_positions_are_those_of_the_record() {
         let mut carry = Carry::default();
         let mut text = slot(Kind::BeginAsyncNamed, 1 << 32, 1);
-        text.0[0] = Head(text.0[0]).with_slots(2).0;
+        text.0[0] = Head(text.0[0]).with_slots(2).with_run_time_name().0;
+        (text.0[5], text.0[6]) = (10, 10);
         let mut more = Slot::EMPTY;
         more.0[0] = Head::continuation(1, 2).with_record_number(1 << 32).0;
         carry.note(&[text, more, slot(Kind::BeginAsync, (1 << 32) + 1, 2)], at(1 << 32, 50));

@@ -105,7 +105,7 @@ pub enum Item {
 pub struct Contents {
     /// In the order of reading.
     pub items: Vec<Item>,
-    /// Begins of open spans that were carried forward, because their records are not there any more.
+    /// Begins of open spans that were carried forward, because their records are not there any more. None of these is an item.
     pub carried: Vec<Record>,
     pub threads: Vec<ThreadFacts>,
     pub summary: Summary,
@@ -124,21 +124,25 @@ impl Contents {
 
     /// Reads a recording, and checks that its summary says what was visited.
     pub fn of(recording: &Recording) -> Contents {
-        let (mut items, mut threads) = (Vec::new(), Vec::new());
+        let (mut items, mut carried, mut threads) = (Vec::new(), Vec::new(), Vec::new());
+        let mut last = BTreeMap::new();
         let summary = recording.read(&mut |event| match event {
-            Event::Span(record) => items.push(Item::Span(Record::from(&record))),
+            Event::Span(record) => {
+                let before = last.insert(record.thread, record.record_number);
+                assert!(before.is_none_or(|before| before < record.record_number), "after {before:?}: {record:?}");
+                match record.carried {
+                    true => carried.push(Record::from(&record)),
+                    false => items.push(Item::Span(Record::from(&record))),
+                }
+            }
             Event::Loss(loss) => items.push(Item::Loss(loss)),
             Event::Damage(damage) => items.push(Item::Damage(damage)),
             Event::Thread(facts) => threads.push(facts.clone()),
         });
         let summary = summary.expect("a recording that was opened can be read");
-        // They are visited last.
-        let carried = items.split_off(items.len() - summary.carried as usize);
-        let carried = carried.into_iter().map(|item| match item {
-            Item::Span(record) if record.phase == Phase::Begin => record,
-            other => panic!("carried forward: {other:?}"),
-        });
-        let contents = Contents { items, carried: carried.collect(), threads, summary };
+        assert!(carried.iter().all(|record| record.phase == Phase::Begin), "carried forward: {carried:?}");
+        assert_eq!(carried.len() as u64, summary.carried);
+        let contents = Contents { items, carried, threads, summary };
         assert_eq!(contents.spans().count() as u64 + summary.unknown, summary.records);
         assert_eq!(contents.losses().map(|loss| loss.records).sum::<u64>(), summary.lost + summary.retired);
         assert_eq!(contents.damages().count() as u64, summary.damages);

@@ -22,6 +22,7 @@ pub fn begin(span_id: u64, thread: u32, unix_ns: u64) -> SpanRecord<'static> {
         name: "a",
         name_state: NameState::Whole,
         location: None,
+        carried: false,
     }
 }
 

@@ -1,0 +1,223 @@
+//! The records in a stretch of slots whose numbers fit together.
+//!
+//! Slots that were damaged may hold anything. A record counts if it is whole, and if its number fits in with the numbers of the
+//! others: of all ways to pass over records until the numbers of the rest rise, the one that passes over the fewest.
+
+use crate::events::{MAX_RECORD_SLOTS, Slot, first_record};
+use std::collections::BTreeMap;
+
+/// Slots in the order in which they were written.
+#[derive(Clone, Copy)]
+pub(super) struct Slots<'a> {
+    buffer: &'a [Slot],
+    /// Index in the buffer of the first slot.
+    first: usize,
+    /// Index after which the next is 0. Slots between the end of the buffer and this are not there.
+    round: usize,
+    len: usize,
+}
+
+impl<'a> Slots<'a> {
+    /// Slots one after another.
+    pub(super) fn straight(buffer: &'a [Slot]) -> Slots<'a> {
+        Slots { buffer, first: 0, round: buffer.len().max(1), len: buffer.len() }
+    }
+
+    /// `len` slots of a ring of `round` slots, from the one at index `first` on. The end of the ring may be missing in `buffer`.
+    pub(super) fn around(buffer: &'a [Slot], first: usize, round: usize, len: usize) -> Slots<'a> {
+        Slots { buffer, first, round, len }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Slots until the first comes again.
+    pub(super) fn round(&self) -> usize {
+        self.round
+    }
+
+    /// Where in the buffer slot `index` stands.
+    pub(super) fn place(&self, index: usize) -> usize {
+        (self.first + index) % self.round
+    }
+
+    /// Slot `index`; `None` if it is not there.
+    pub(super) fn get(&self, index: usize) -> Option<&'a Slot> {
+        self.buffer.get(self.place(index))
+    }
+
+    /// The record that begins at slot `index`. One that goes round the end is put together in `joined`.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn record<'b>(
+        &self,
+        index: usize,
+        joined: &'b mut [Slot; MAX_RECORD_SLOTS],
+    ) -> Result<&'b [Slot], &'static str>
+    where
+        'a: 'b,
+    {
+        let rest = self.len.saturating_sub(index);
+        let place = if self.first == 0 && index < self.round { index } else { self.place(index) };
+        let straight = self.buffer.get(place..).unwrap_or_default();
+        let straight = &straight[..straight.len().min(rest)];
+        let head = straight.first().ok_or("the file is cut off")?.head();
+        if head.slots() <= straight.len() || straight.len() == rest {
+            return first_record(straight);
+        }
+        let most = rest.min(MAX_RECORD_SLOTS);
+        for (offset, slot) in joined[..most].iter_mut().enumerate() {
+            *slot = self.get(index + offset).copied().unwrap_or(Slot::EMPTY);
+        }
+        first_record(&joined[..most])
+    }
+}
+
+/// Records that follow each other without a gap, in their slots and in their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    /// Index of the first slot.
+    pub(super) start: usize,
+    pub(super) slots: usize,
+    /// Number of the first record.
+    pub(super) first: u64,
+    pub(super) records: u64,
+}
+
+impl Run {
+    /// Index after the last slot.
+    pub(super) fn end(&self) -> usize {
+        self.start + self.slots
+    }
+
+    /// Number after the last record.
+    pub(super) fn next(&self) -> u64 {
+        self.first.saturating_add(self.records)
+    }
+}
+
+/// The records that begin in the first `starts` slots. `number` extends the low half of a record's number; where it does not, there
+/// is no such record.
+pub(super) fn runs(slots: &Slots<'_>, starts: usize, number: impl Fn(u32) -> Option<u64>) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    let mut joined = [Slot::EMPTY; MAX_RECORD_SLOTS];
+    let mut index = 0;
+    while index < starts {
+        let found = slots.record(index, &mut joined).ok();
+        let found = found.and_then(|record| Some((record.len(), number(record[0].head().record_number_low())?)));
+        let Some((length, number)) = found else {
+            index += 1;
+            continue;
+        };
+        match runs.last_mut() {
+            Some(run) if run.end() == index && run.next() == number => {
+                run.slots += length;
+                run.records += 1;
+            }
+            _ => runs.push(Run { start: index, slots: length, first: number, records: 1 }),
+        }
+        index += length;
+    }
+    runs
+}
+
+/// Records in these runs.
+pub(super) fn count(runs: &[Run]) -> u64 {
+    runs.iter().map(|run| run.records).sum()
+}
+
+/// Those runs, in order, whose numbers rise, with as many records as can be.
+pub(super) fn fitting(runs: Vec<Run>) -> Vec<Run> {
+    if runs.windows(2).all(|pair| pair[0].next() <= pair[1].first) {
+        return runs;
+    }
+    // By the number at which they end, the heaviest chains found so far: records, and last run. The higher the number the heavier.
+    let mut chains: BTreeMap<u64, (u64, usize)> = BTreeMap::new();
+    let mut before = Vec::with_capacity(runs.len());
+    for (index, run) in runs.iter().enumerate() {
+        let best = chains.range(..=run.first).next_back().map(|(_, chain)| *chain);
+        before.push(best.map(|(_, last)| last));
+        let records = best.map_or(0, |(records, _)| records) + run.records;
+        if chains.range(..=run.next()).next_back().is_some_and(|(_, (other, _))| *other >= records) {
+            continue;
+        }
+        while let Some((&end, _)) = chains.range(run.next()..).next().filter(|(_, (other, _))| *other <= records) {
+            chains.remove(&end);
+        }
+        chains.insert(run.next(), (records, index));
+    }
+    let mut last = chains.values().next_back().map(|(_, last)| *last);
+    let mut chosen = Vec::new();
+    while let Some(index) = last {
+        chosen.push(runs[index]);
+        last = before[index];
+    }
+    chosen.reverse();
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::{Head, Kind};
+
+    fn slot(number: u64) -> Slot {
+        let mut slot = Slot::EMPTY;
+        slot.0[0] = Head::record(Kind::BeginAsync, None, 0).with_record_number(number).0;
+        slot
+    }
+
+    fn slots(numbers: &[u64]) -> Vec<Slot> {
+        numbers.iter().map(|number| slot(*number)).collect()
+    }
+
+    /// First numbers and lengths of what fits together among records with these numbers.
+    fn fits(numbers: &[u64]) -> Vec<(u64, u64)> {
+        let slots = slots(numbers);
+        let runs = runs(&Slots::straight(&slots), slots.len(), |low| Some(u64::from(low)));
+        fitting(runs).iter().map(|run| (run.first, run.records)).collect()
+    }
+
+    #[test]
+    fn numbers_that_rise_all_fit() {
+        assert_eq!(fits(&[]), []);
+        assert_eq!(fits(&[3, 4, 5, 9, 10, 20]), [(3, 3), (9, 2), (20, 1)]);
+    }
+
+    #[test]
+    fn a_number_that_is_out_of_order_is_passed_over() {
+        assert_eq!(fits(&[3, 4, 700, 6, 7]), [(3, 2), (6, 2)]);
+        assert_eq!(fits(&[3, 4, 1, 6, 7]), [(3, 2), (6, 2)]);
+        assert_eq!(fits(&[3, 4, 4, 6, 7]), [(3, 2), (6, 2)]);
+        assert_eq!(fits(&[3, 4, 6, 6, 7]), [(3, 2), (6, 2)]);
+        assert_eq!(fits(&[900, 4, 5, 6]), [(4, 3)]);
+    }
+
+    #[test]
+    fn a_stretch_that_is_out_of_order_is_passed_over() {
+        assert_eq!(fits(&[10, 11, 12, 1, 2, 16, 17]), [(10, 3), (16, 2)]);
+        assert_eq!(fits(&[10, 11, 12, 100, 101, 15, 16, 17]), [(10, 3), (15, 3)]);
+    }
+
+    #[test]
+    fn a_ring_is_read_around_its_end() {
+        let mut ring = slots(&[7, 8, 0, 4, 5]);
+        let text = |index| Head::continuation(index, 3).with_record_number(6).0;
+        let named = Head::record(Kind::BeginAsyncNamed, None, 0).with_run_time_name().with_slots(3);
+        ring.push(Slot([named.with_record_number(6).0, 0, 0, 0, 0, 100, 100, 0]));
+        ring.splice(0..0, [Slot([text(1), 0, 0, 0, 0, 0, 0, 0]), Slot([text(2), 0, 0, 0, 0, 0, 0, 0])]);
+        let around = Slots::around(&ring, 5, 8, 7);
+        let runs = runs(&around, 7, |low| Some(u64::from(low)));
+        assert_eq!(runs, [Run { start: 0, slots: 7, first: 4, records: 5 }]);
+        assert_eq!(around.place(3), 0);
+    }
+
+    #[test]
+    fn what_is_not_there_holds_no_record() {
+        let ring = slots(&[4, 5]);
+        let runs = runs(&Slots::around(&ring, 3, 4, 4), 4, |low| Some(u64::from(low)));
+        assert_eq!(runs, [Run { start: 1, slots: 2, first: 4, records: 2 }]);
+    }
+}
