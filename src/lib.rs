@@ -88,6 +88,8 @@ mod macros;
 #[cfg(not(spanring_loom))]
 mod mapping;
 #[cfg(not(spanring_loom))]
+mod native_thread;
+#[cfg(not(spanring_loom))]
 mod preallocate;
 #[cfg(not(spanring_loom))]
 pub mod prelude;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// For each module at the root, the modules that it may use.
-const MAY_USE: [(&str, &[&str]); 18] = [
+const MAY_USE: [(&str, &[&str]); 19] = [
     ("events", &[]),
     ("sync", &[]),
     // An anchor is what `clock` reads, and what every block begins with.
@@ -14,9 +14,13 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("format", &["events"]),
     ("preallocate", &[]),
     ("directory", &[]),
+    ("native_thread", &[]),
     // Segments are stamped by the clock when they are created.
-    ("sink", &["events", "format", "sync", "clock", "preallocate", "mapping", "directory"]),
-    ("recorder", &["sync", "clock", "events", "queue", "format", "sink", "preallocate", "mapping", "directory"]),
+    ("sink", &["events", "format", "sync", "clock", "preallocate", "mapping", "directory", "native_thread"]),
+    (
+        "recorder",
+        &["sync", "clock", "events", "queue", "format", "sink", "preallocate", "mapping", "directory", "native_thread"],
+    ),
     ("future", &["recorder", "events"]),
     ("scope", &["recorder", "events", "future"]),
     ("reader", &["format", "events"]),

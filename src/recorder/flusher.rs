@@ -7,9 +7,9 @@ use super::context::this_thread;
 use super::drain::{Drainer, Round};
 use super::session::lock;
 use super::thread::mute;
+use crate::native_thread::NativeThread;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// The shortest sleep: under load, rings are drained a thousand times a second.
@@ -19,7 +19,7 @@ const FULL: f64 = 0.125;
 
 /// The flusher's thread.
 pub(super) struct Flusher {
-    thread: JoinHandle<()>,
+    thread: NativeThread,
     alarm: Arc<Alarm>,
 }
 
@@ -41,9 +41,7 @@ impl Flusher {
     /// Starts the thread.
     pub(super) fn start(drainer: Arc<Mutex<Drainer>>, interval: Duration, alarm: Arc<Alarm>) -> io::Result<Flusher> {
         let watched = Arc::clone(&alarm);
-        let thread = std::thread::Builder::new()
-            .name("spanring-flusher".to_owned())
-            .spawn(move || run(&drainer, interval, &watched))?;
+        let thread = NativeThread::spawn(c"spanring-flush", move || run(&drainer, interval, &watched))?;
         Ok(Flusher { thread, alarm })
     }
 
@@ -52,7 +50,7 @@ impl Flusher {
         *lock(&self.alarm.stop) = true;
         self.alarm.ring();
         // Nothing in the thread panics that is not caught there; if it did, the stop drains what it left.
-        let _ = self.thread.join();
+        self.thread.join();
     }
 }
 

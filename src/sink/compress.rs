@@ -7,13 +7,13 @@ use crate::events::Slot;
 use crate::format::block::{BLOCK_HEADER_BYTES, BlockHeader, BlockKind};
 use crate::format::file::FILE_HEADER_BYTES;
 use crate::format::{FileKind, packed};
+use crate::native_thread::NativeThread;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 
 /// The thread that compresses.
 pub(super) struct Compressor {
@@ -23,7 +23,7 @@ pub(super) struct Compressor {
     done: Receiver<(u64, u64)>,
     /// Segments below this number are gone. Locked while a segment is replaced or removed, so that none comes back.
     kept_from: Arc<Mutex<u64>>,
-    thread: JoinHandle<()>,
+    thread: NativeThread,
 }
 
 impl Compressor {
@@ -43,7 +43,7 @@ impl Compressor {
                 }
             }
         };
-        let thread = std::thread::Builder::new().name("spanring-compressor".to_owned()).spawn(work)?;
+        let thread = NativeThread::spawn(c"spanring-pack", work)?;
         Ok(Compressor { jobs, done, kept_from, thread })
     }
 
@@ -69,7 +69,7 @@ impl Compressor {
     pub(super) fn finish(self) {
         drop(self.jobs);
         // It does not panic: all it has is files that this process wrote, and what is wrong with them is an error.
-        let _ = self.thread.join();
+        self.thread.join();
     }
 }
 
