@@ -16,7 +16,10 @@ pub fn first_record(run: &[Slot]) -> Result<&[Slot], &'static str> {
     if head.kind() == Some(Kind::Continuation) {
         return Err("text without its record");
     }
-    let record = run.get(..head.slots()).filter(|record| !record.is_empty()).ok_or("a record without its end")?;
+    if !(1..=MAX_RECORD_SLOTS).contains(&head.slots()) {
+        return Err("a record of more slots than there can be, or of none");
+    }
+    let record = run.get(..head.slots()).ok_or("a record without its end")?;
     let continues = |(slot, index): (&Slot, usize)| {
         slot.head() == Head::continuation(index, record.len()).with_record_number(u64::from(head.record_number_low()))
     };
@@ -103,6 +106,11 @@ mod tests {
         let mixed = [&record(1, 2)[..1], &record(2, 2)[1..]].concat();
         assert_eq!(first_record(&mixed), Err("a record with another one's text"));
         assert_eq!(first_record(&[]), Err("no slot"));
+        for slots in [0, MAX_RECORD_SLOTS + 1, 15] {
+            let mut run = record(1, MAX_RECORD_SLOTS).repeat(2);
+            run[0].0[0] = run[0].0[0] & !(0xf << 10) | (slots as u64) << 10;
+            assert_eq!(first_record(&run), Err("a record of more slots than there can be, or of none"), "{slots}");
+        }
     }
 
     #[test]
