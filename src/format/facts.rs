@@ -19,7 +19,6 @@
 //! | `name` | empty if it had none |
 
 use super::block::Anchor;
-use std::collections::BTreeMap;
 
 /// What a recording's ticks count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -133,7 +132,7 @@ impl ProcessFacts {
 
     /// The facts in `text`. A line that is missing or makes no sense leaves its field empty or zero.
     pub fn decode(text: &str) -> ProcessFacts {
-        let facts = Lines::new(text);
+        let facts = Lines(text);
         ProcessFacts {
             session: facts.text("session"),
             pid: facts.number("pid") as u32,
@@ -178,7 +177,7 @@ impl ThreadFacts {
 
     /// The facts in `text`, as [`ProcessFacts::decode`] takes them.
     pub fn decode(text: &str) -> ThreadFacts {
-        let facts = Lines::new(text);
+        let facts = Lines(text);
         ThreadFacts { id: facts.number("id") as u32, os_id: facts.number("os_id"), name: facts.text("name") }
     }
 }
@@ -191,20 +190,18 @@ fn lines(facts: &[(&str, &dyn std::fmt::Display)]) -> String {
     facts.iter().map(line).collect()
 }
 
-struct Lines(BTreeMap<String, String>);
+/// A text of `key=value` lines. A map of them could take many times the memory that the text does.
+struct Lines<'a>(&'a str);
 
-impl Lines {
-    fn new(text: &str) -> Lines {
-        let lines = text.lines().filter_map(|line| line.split_once('='));
-        Lines(lines.map(|(key, value)| (key.to_owned(), unescape(value))).collect())
-    }
-
+impl Lines<'_> {
+    /// The last value of that key.
     fn text(&self, key: &str) -> String {
-        self.0.get(key).cloned().unwrap_or_default()
+        let mut lines = self.0.lines().filter_map(|line| line.split_once('='));
+        lines.rfind(|(found, _)| *found == key).map(|(_, value)| unescape(value)).unwrap_or_default()
     }
 
     fn number(&self, key: &str) -> u64 {
-        self.0.get(key).and_then(|value| value.parse().ok()).unwrap_or(0)
+        self.text(key).parse().unwrap_or(0)
     }
 }
 
