@@ -1,6 +1,6 @@
 //! What a session is: who recorded, since when, how much, and what is missing.
 
-use crate::spans::{self, Ending, Item, thread_label};
+use crate::spans::{self, Ending, Item, add, thread_label};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 use spanring::reader::{Damage, LossCause, NameState, ReadError, Recording, ThreadFacts};
@@ -208,11 +208,11 @@ impl Tally {
                 }
             }
             Item::Loss(loss) => {
-                self.thread(loss.thread).lost_records += loss.records;
+                add(&mut self.thread(loss.thread).lost_records, loss.records);
                 match loss.cause {
-                    LossCause::Dropped => self.missing.dropped_records += loss.records,
-                    LossCause::Overwritten => self.missing.overwritten_records += loss.records,
-                    LossCause::Retired => self.missing.retired_records += loss.records,
+                    LossCause::Dropped => add(&mut self.missing.dropped_records, loss.records),
+                    LossCause::Overwritten => add(&mut self.missing.overwritten_records, loss.records),
+                    LossCause::Retired => add(&mut self.missing.retired_records, loss.records),
                 }
             }
             Item::Damage(damage) => self.missing.damage.push(DamageInfo::new(damage)),
@@ -249,13 +249,13 @@ impl DamageInfo {
 impl Missing {
     /// Records that are missing although they should not: all but those that newer ones overwrote, and those that were retired.
     pub fn records(&self) -> u64 {
-        self.dropped_records + self.damaged_records
+        self.dropped_records.saturating_add(self.damaged_records)
     }
 
     /// Nothing is missing but what newer records overwrote or the directory's budget retired, begins included.
     pub fn is_by_design(&self) -> bool {
         let Missing { overwritten_records, retired_records, .. } = *self;
-        let begins = if overwritten_records + retired_records > 0 { self.begins } else { 0 };
+        let begins = if overwritten_records > 0 || retired_records > 0 { self.begins } else { 0 };
         *self == Missing { overwritten_records, retired_records, begins, ..Missing::default() }
     }
 }

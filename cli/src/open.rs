@@ -4,7 +4,7 @@
 //! nothing is known: they stand in the tree too, to say where the open one comes from. Which they are shows only when the
 //! open spans are known; a recording that has any is therefore read again, at most [`MAX_SEARCHES`] times.
 
-use crate::spans::{self, Ending, Item, Span, thread_label};
+use crate::spans::{self, Ending, Item, Span, add, thread_label};
 use crate::top::kind_word;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
@@ -177,11 +177,11 @@ impl OpenSpans {
                 }
             }
             Item::Loss(loss) => {
-                self.lost_records += loss.records;
+                add(&mut self.lost_records, loss.records);
                 match loss.cause {
                     LossCause::Dropped => {}
-                    LossCause::Overwritten => self.overwritten_records += loss.records,
-                    LossCause::Retired => self.retired_records += loss.records,
+                    LossCause::Overwritten => add(&mut self.overwritten_records, loss.records),
+                    LossCause::Retired => add(&mut self.retired_records, loss.records),
                 }
             }
             Item::Damage(_) => self.damaged += 1,

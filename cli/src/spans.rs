@@ -25,7 +25,7 @@ pub struct Span<'a> {
     pub kind: SpanKind,
     /// The name, or `<name lost>`.
     pub name: &'a str,
-    /// Whether the name is as long as it was when recorded.
+    /// Whether the name is as long as it was when recorded; see [`LONGEST_TEXT`].
     pub name_state: NameState,
     /// Where in the source the span is made; `None` if the recording lost that.
     pub place: Option<&'a Place>,
@@ -104,7 +104,27 @@ pub enum Item<'a> {
 
 /// A thread's name, or `thread N` with its [`ThreadFacts::id`] if it has none.
 pub fn thread_label(thread: &ThreadFacts) -> String {
-    if thread.name.is_empty() { format!("thread {}", thread.id) } else { thread.name.clone() }
+    if thread.name.is_empty() { format!("thread {}", thread.id) } else { cut(&thread.name).to_owned() }
+}
+
+/// No text in a report is longer than a name made at run time can be, in bytes. Each span may repeat it, so a report would not be
+/// bounded by the size of the recording otherwise.
+pub const LONGEST_TEXT: usize = spanring::events::MAX_RUN_TIME_NAME;
+
+/// A text without what is too much, up to a whole character.
+pub(crate) fn cut(text: &str) -> &str {
+    match text.len() {
+        0..=LONGEST_TEXT => text,
+        _ => {
+            let end = (0..=LONGEST_TEXT).rfind(|end| text.is_char_boundary(*end));
+            &text[..end.unwrap_or(0)]
+        }
+    }
+}
+
+/// Adds records that are missing. In a damaged recording there may seem to be any number of them.
+pub(crate) fn add(total: &mut u64, records: u64) {
+    *total = total.saturating_add(records);
 }
 
 /// Reads a whole recording as spans, in about the order in which they ended; then those that are open, oldest first.
@@ -166,9 +186,13 @@ const SPARE_TEXTS: usize = 4096;
 impl Pairing {
     /// Takes the next record, and returns its span if that is whole now.
     pub fn record<'a>(&'a mut self, record: &SpanRecord<'a>) -> Option<Span<'a>> {
+        let mut record = *record;
+        if record.name.len() > LONGEST_TEXT {
+            (record.name, record.name_state) = (cut(record.name), NameState::Cut);
+        }
         match record.phase {
-            Phase::Begin => self.begin(record),
-            Phase::End => self.end(record),
+            Phase::Begin => self.begin(&record),
+            Phase::End => self.end(&record),
         }
     }
 

@@ -5,7 +5,7 @@
 //! right to three significant digits. Counts, totals and maxima are always exact.
 
 use crate::places::Place;
-use crate::spans::{Ending, Item, Span};
+use crate::spans::{Ending, Item, Span, add};
 use hdrhistogram::Histogram;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
@@ -114,7 +114,7 @@ impl Top {
     pub fn add(&mut self, item: &Item<'_>) {
         match item {
             Item::Span(span) => self.add_span(span),
-            Item::Loss(loss) => self.lost += loss.records,
+            Item::Loss(loss) => add(&mut self.lost, loss.records),
             Item::Damage(_) => self.damaged += 1,
             Item::Thread(_) => {}
         }

@@ -19,7 +19,7 @@ pub mod proto;
 mod texts;
 
 use crate::places::Place;
-use crate::spans::{self, Ending, Item, Span, thread_label};
+use crate::spans::{self, Ending, Item, Span, add, thread_label};
 use crate::text::count;
 use crate::top::kind_word;
 use lanes::{AsyncLanes, OPEN, Spot, Stay, ThreadLanes};
@@ -258,7 +258,7 @@ impl<'w> TraceWriter<'w> {
     }
 
     fn loss(&mut self, loss: &Loss) {
-        self.done.lost_records += loss.records;
+        add(&mut self.done.lost_records, loss.records);
         self.unknown_thread(loss.thread);
         let cause = match loss.cause {
             LossCause::Dropped => "dropped: the ring was full",
