@@ -477,3 +477,22 @@ fn any_segment_is_a_recording_without_the_session_file_and_the_others() {
         assert!(contents.summary.records > 0 && contents.summary.damages == 0, "{segment}");
     }
 }
+
+#[test]
+fn what_is_no_file_is_damage_and_nobody_waits_for_it() {
+    let _turn = exclusive();
+    let directory = tempfile::tempdir().expect("a directory");
+    let recorder = small(directory.path()).start().expect("it starts");
+    let session = recorder.directory().expect("it has one").to_owned();
+    spans();
+    recorder.stop().expect("it stops");
+    std::fs::remove_file(session.join("names.spanring")).expect("it is there");
+    for name in ["names", "segment-000001", "ring-00007"] {
+        let path = format!("{}/{name}.spanring\0", session.display());
+        // SAFETY: the path ends with a zero.
+        assert_eq!(unsafe { libc::mkfifo(path.as_ptr().cast(), 0o600) }, 0);
+    }
+    std::fs::create_dir(session.join("segment-000002.spanring")).expect("the directory is writable");
+    let contents = Contents::of_directory(&session);
+    assert_eq!((contents.summary.records, contents.summary.damages), (RECORDS, 4));
+}

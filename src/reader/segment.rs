@@ -19,8 +19,13 @@ pub(super) fn read_words(path: &Path) -> Result<Vec<u64>, ReadError> {
 
 /// The first words of a file, `most` at most.
 pub(super) fn read_first_words(path: &Path, most: usize) -> Result<Vec<u64>, ReadError> {
-    let words = File::open(path).and_then(|file| words_of(&file, most));
+    let words = open(path).and_then(|file| words_of(&file, most));
     words.map_err(|source| ReadError::Io { path: path.to_owned(), source })
+}
+
+/// Opens a file, and nothing else: opening a pipe would wait for a writer, for ever.
+fn open(path: &Path) -> io::Result<File> {
+    if std::fs::metadata(path)?.is_file() { File::open(path) } else { Err(io::ErrorKind::InvalidInput.into()) }
 }
 
 fn words_of(mut file: &File, most: usize) -> io::Result<Vec<u64>> {
@@ -60,7 +65,7 @@ impl SegmentFile {
             let files = files_of(directory, FileKind::Segment);
             let last = files.last().map(|(number, _)| *number);
             let segment = |(index, (number, path)): (usize, (u64, PathBuf))| {
-                let held = if alive && index < HELD { Some(File::open(&path)) } else { None };
+                let held = if alive && index < HELD { Some(open(&path)) } else { None };
                 let is_gone = matches!(&held, Some(Err(error)) if error.kind() == io::ErrorKind::NotFound);
                 let growing = alive && Some(number) == last;
                 (!is_gone).then(|| SegmentFile { number, path, held: held.and_then(Result::ok), growing })
@@ -79,7 +84,7 @@ impl SegmentFile {
     pub(super) fn words(&self) -> Result<Vec<u64>, ReadError> {
         match &self.held {
             Some(file) => words_of(file, usize::MAX),
-            None => File::open(&self.path).and_then(|file| words_of(&file, usize::MAX)),
+            None => open(&self.path).and_then(|file| words_of(&file, usize::MAX)),
         }
         .map_err(|source| ReadError::Io { path: self.path.clone(), source })
     }

@@ -6,6 +6,8 @@ use crate::format::block::{BlockHeader, BlockKind};
 use crate::format::file::FILE_HEADER_BYTES;
 use crate::format::session_name::{REMOVED, process_of};
 use crate::format::{FileHeader, FileKind, ProcessFacts, Status, StatusState, identity};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Sessions that a directory keeps, whatever their size: a service that crashes at once and is restarted makes many small ones.
@@ -96,8 +98,7 @@ fn condition(directory: &Path) -> Condition {
 
 fn is_dead(directory: &Path, facts: &ProcessFacts) -> bool {
     let same_boot = facts.boot_id == identity::boot_id();
-    let stopped = std::fs::read(directory.join(FileKind::Session.file_name(0)))
-        .ok()
+    let stopped = first_bytes(&directory.join(FileKind::Session.file_name(0)))
         .and_then(|bytes| Status::decode(&bytes))
         .is_some_and(|status| status.state == StatusState::Stopped);
     let alive = same_boot && identity::start_of(facts.pid) == Some(facts.process_start);
@@ -124,11 +125,20 @@ fn facts_of(directory: &Path) -> Option<ProcessFacts> {
 }
 
 fn facts_in(file: &Path) -> Option<ProcessFacts> {
-    let bytes = std::fs::read(file).ok()?;
+    let bytes = first_bytes(file)?;
     let blocks = bytes.get(FileHeader::decode(&bytes).ok()?.header_bytes as usize..)?;
     let header = BlockHeader::decode(blocks).ok()??;
     let payload = header.payload(blocks).ok()?;
     (header.kind == BlockKind::Facts).then(|| ProcessFacts::decode(&String::from_utf8_lossy(payload)))
+}
+
+/// Enough of a file to find its facts in. Of nothing but a file: opening a pipe would wait for a writer, for ever.
+fn first_bytes(file: &Path) -> Option<Vec<u8>> {
+    const ENOUGH: u64 = 64 << 10;
+    let mut bytes = Vec::new();
+    let file = file.is_file().then(|| File::open(file))?.ok()?;
+    file.take(ENOUGH).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
 }
 
 /// Removes a session. What cannot be removed stays, and is met again at the next look; so is what is left if this process is
