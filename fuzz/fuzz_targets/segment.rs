@@ -22,5 +22,5 @@ fuzz_target!(|input: Input| {
             damage::seal(&mut bytes);
         }
     }
-    check::check(bytes.len() as u64, || Recording::from_segment(&bytes));
+    check::check(check::weight(&bytes), || Recording::from_segment(&bytes));
 });

@@ -1,6 +1,10 @@
 //! What has to hold for any files.
 
 use crate::memory::Bound;
+use spanring::events::SLOT_BYTES;
+use spanring::format::block::BLOCK_HEADER_BYTES;
+use spanring::format::packed::MAX_PACKED_SLOTS;
+use spanring::format::{BlockHeader, BlockKind};
 use spanring::reader::{Event, ReadError, Recording};
 use spanring_cli::top::{SortBy, Top};
 use spanring_cli::{info, open, perfetto, render, spans};
@@ -77,7 +81,22 @@ fn report(recording: &Recording) {
     assert_eq!(exported.spans, found);
 }
 
-/// Writes files in place of those of the input before, and returns how many bytes they have and the session's directory.
+/// Bytes of a file, and of what is compressed in it.
+pub fn weight(bytes: &[u8]) -> u64 {
+    let mut weight = bytes.len() as u64;
+    let mut next = BlockHeader::find(bytes, 0);
+    while let Some(at) = next {
+        if let Ok(Some(BlockHeader { kind: BlockKind::PackedRecords, .. })) = BlockHeader::decode(&bytes[at..]) {
+            let slots = bytes.get(at + BLOCK_HEADER_BYTES..).and_then(|payload| payload.first_chunk());
+            weight +=
+                slots.map_or(0, |slots| u64::from_le_bytes(*slots).min(MAX_PACKED_SLOTS as u64) * SLOT_BYTES as u64);
+        }
+        next = BlockHeader::find(bytes, at + 8);
+    }
+    weight
+}
+
+/// Writes files in place of those of the input before, and returns their weight and the session's directory.
 ///
 /// # Panics
 /// If they cannot be written.
@@ -95,7 +114,7 @@ pub fn write(files: &[(PathBuf, Vec<u8>)]) -> (u64, PathBuf) {
     for (path, bytes) in files {
         std::fs::write(path, bytes).expect("the directory is writable");
     }
-    (files.iter().map(|(_, bytes)| bytes.len() as u64).sum(), session)
+    (files.iter().map(|(_, bytes)| weight(bytes)).sum(), session)
 }
 
 /// This process's own directory, in memory if there is such a place. Whoever starts the fuzzer may give another one, to remove it

@@ -5,7 +5,6 @@ use crate::input::{
 };
 use spanring::events::{Head, Kind, MAX_RECORD_SLOTS, Outcome, SLOT_BYTES, Slot, SpanFields, self_description};
 use spanring::format::block::{Anchor, RecordRange, block_bytes};
-use spanring::format::definition;
 use spanring::format::file::FILE_HEADER_BYTES;
 use spanring::format::ring_file::{
     CAPACITY_WORD, DISCIPLINE_WORD, DROP_MARK_WORD, DROPPED_WORD, FLUSHED_POSITION_WORD, FLUSHED_RECORD_WORD,
@@ -16,6 +15,7 @@ use spanring::format::{
     BlockHeader, BlockKind, Discipline, FileHeader, FileKind, ProcessFacts, SessionId, Status, StatusState,
     ThreadFacts, TickSource,
 };
+use spanring::format::{definition, packed};
 use std::path::{Path, PathBuf};
 
 const ID: SessionId = SessionId([0x5a5a_5a5a, 1]);
@@ -198,7 +198,7 @@ impl Writer<'_> {
         // Within some bounds, so that they can be counted on from.
         self.blocks %= 1 << 62;
         match &block.content {
-            Content::Records(run) | Content::Carried(run) => {
+            Content::Records(run) | Content::Packed(run) | Content::Carried(run) => {
                 let carried = matches!(block.content, Content::Carried(_));
                 let [thread, ring, first, next, lost, position] = block.range;
                 let first = first.or(self.next_record);
@@ -216,8 +216,13 @@ impl Writer<'_> {
                     self.lost = range.lost;
                     self.position = range.position.wrapping_add(slots.len() as u64);
                 }
-                let kind = if carried { BlockKind::Carried } else { BlockKind::Records };
-                self.append(bytes, kind, anchor, range, &bytes_of(&slots));
+                let packed = matches!(block.content, Content::Packed(_)).then(|| packed::pack(&slots)).flatten();
+                if let Some(packed) = packed {
+                    self.append(bytes, BlockKind::PackedRecords, anchor, range, &packed);
+                } else {
+                    let kind = if carried { BlockKind::Carried } else { BlockKind::Records };
+                    self.append(bytes, kind, anchor, range, &bytes_of(&slots));
+                }
             }
             Content::Definitions(names) => {
                 self.append(bytes, BlockKind::Definitions, anchor, RecordRange::default(), &definitions(names));

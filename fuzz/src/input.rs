@@ -176,6 +176,8 @@ pub struct Block {
 pub enum Content {
     /// Records.
     Records(Run),
+    /// Records, compressed.
+    Packed(Run),
     /// Definitions.
     Definitions(Names),
     /// A thread.
