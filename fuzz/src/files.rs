@@ -119,7 +119,7 @@ impl Writer<'_> {
             },
             tick_source: TickSource::Tsc,
             ticks_per_second: rate.or(1_000_000_000),
-            ring_bytes: SLOTS * 64,
+            ring_bytes: facts.ring_bytes.or(SLOTS * 64),
             discipline: if facts.flight { Discipline::Flight } else { Discipline::Drain },
             ring_directory: elsewhere,
         };
@@ -235,7 +235,7 @@ impl Writer<'_> {
                 self.threads = self.threads.wrapping_add(1);
             }
             Content::Threads(more) => {
-                for _ in 0..=more % 2048 {
+                for _ in 0..=if more % 16 == 15 { more / 16 } else { more % 16 } {
                     self.threads = self.threads.wrapping_add(1);
                     let payload = format!("id={}", self.threads);
                     self.append(bytes, BlockKind::Thread, anchor, RecordRange::default(), payload.as_bytes());

@@ -117,6 +117,8 @@ pub struct Facts {
     pub clocks: [Number; 4],
     /// Numbers that identify it.
     pub process: [Number; 2],
+    /// Bytes of slots in a ring.
+    pub ring_bytes: Number,
     /// It is this very process.
     pub alive: bool,
     /// Its rings overwrite the oldest.
@@ -137,15 +139,17 @@ pub struct Repeated<T> {
 }
 
 impl<T> Repeated<T> {
-    /// How often, if each takes so many bytes: no file gets very long.
+    /// How often, if each takes so many bytes: usually not very, and no file gets very long.
     pub fn times(&self, bytes: usize) -> u64 {
-        let most = (MOST_BYTES / bytes.max(1)).max(1) as u64;
-        u64::from(self.more) % most + 1
+        let most = if self.more % 16 == 15 { MOST_BYTES } else { USUAL_BYTES };
+        u64::from(self.more / 16) % (most / bytes.max(1)).max(1) as u64 + 1
     }
 }
 
 /// Bytes of what is repeated, at most.
 const MOST_BYTES: usize = 256 << 10;
+/// The same, for most inputs: so many more can be tried in the same time.
+const USUAL_BYTES: usize = 4 << 10;
 
 /// A segment.
 #[derive(Arbitrary, Clone, Debug, Default)]

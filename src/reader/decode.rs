@@ -110,7 +110,7 @@ impl Decoder<'_> {
                     self.record(record, number, progress, origin);
                 }
                 index += record.len();
-                number += 1;
+                number = number.saturating_add(1);
             }
         }
     }
@@ -150,7 +150,7 @@ impl Decoder<'_> {
 
     fn record(&mut self, record: &[Slot], number: u64, progress: &mut Progress, origin: &Origin<'_>) {
         let fields = SpanFields::from_slot(&record[0]);
-        progress.next_record = number + 1;
+        progress.next_record = number.saturating_add(1);
         progress.last_unix_ns = Some(self.clock.unix_ns(fields.ticks));
         self.summary.records += 1;
         if !self.carried.is_empty() {
@@ -185,15 +185,16 @@ impl Decoder<'_> {
                     (self.visit)(Event::Loss(Loss { thread, records, cause, after_unix_ns, before_unix_ns }));
                 }
             };
+            // Counts in a hostile file may add up to anything.
             if missing.retired {
-                self.summary.retired += others;
+                self.summary.retired = self.summary.retired.saturating_add(others);
                 visit(others, LossCause::Retired);
             } else {
-                self.summary.damaged += others;
+                self.summary.damaged = self.summary.damaged.saturating_add(others);
             }
             visit(lost_here, self.cause);
-            self.summary.lost += lost_here;
-            progress.lost += lost_here;
+            self.summary.lost = self.summary.lost.saturating_add(lost_here);
+            progress.lost = progress.lost.saturating_add(lost_here);
             self.carried_in(origin.ring, progress.next_record..end);
             progress.next_record = end;
         }

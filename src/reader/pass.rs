@@ -341,7 +341,7 @@ impl<'a> Pass<'a> {
         let found = [records, lost, retired, damaged].into_iter().fold(0, u64::saturating_add);
         let missing = status.flushed.saturating_add(status.lost).saturating_sub(found);
         if missing > 0 {
-            self.summary.damaged += missing;
+            self.summary.damaged = self.summary.damaged.saturating_add(missing);
             let path = self.recording.path().to_owned();
             self.damage(&path, 0, 0, missing, "the recorder wrote more records than there are");
         }

@@ -12,6 +12,8 @@ use crate::format::{Discipline, FileHeader, FileKind, FormatError, ProcessFacts,
 use std::path::{Path, PathBuf};
 
 const HEADER_WORDS: usize = RING_HEADER_BYTES / 8;
+/// Slots of the largest ring that a recorder makes.
+const MAX_SLOTS: u64 = 1 << 24;
 
 /// How often to copy a ring that comes round meanwhile.
 const TRIES: usize = 10;
@@ -189,7 +191,7 @@ fn capacity(words: &[u64], facts: &ProcessFacts) -> Option<u64> {
     let said = words[CAPACITY_WORD];
     let usual = facts.ring_bytes / (SLOT_WORDS as u64 * 8);
     let present = ((words.len() - HEADER_WORDS) / SLOT_WORDS) as u64;
-    let makes_sense = |slots: &u64| slots.is_power_of_two() && *slots >= MAX_RECORD_SLOTS as u64;
+    let makes_sense = |slots: &u64| slots.is_power_of_two() && (MAX_RECORD_SLOTS as u64..=MAX_SLOTS).contains(slots);
     let agreed = if said == usual || present == usual { usual } else { said };
     Some(agreed).filter(|agreed| makes_sense(agreed) && (*agreed == usual || *agreed == present))
 }

@@ -47,6 +47,13 @@ impl<'a> Slots<'a> {
         self.buffer.get(self.place(index))
     }
 
+    /// The first slot from `index` on that is there. A ring has as many slots as its file says, so those that are not there are
+    /// passed over at once.
+    fn first_present(&self, index: usize) -> usize {
+        let place = self.place(index);
+        if place < self.buffer.len() { index } else { index + (self.round - place) }
+    }
+
     /// The record that begins at slot `index`. One that goes round the end is put together in `joined`.
     ///
     /// # Errors
@@ -103,12 +110,12 @@ impl Run {
 pub(super) fn runs(slots: &Slots<'_>, starts: usize, number: impl Fn(u32) -> Option<u64>) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     let mut joined = [Slot::EMPTY; MAX_RECORD_SLOTS];
-    let mut index = 0;
+    let mut index = slots.first_present(0);
     while index < starts {
         let found = slots.record(index, &mut joined).ok();
         let found = found.and_then(|record| Some((record.len(), number(record[0].head().record_number_low())?)));
         let Some((length, number)) = found else {
-            index += 1;
+            index = slots.first_present(index + 1);
             continue;
         };
         match runs.last_mut() {

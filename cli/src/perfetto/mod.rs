@@ -462,6 +462,7 @@ impl<'w> TraceWriter<'w> {
 
 impl Held {
     fn new(span: &Span<'_>, number: u64) -> Held {
+        let begin_ns = span.begin_ns.min(OPEN - 1);
         Held {
             id: span.id,
             parent: span.parent,
@@ -471,9 +472,9 @@ impl Held {
             name_state: span.name_state,
             place: span.place.map(|place: &Place| place.index),
             ending: span.ending,
-            begin_ns: span.begin_ns,
+            begin_ns,
             // A clock that was set back must not make a slice end before it begins.
-            end_ns: span.end_ns.map_or(OPEN, |end_ns| end_ns.clamp(span.begin_ns, OPEN - 1)),
+            end_ns: span.end_ns.map_or(OPEN, |end_ns| end_ns.clamp(begin_ns, OPEN - 1)),
             begin_thread: span.begin_thread,
             end_thread: span.end_thread,
             polls: span.polls,
