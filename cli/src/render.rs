@@ -165,8 +165,10 @@ fn last_instant(writer: &str) -> &'static str {
 
 /// Why there may be spans in the list that were not open, and others not in it that were; `None`: it is right.
 fn doubt(report: &OpenReport) -> Option<String> {
+    // Each of these may have reached its limit, in a damaged recording.
+    let dropped = report.lost_records.saturating_sub(report.overwritten_records).saturating_sub(report.retired_records);
     let missing = [
-        (report.lost_records - report.overwritten_records - report.retired_records, "event", "lost"),
+        (dropped, "event", "lost"),
         (report.overwritten_records, "older event", "overwritten"),
         (report.damaged_records, "event", "damaged"),
         (report.refused_events, "event", "refused"),
@@ -314,7 +316,7 @@ fn lost(missing: &Missing) -> String {
 fn health(info: &SessionInfo) -> String {
     let missing = &info.missing;
     if info.complete {
-        let kept = missing.overwritten_records + missing.retired_records == 0;
+        let kept = missing.overwritten_records == 0 && missing.retired_records == 0;
         let all = if kept { "every event" } else { "every event that was kept" };
         return format!("complete: {all} has been read, with its name");
     }
