@@ -26,7 +26,7 @@ pub(crate) use self::barrier::{heavy_barrier, light_barrier};
 ///
 /// Together they act as two `SeqCst` fences would: if a thread stores A, passes the light barrier and loads B, and another
 /// stores B, passes the heavy barrier and loads A, then at least one of the two sees the other's store.
-#[cfg(not(spanring_loom))]
+#[cfg(not(any(spanring_loom, miri)))]
 mod barrier {
     use super::{AtomicBool, Ordering};
     use std::sync::atomic::compiler_fence;
@@ -72,8 +72,8 @@ mod barrier {
     }
 }
 
-/// In models both sides are what the pair stands for: sequentially consistent fences.
-#[cfg(spanring_loom)]
+/// In models, and under Miri, which has no kernel, both sides are what the pair stands for: sequentially consistent fences.
+#[cfg(any(spanring_loom, miri))]
 mod barrier {
     use super::{Ordering, fence};
 

@@ -21,6 +21,10 @@ thread_local! {
 /// Makes sure that children of this process find the gate closed.
 pub(super) fn watch() {
     static ONCE: Once = Once::new();
+    // Miri has neither fork nor handlers of it.
+    if cfg!(miri) {
+        return;
+    }
     ONCE.call_once(|| {
         #[cfg(unix)]
         // SAFETY: the handlers take a lock, give it back, and store to an atomic; all run on the thread that forks, and what the last

@@ -53,6 +53,10 @@ pub(super) struct SignalSet(u64);
 impl SignalSet {
     /// Those that the calling thread has blocked.
     pub(super) fn blocked() -> SignalSet {
+        if cfg!(miri) {
+            // Under Miri there are no signals, and none of these calls.
+            return SignalSet::default();
+        }
         // SAFETY: a signal set is plain old data, for which all zeroes is a valid value.
         let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
         // SAFETY: without a new set the call only fills the old one, which is ours.
@@ -68,6 +72,9 @@ impl SignalSet {
 }
 
 fn on_signal_stack() -> bool {
+    if cfg!(miri) {
+        return false;
+    }
     // SAFETY: a stack's description is plain old data, for which all zeroes is a valid value.
     let mut stack: libc::stack_t = unsafe { std::mem::zeroed() };
     // SAFETY: without a new stack the call only fills the description, which is ours.
