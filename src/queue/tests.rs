@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::sync::Ordering;
+use std::cell::UnsafeCell;
 use std::ops::Range;
 use std::thread;
 
@@ -106,13 +107,13 @@ fn records_come_out_in_the_order_they_went_in() {
 fn positions_go_on_and_slots_come_round() {
     let (producer, mut consumer) = drained(8, 3);
     let mut taken = Vec::new();
-    for round in 0..100 {
+    for round in 0..if cfg!(miri) { 30 } else { 100 } {
         push(&producer, 1 + round % 3);
         push(&producer, 1 + round % 2);
         taken.extend(drain(&mut consumer));
     }
-    assert_eq!(taken, (0..200).collect::<Vec<_>>());
-    assert!(producer.position() > 30 * 8);
+    assert!(taken.into_iter().eq(0..producer.record_number()));
+    assert!(producer.position() > 10 * 8);
     assert_eq!(consumer.published(), producer.position()..producer.position());
 }
 
@@ -172,7 +173,7 @@ fn slots_can_be_given_back_a_few_at_a_time() {
 fn a_snapshot_holds_the_newest_records_after_any_number_of_laps() {
     let (producer, consumer) = flight(16, 3);
     assert_eq!(snapshot(&consumer), (0..0, vec![], 0));
-    for pushed in 1..200 {
+    for pushed in 1..if cfg!(miri) { 40 } else { 200 } {
         assert_eq!(push(&producer, 1), Some(pushed - 1), "a ring in flight discipline is never full");
         let kept = pushed.min(16 - 3);
         assert_eq!(snapshot(&consumer), (pushed - kept..pushed, (pushed - kept..pushed).collect(), 0));
@@ -303,62 +304,114 @@ fn a_word_behind_the_end_is_refused() {
     Memory::on_heap(8).word(8);
 }
 
-/// Records that a stress test makes: enough for thousands of laps, few enough for an interpreter.
-const STRESS: u64 = if cfg!(miri) { 2_000 } else { 1_000_000 };
+/// Records that a stress test makes: enough for thousands of laps, in an interpreter for a dozen.
+const STRESS: u64 = if cfg!(miri) { 100 } else { 1_000_000 };
 
 /// Records [`STRESS`] times, with 1 to 3 slots each, and returns how many were dropped.
 fn produce(producer: &TestProducer) -> u64 {
     (0..STRESS).map(|number| u64::from(push(producer, 1 + number % 3).is_none())).sum()
 }
 
-#[test]
-fn two_threads_read_and_lose_exactly_what_was_recorded() {
-    let (producer, mut consumer) = drained(64, 3);
-    let writer = thread::spawn(move || produce(&producer));
-    let (mut read, mut lost, mut next) = (0, 0, 0);
-    loop {
-        let over = writer.is_finished();
-        let mark = consumer.drop_mark();
-        for number in drain(&mut consumer) {
-            assert!(number >= next, "record {number} was read or counted as lost before");
-            lost += number - next;
-            read += 1;
-            next = number + 1;
-        }
-        lost += mark.saturating_sub(next);
-        next = next.max(mark);
-        if over {
-            break;
-        }
+/// Runs `produce` on a thread of its own and `consume` on this one, again and again, and once more when all was produced.
+fn on_two_threads(produce: impl FnOnce() -> u64 + Send + 'static, mut consume: impl FnMut()) -> u64 {
+    let writer = thread::spawn(produce);
+    while !writer.is_finished() {
+        consume();
         thread::yield_now();
     }
+    // That a thread is finished orders nothing; joining it does.
+    let produced = writer.join().unwrap();
+    consume();
+    produced
+}
+
+#[test]
+fn two_threads_read_and_lose_exactly_what_was_recorded() {
+    let (producer, mut consumer) = drained(16, 3);
+    let (mut read, mut lost, mut next) = (0, 0, 0);
+    let dropped = on_two_threads(
+        move || produce(&producer),
+        || {
+            let mark = consumer.drop_mark();
+            for number in drain(&mut consumer) {
+                assert!(number >= next, "record {number} was read or counted as lost before");
+                lost += number - next;
+                read += 1;
+                next = number + 1;
+            }
+            lost += mark.saturating_sub(next);
+            next = next.max(mark);
+        },
+    );
     assert_eq!((read + lost, next), (STRESS, STRESS));
-    assert_eq!(lost, writer.join().unwrap());
+    assert_eq!(lost, dropped);
     assert_eq!(lost, consumer.storage().dropped().load(Ordering::Relaxed));
-    assert!(read >= 64 / 3);
+    assert!(read >= 16 / 3);
 }
 
 #[test]
 fn snapshots_taken_while_another_thread_overwrites_are_whole_and_add_up() {
-    let (producer, mut consumer) = flight(64, 3);
-    let writer = thread::spawn(move || produce(&producer));
+    let (producer, mut consumer) = flight(16, 3);
     let (mut read, mut lost, mut next) = (0, 0, 0);
-    loop {
-        let over = writer.is_finished();
-        let (whole, numbers, _) = snapshot(&consumer);
-        consumer.give_back(whole.end);
-        if let (Some(first), Some(last)) = (numbers.first(), numbers.last()) {
-            assert!(*first >= next, "record {first} was read before");
-            assert_eq!(numbers, (*first..=*last).collect::<Vec<_>>());
-            lost += first - next;
-            read += numbers.len() as u64;
-            next = last + 1;
-        }
-        if over {
-            break;
-        }
-        thread::yield_now();
+    let dropped = on_two_threads(
+        move || produce(&producer),
+        || {
+            let (whole, numbers, _) = snapshot(&consumer);
+            consumer.give_back(whole.end);
+            if let (Some(first), Some(last)) = (numbers.first(), numbers.last()) {
+                assert!(*first >= next, "record {first} was read before");
+                assert_eq!(numbers, (*first..=*last).collect::<Vec<_>>());
+                lost += first - next;
+                read += numbers.len() as u64;
+                next = last + 1;
+            }
+        },
+    );
+    assert_eq!((dropped, read + lost, next), (0, STRESS, STRESS));
+}
+
+/// A plain word for each slot, to be used only by the end of the ring that has the slot. A tool that knows of races (Miri,
+/// ThreadSanitizer) reports it if the ring's orderings do not hand the slot over: the slots themselves are atomic.
+struct PlainWords(Box<[UnsafeCell<u64>]>);
+
+// SAFETY: a slot is handed from end to end, which is what the test is about.
+unsafe impl Sync for PlainWords {}
+
+impl PlainWords {
+    fn of(&self, position: u64) -> *mut u64 {
+        self.0[position as usize % self.0.len()].get()
     }
-    assert_eq!(writer.join().unwrap(), 0);
-    assert_eq!((read + lost, next), (STRESS, STRESS));
+}
+
+#[test]
+fn a_slot_belongs_to_one_end_at_a_time() {
+    let (producer, mut consumer) = drained(8, 1);
+    let written = Arc::new(PlainWords((0..8).map(|_| UnsafeCell::new(0)).collect()));
+    let read = Arc::clone(&written);
+    let mut expected = 0;
+    let produced = on_two_threads(
+        move || {
+            let mut produced = 0;
+            for _ in 0..STRESS {
+                let position = producer.position();
+                let Some(reservation) = producer.reserve(1) else { continue };
+                // SAFETY: between its reservation and its publication the slot is the producer's.
+                unsafe { *written.of(position) = position };
+                reservation.write(0, [position; WIDTH]);
+                reservation.publish();
+                produced += 1;
+            }
+            produced
+        },
+        || {
+            let range = consumer.published();
+            for position in range.clone() {
+                // SAFETY: between its publication and its return the slot is the consumer's.
+                assert_eq!((unsafe { *read.of(position) }, consumer.first_word(position)), (position, position));
+                expected += 1;
+            }
+            consumer.give_back(range.end);
+        },
+    );
+    assert_eq!(produced, expected);
 }
