@@ -39,6 +39,7 @@ fn names_of(files: &[PathBuf]) -> Vec<String> {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "maps files")]
 fn dropping_the_guard_flushes_and_stops() {
     let _turn = exclusive();
     let directory = tempfile::tempdir().unwrap();
@@ -68,6 +69,7 @@ fn stop_returns_the_final_counts() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "maps files")]
 fn each_start_makes_a_session_of_its_own_in_order() {
     let _turn = exclusive();
     let directory = tempfile::tempdir().unwrap();
@@ -126,7 +128,7 @@ fn ends_after_the_stop_are_not_counted_as_strays_of_the_next() {
 #[test]
 fn stopping_takes_every_record_that_was_begun() {
     let _turn = exclusive();
-    for _ in 0..20 {
+    for _ in 0..if cfg!(miri) { 2 } else { 20 } {
         let recorder = Recorder::builder().memory().ring_bytes(1 << 20).start().unwrap();
         let memory = recorder.memory().unwrap().clone();
         let (ready, all_ready) = mpsc::channel();
@@ -158,17 +160,18 @@ fn stopping_takes_every_record_that_was_begun() {
 #[test]
 fn flush_covers_whatever_any_thread_recorded_before() {
     let _turn = exclusive();
+    const ROUNDS: u64 = if cfg!(miri) { 6 } else { 50 };
     let recorder = Recorder::builder().memory().flush_interval(NEVER).start().unwrap();
     let (recorded, all_recorded) = mpsc::channel();
     let (go, stay) = mpsc::channel::<()>();
     let worker = thread::spawn(move || {
-        for round in 1..=50 {
+        for round in 1..=ROUNDS {
             span("worker");
             recorded.send(round).unwrap();
             stay.recv().unwrap();
         }
     });
-    for round in 1..=50 {
+    for round in 1..=ROUNDS {
         assert_eq!(all_recorded.recv().unwrap(), round);
         if round % 2 == 0 {
             recorder.flush().unwrap()
@@ -194,6 +197,7 @@ fn the_flusher_flushes_by_itself() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "maps files")]
 fn records_are_on_the_disk_once_flushed_while_the_recorder_goes_on() {
     let _turn = exclusive();
     let directory = tempfile::tempdir().unwrap();
@@ -210,6 +214,7 @@ fn records_are_on_the_disk_once_flushed_while_the_recorder_goes_on() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "maps files")]
 fn a_recording_can_be_read_at_any_moment_while_threads_record() {
     let _turn = exclusive();
     let directory = tempfile::tempdir().unwrap();
@@ -250,6 +255,7 @@ impl<F: Fn()> Drop for OnDrop<F> {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "maps files")]
 fn segments_follow_each_other() {
     let _turn = exclusive();
     let directory = tempfile::tempdir().unwrap();
@@ -269,6 +275,7 @@ fn segments_follow_each_other() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "maps files")]
 fn a_clean_stop_leaves_no_ring() {
     let _turn = exclusive();
     let directory = tempfile::tempdir().unwrap();
@@ -284,6 +291,7 @@ fn a_clean_stop_leaves_no_ring() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "maps files")]
 fn rings_may_be_elsewhere_and_are_found_and_removed_there() {
     let _turn = exclusive();
     let directory = tempfile::tempdir().unwrap();
@@ -306,6 +314,7 @@ fn rings_may_be_elsewhere_and_are_found_and_removed_there() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "maps files")]
 fn recordings_are_for_their_owner_only() {
     let _turn = exclusive();
     let directory = tempfile::tempdir().unwrap();
@@ -372,6 +381,7 @@ fn sizes_out_of_bounds_are_refused_with_the_bounds() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "maps files")]
 fn a_directory_that_cannot_be_made_is_named_with_the_reason() {
     let _turn = exclusive();
     let directory = tempfile::tempdir().unwrap();
@@ -400,6 +410,7 @@ fn without_a_recorder_flushing_says_so() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "maps files")]
 fn health_tells_a_good_recording_in_a_line() {
     let _turn = exclusive();
     let directory = tempfile::tempdir().unwrap();
@@ -417,6 +428,7 @@ fn health_tells_a_good_recording_in_a_line() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "maps files")]
 fn a_recording_says_who_made_it_and_how() {
     let _turn = exclusive();
     let directory = tempfile::tempdir().unwrap();
@@ -433,6 +445,7 @@ fn a_recording_says_who_made_it_and_how() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "maps files")]
 fn each_recording_says_which_clock_it_has_and_its_times_are_right_by_any() {
     let _turn = exclusive();
     let unix_ns = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;

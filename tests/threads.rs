@@ -29,9 +29,10 @@ fn in_memory() -> Builder {
 #[test]
 fn many_short_threads_share_as_many_rings_as_ever_lived_at_once() {
     let _turn = exclusive();
+    const SHORT: usize = if cfg!(miri) { 10 } else { 100 };
     let recorder = in_memory().start().unwrap();
     let memory = recorder.memory().unwrap().clone();
-    (0..100).for_each(|number| on_thread(&format!("short {number}"), || spans(3)));
+    (0..SHORT).for_each(|number| on_thread(&format!("short {number}"), || spans(3)));
     let together = Arc::new(Barrier::new(4));
     let four: Vec<_> = (0..4)
         .map(|_| {
@@ -45,14 +46,14 @@ fn many_short_threads_share_as_many_rings_as_ever_lived_at_once() {
         .collect();
     four.into_iter().for_each(|thread| thread.join().unwrap());
     let health = recorder.stop().unwrap();
-    assert_eq!((health.flushed, health.lost, health.rings), (104 * 6, 0, 4));
+    assert_eq!((health.flushed, health.lost, health.rings), ((SHORT as u64 + 4) * 6, 0, 4));
 
     let contents = Contents::of_memory(&memory.bytes());
     contents.check_whole();
-    assert_eq!(contents.threads.len(), 104);
+    assert_eq!(contents.threads.len(), SHORT + 4);
     let ids: BTreeSet<u32> = contents.threads.iter().map(|thread| thread.id).collect();
-    assert_eq!(ids.len(), 104);
-    for number in 0..100 {
+    assert_eq!(ids.len(), SHORT + 4);
+    for number in 0..SHORT {
         let name = format!("short {number}");
         let thread = contents.threads.iter().find(|thread| thread.name == name).expect("each is known by its name");
         assert_eq!(contents.spans().filter(|record| record.thread == thread.id).count(), 6);
@@ -62,6 +63,7 @@ fn many_short_threads_share_as_many_rings_as_ever_lived_at_once() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "maps files")]
 fn records_in_the_files_of_rings_belong_to_the_thread_that_wrote_them() {
     let _turn = exclusive();
     for discipline in [Discipline::Drain, Discipline::Flight] {
@@ -111,6 +113,7 @@ fn what_a_thread_loses_is_counted_as_its_own() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "maps files")]
 fn losses_in_the_file_of_a_ring_are_those_of_their_thread_too() {
     let _turn = exclusive();
     let directory = tempfile::tempdir().unwrap();

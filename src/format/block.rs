@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn any_flipped_bit_before_the_padding_is_noticed() {
         let bytes = block(b"payload!");
-        for bit in 0..bytes.len() * 8 {
+        for bit in (0..bytes.len() * 8).step_by(if cfg!(miri) { 23 } else { 1 }) {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
             assert!(read(&flipped).is_err(), "bit {bit}");

@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn any_flipped_bit_makes_it_no_owner() {
         let whole = bytes(owner("worker").encode());
-        for bit in 0..whole.len() * 8 {
+        for bit in (0..whole.len() * 8).step_by(if cfg!(miri) { 23 } else { 1 }) {
             let mut flipped = whole.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(Owner::decode(&flipped), None, "bit {bit}");

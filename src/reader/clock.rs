@@ -132,7 +132,8 @@ mod tests {
             unix_ns: 0,
         });
         let map = ClockMap::new(START, 2_600_000_000, anchors.collect());
-        let times: Vec<u64> = (0..100_000).map(|i| map.unix_ns(i * 1_500_001)).collect();
+        let times: Vec<u64> =
+            (0..100_000).step_by(if cfg!(miri) { 499 } else { 1 }).map(|i| map.unix_ns(i * 1_500_001)).collect();
         assert!(times.is_sorted());
     }
 
