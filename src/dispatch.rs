@@ -80,7 +80,7 @@ pub fn flush_thread_buffer() {
 mod by_hand {
     use super::{Name, Site};
     use crate::events::Outcome;
-    use crate::recorder::context::this_thread;
+    use crate::recorder::context::{Depth, this_thread};
     use crate::recorder::record::{Begun, Frame, Span, begin, end, init, recording, refuse, running_generation, see};
     use std::cell::{Cell, RefCell};
 
@@ -93,18 +93,18 @@ mod by_hand {
     struct Open {
         begun: Option<Begun>,
         parent: u64,
-        depth: u16,
+        depth: Depth,
     }
 
     thread_local! {
         static OPEN: RefCell<[Open; MAX_OPEN]> =
-            const { RefCell::new([Open { begun: None, parent: 0, depth: 0 }; MAX_OPEN]) };
+            const { RefCell::new([Open { begun: None, parent: 0, depth: Depth::ROOT }; MAX_OPEN]) };
         static DEPTH: Cell<usize> = const { Cell::new(0) };
     }
 
     #[inline]
     pub(super) fn begin_async(site: Site, name: Name<'_>, parent: u64, depth: u32) -> u64 {
-        let frame = &Frame::of_future(site, parent, saturate(depth));
+        let frame = &Frame::of_future(site, parent, Depth::new(depth));
         begin(&Span { frame, site, name }).map_or(0, |begun| begun.id)
     }
 
@@ -113,7 +113,7 @@ mod by_hand {
         if id != 0 {
             // Its begin is not known here, nor in which recording it was: ticks 0 say so in the record.
             let begun = Begun { id, ticks: 0, generation: running_generation() };
-            let frame = &Frame::of_future(site, parent, saturate(depth));
+            let frame = &Frame::of_future(site, parent, Depth::new(depth));
             let span = Span { frame, site, name };
             see(&span);
             end(&span, &begun, Outcome::Completed, 0);
@@ -132,7 +132,7 @@ mod by_hand {
             return;
         }
         let begun = begin(&Span { frame: &Frame::of_thread(site, parent, depth), site, name });
-        context.set_scope_depth(depth.saturating_add(1));
+        context.set_scope_depth(depth.deeper());
         OPEN.with_borrow_mut(|open| {
             if let Some(place) = open.get_mut(index) {
                 *place = Open { begun, parent, depth };
@@ -153,10 +153,6 @@ mod by_hand {
 
     pub(super) fn init_thread() {
         init();
-    }
-
-    fn saturate(depth: u32) -> u16 {
-        u16::try_from(depth).unwrap_or(u16::MAX)
     }
 }
 

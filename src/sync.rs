@@ -4,9 +4,9 @@
 //! (`spanring_loom`), because a bare `--cfg loom` would also change tokio and crossbeam underneath us.
 
 #[cfg(spanring_loom)]
-pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
 #[cfg(not(spanring_loom))]
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 /// A memory ordering. A model build may weaken it by name (`--cfg 'spanring_mutant="NAME"'`), to show that a model notices.
 macro_rules! ordering {
@@ -21,6 +21,55 @@ macro_rules! ordering {
 pub(crate) use ordering;
 
 pub(crate) use self::barrier::{heavy_barrier, light_barrier};
+
+/// A word that one thread at a time writes, and that others read.
+///
+/// In models the writer remembers what it wrote. If it loaded its own word, loom would take that load for the last one that its next
+/// store can meet, and leave out the interleavings in which another thread's load came before.
+pub(crate) struct OneWriter {
+    word: AtomicU64,
+    #[cfg(spanring_loom)]
+    written: std::cell::Cell<u64>,
+}
+
+// SAFETY: the cell is only the writer's.
+#[cfg(spanring_loom)]
+unsafe impl Sync for OneWriter {}
+
+impl OneWriter {
+    #[cfg(not(spanring_loom))]
+    pub(crate) const fn new(value: u64) -> OneWriter {
+        OneWriter { word: AtomicU64::new(value) }
+    }
+
+    #[cfg(spanring_loom)]
+    pub(crate) fn new(value: u64) -> OneWriter {
+        OneWriter { word: AtomicU64::new(value), written: std::cell::Cell::new(value) }
+    }
+
+    /// What the calling thread, which is the one that writes, has written last.
+    #[inline(always)]
+    pub(crate) fn written(&self) -> u64 {
+        #[cfg(spanring_loom)]
+        return self.written.get();
+        #[cfg(not(spanring_loom))]
+        self.word.load(Ordering::Relaxed)
+    }
+
+    /// Stores, on the thread that writes.
+    #[inline(always)]
+    pub(crate) fn write(&self, value: u64, ordering: Ordering) {
+        #[cfg(spanring_loom)]
+        self.written.set(value);
+        self.word.store(value, ordering);
+    }
+
+    /// Loads, on any other thread.
+    #[inline(always)]
+    pub(crate) fn load(&self, ordering: Ordering) -> u64 {
+        self.word.load(ordering)
+    }
+}
 
 /// An asymmetric pair of barriers: what one recording thread pays nothing for, the one that stops the recorder pays whole.
 ///

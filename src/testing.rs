@@ -17,7 +17,7 @@
 use crate::events::Outcome;
 use crate::future::{Entered, current};
 use crate::reader::{Event, Phase, Recording, SpanKind};
-use crate::recorder::context::CurrentSpan;
+use crate::recorder::context::{CurrentSpan, Depth};
 use crate::recorder::record::{Frame, Name, Site, Span, begin, end};
 use crate::{Recorder, RecorderGuard};
 use pin_project_lite::pin_project;
@@ -170,10 +170,10 @@ impl Root {
         shared.users += 1;
         drop(shared);
         let site = Site::Metadata(&ROOT);
-        let span = Span { frame: &Frame::of_future(site, current().id, 0), site, name: Name::OfSite };
+        let span = Span { frame: &Frame::of_future(site, current().id, Depth::ROOT), site, name: Name::OfSite };
         let begun = begin(&span).expect("the shared recorder runs while it has a user");
         end(&span, &begun, Outcome::Completed, 0);
-        Root { inside: CurrentSpan { id: begun.id, next_depth: 0 } }
+        Root { inside: CurrentSpan { id: begun.id, next_depth: Depth::ROOT } }
     }
 
     fn finish(self) -> Vec<TestSpan> {

@@ -30,13 +30,16 @@ pub use self::{
 #[cfg(spanring_loom)]
 pub const WIDTH: usize = 2;
 
+#[cfg(spanring_loom)]
+type Ring = spanring::queue::Ring<spanring::queue::ModelWords<WIDTH>, WIDTH>;
+
 /// The writing end of a modelled ring.
 #[cfg(spanring_loom)]
-pub type Producer = spanring::queue::Producer<spanring::queue::ModelWords<WIDTH>, WIDTH>;
+pub type Producer = spanring::queue::Producer<std::sync::Arc<Ring>>;
 
 /// The reading end of a modelled ring.
 #[cfg(spanring_loom)]
-pub type Consumer = spanring::queue::Consumer<spanring::queue::ModelWords<WIDTH>, WIDTH>;
+pub type Consumer = spanring::queue::Consumer<std::sync::Arc<Ring>>;
 
 /// A ring in drain discipline, for records of up to `longest` slots.
 #[cfg(spanring_loom)]

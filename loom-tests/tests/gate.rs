@@ -3,7 +3,7 @@
 
 use loom::sync::Mutex;
 use loom::thread;
-use spanring::recorder::gate::{Busy, Gate, Refusal};
+use spanring::recorder::gate::{Busy, Gate, Idle, Refusal};
 use spanring_loom_tests::{Drain, Producer, Witness, drained_ring, explore_all, push};
 use std::sync::Arc;
 
@@ -16,19 +16,32 @@ struct Recorder {
 }
 
 impl Recorder {
+    /// One that is ready to record for a generation.
     fn new(gate: &Arc<Gate>, generation: u64) -> (Recorder, Arc<Busy>, Drain) {
+        let (recorder, busy, drain) = Recorder::unready(gate, generation);
+        busy.set_idle(generation);
+        (recorder, busy, drain)
+    }
+
+    /// One that has to look at the gate before it marks itself.
+    fn unready(gate: &Arc<Gate>, generation: u64) -> (Recorder, Arc<Busy>, Drain) {
         let (producer, drain) = drained_ring(4, 1);
         let busy = Arc::new(Busy::new());
         (Recorder { gate: Arc::clone(gate), busy: Arc::clone(&busy), generation, producer }, busy, drain)
     }
 
+    fn enter(&self) -> Option<Idle> {
+        self.gate.enter_ready(&self.busy, self.generation).or_else(|| {
+            let open = self.gate.generation() == self.generation;
+            if open { self.gate.enter(&self.busy, self.generation).ok() } else { None }
+        })
+    }
+
     /// Records once if the gate lets it. Returns whether it did.
     fn record(&self) -> bool {
-        if self.gate.generation() != self.generation || self.gate.enter(&self.busy, self.generation).is_err() {
-            return false;
-        }
+        let Some(idle) = self.enter() else { return false };
         push(&self.producer, 0, 1).unwrap();
-        self.busy.leave();
+        self.busy.leave(idle);
         true
     }
 
@@ -55,11 +68,16 @@ fn settle(gate: &Gate, busy: &Busy) {
 
 #[test]
 fn everything_recorded_before_a_stop_is_read_and_nothing_comes_after() {
+    stop_while_recording("gate: stop while a thread records", Recorder::new);
+    stop_while_recording("gate: stop while a thread that is not ready records", Recorder::unready);
+}
+
+fn stop_while_recording(name: &str, new: fn(&Arc<Gate>, u64) -> (Recorder, Arc<Busy>, Drain)) {
     let (all, some) = (Witness::default(), Witness::default());
     let (all_once, some_once) = (all.clone(), some.clone());
-    explore_all("gate: stop while a thread records", move || {
+    explore_all(name, move || {
         let gate = open_gate(1);
-        let (recorder, busy, mut drain) = Recorder::new(&gate, 1);
+        let (recorder, busy, mut drain) = new(&gate, 1);
         let thread = thread::spawn(move || recorder.record_times(2));
         gate.close();
         settle(&gate, &busy);
@@ -134,16 +152,18 @@ fn a_record_within_a_record_is_refused() {
         let (recorder, busy, mut drain) = Recorder::new(&gate, 1);
         let thread = thread::spawn(move || {
             let entered = recorder.gate.enter(&recorder.busy, 1);
-            if entered.is_ok() {
+            assert_ne!(entered, Err(Refusal::Nested));
+            let recorded = entered.is_ok();
+            if let Ok(idle) = entered {
                 // What a signal handler would do here.
                 assert_eq!(recorder.gate.enter(&recorder.busy, 1), Err(Refusal::Nested));
+                recorder.busy.set_idle(1);
                 assert!(!recorder.record());
                 push(&recorder.producer, 0, 1).unwrap();
-                recorder.busy.leave();
+                recorder.busy.leave(idle);
             }
-            assert_ne!(entered, Err(Refusal::Nested));
             let again = recorder.record();
-            u64::from(entered.is_ok()) + u64::from(again)
+            u64::from(recorded) + u64::from(again)
         });
         gate.close();
         settle(&gate, &busy);

@@ -120,7 +120,7 @@ mod enabled {
         fn inside(&self) -> Option<CurrentSpan> {
             match &self.0 {
                 Some(Recorded { phase: Phase::Open(opened), frame, .. }) => {
-                    Some(CurrentSpan { id: opened.begun.id, next_depth: frame.depth().saturating_add(1) })
+                    Some(CurrentSpan { id: opened.begun.id, next_depth: frame.depth().deeper() })
                 }
                 _ => None,
             }
@@ -148,7 +148,7 @@ mod enabled {
         /// Writes the begin.
         #[inline(never)]
         fn begin(&mut self, polls: u32, generation: u64) {
-            match begin_quickly(&self.span(), generation) {
+            match begin_quickly(this_thread(), &self.span(), generation) {
                 Some(begun) => self.phase = Phase::Open(Opened { begun, polls }),
                 None => self.begin_slowly(polls),
             }
@@ -169,7 +169,7 @@ mod enabled {
             let Phase::Open(opened) = self.phase else { return };
             // First, so that a name that panics does not end the span twice.
             self.phase = Phase::Ended(opened);
-            if !end_quickly(&self.span(), &opened.begun, ending, opened.polls) {
+            if !end_quickly(this_thread(), &self.span(), &opened.begun, ending, opened.polls) {
                 self.end_slowly(ending);
             }
         }

@@ -1,36 +1,41 @@
 //! The reading end, in the same process.
 
-use super::{Shared, Storage, WhenFull};
+use super::{Ring, Storage, WhenFull};
 use crate::sync::{Ordering, fence, ordering};
-use std::ops::Range;
-use std::sync::Arc;
+use std::ops::{Deref, Range};
 
-/// The reading end of a ring.
-pub struct Consumer<S, const WIDTH: usize> {
-    shared: Arc<Shared<S>>,
+/// The reading end of the ring to which `R` refers.
+pub struct Consumer<R> {
+    ring: R,
     /// Everything below was given back (drain) or is not wanted again (flight). The consumer's own.
     head: u64,
 }
 
-impl<S: Storage<WIDTH>, const WIDTH: usize> Consumer<S, WIDTH> {
-    pub(super) fn new(shared: Arc<Shared<S>>) -> Self {
-        Consumer { shared, head: 0 }
+impl<R, S, const WIDTH: usize> Consumer<R>
+where
+    R: Deref<Target = Ring<S, WIDTH>>,
+    S: Storage<WIDTH>,
+{
+    /// # Safety
+    /// This is the only consumer that the ring ever has, and `ring` refers to the same one all the time.
+    pub unsafe fn new(ring: R) -> Self {
+        Consumer { ring, head: 0 }
     }
 
     /// What the ring does when it is full.
     pub fn when_full(&self) -> WhenFull {
-        self.shared.when_full
+        self.ring.when_full
     }
 
     /// The ring's storage.
     pub fn storage(&self) -> &S {
-        &self.shared.storage
+        &self.ring.storage
     }
 
     /// Positions published and not yet given back. In flight discipline the oldest of them may be overwritten by now.
     pub fn published(&self) -> Range<u64> {
         // Acquire: the words below this tail are visible from here on.
-        self.head..self.shared.done.tail.load(ordering!(Acquire unless "consumer_tail_relaxed"))
+        self.head..self.ring.tail.load(ordering!(Acquire unless "consumer_tail_relaxed"))
     }
 
     /// Number of the record after the last dropped one; 0 if none was.
@@ -38,17 +43,17 @@ impl<S: Storage<WIDTH>, const WIDTH: usize> Consumer<S, WIDTH> {
     /// A record below this mark was either dropped or is below a tail that is read after the mark.
     pub fn drop_mark(&self) -> u64 {
         // Acquire: pairs with the producer's release of the mark.
-        self.shared.done.drop_mark.load(ordering!(Acquire unless "consumer_drop_mark_relaxed"))
+        self.ring.drop_mark.load(ordering!(Acquire unless "consumer_drop_mark_relaxed"))
     }
 
     /// Slots in the ring.
     pub fn capacity(&self) -> u64 {
-        self.shared.storage.capacity()
+        self.ring.storage.capacity()
     }
 
     /// The first word of the slot that `position` has, or had: the producer may be overwriting it.
     pub fn first_word(&self, position: u64) -> u64 {
-        self.shared.storage.slot(position)[0].load(Ordering::Relaxed)
+        self.ring.storage.slot(position)[0].load(Ordering::Relaxed)
     }
 
     /// Appends the words of `positions` to `out`. They must be published and not given back, and in a ring in flight
@@ -56,7 +61,7 @@ impl<S: Storage<WIDTH>, const WIDTH: usize> Consumer<S, WIDTH> {
     pub fn copy(&self, positions: Range<u64>, out: &mut Vec<u64>) {
         for position in positions {
             // Relaxed: ordered after the tail by `published`, and before it becomes free by `give_back`.
-            out.extend(self.shared.storage.slot(position).each_ref().map(|word| word.load(Ordering::Relaxed)));
+            out.extend(self.ring.storage.slot(position).each_ref().map(|word| word.load(Ordering::Relaxed)));
         }
     }
 
@@ -65,7 +70,7 @@ impl<S: Storage<WIDTH>, const WIDTH: usize> Consumer<S, WIDTH> {
         debug_assert!(position >= self.head);
         self.head = position;
         // Release: the copying of these slots happened before the producer overwrites them.
-        self.shared.head.store(position, ordering!(Release unless "give_back_relaxed"));
+        self.ring.head.store(position, ordering!(Release unless "give_back_relaxed"));
     }
 
     /// Replaces `out` by a consistent copy of the newest slots in `positions`, and returns which these are.
@@ -74,7 +79,7 @@ impl<S: Storage<WIDTH>, const WIDTH: usize> Consumer<S, WIDTH> {
     /// done; so the range ends where `positions` ends and begins where it is still whole (at its end, if nothing is). It may
     /// begin in the middle of a record, whose number tells how many are missing before it.
     pub fn snapshot(&self, positions: Range<u64>, out: &mut Vec<u64>) -> Range<u64> {
-        let storage = &self.shared.storage;
+        let storage = &self.ring.storage;
         let capacity = storage.capacity();
         let start = positions.start.max(positions.end.saturating_sub(capacity));
         out.clear();
@@ -84,10 +89,9 @@ impl<S: Storage<WIDTH>, const WIDTH: usize> Consumer<S, WIDTH> {
         if !cfg!(spanring_mutant = "no_reader_fence") {
             fence(Ordering::Acquire);
         }
-        let tail = self.shared.done.tail.load(Ordering::Relaxed);
+        let tail = self.ring.tail.load(Ordering::Relaxed);
         // From `tail` on the producer may be writing one more record, so as many slots from `tail - capacity` on are lost.
-        let in_progress =
-            if cfg!(spanring_mutant = "lap_ignores_record_in_progress") { 0 } else { self.shared.longest };
+        let in_progress = if cfg!(spanring_mutant = "lap_ignores_record_in_progress") { 0 } else { self.ring.longest };
         let whole_from = tail.saturating_add(in_progress).saturating_sub(capacity).clamp(start, positions.end);
         out.drain(..(whole_from - start) as usize * WIDTH);
         whole_from..positions.end

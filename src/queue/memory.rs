@@ -61,31 +61,14 @@ impl Memory {
     /// If there is no such word.
     pub fn word(&self, index: usize) -> &AtomicU64 {
         assert!(index < self.length, "word {index} of {}", self.length);
-        // SAFETY: `index` was just checked.
-        unsafe { self.word_unchecked(index) }
+        // SAFETY: `index` was just checked; the words are aligned, initialised (zeroed, or a file's bytes), and reached only as
+        // atomics.
+        unsafe { self.base.add(index).as_ref() }
     }
 
-    /// Word `index`, unchecked.
-    ///
-    /// # Safety
-    /// `index` is less than [`Memory::len`].
-    #[inline(always)]
-    pub unsafe fn word_unchecked(&self, index: usize) -> &AtomicU64 {
-        // SAFETY: as the caller's.
-        let [word] = unsafe { self.words_unchecked(index) };
-        word
-    }
-
-    /// `N` words from word `first` on, unchecked.
-    ///
-    /// # Safety
-    /// `first + N` is at most [`Memory::len`].
-    #[inline(always)]
-    pub unsafe fn words_unchecked<const N: usize>(&self, first: usize) -> &[AtomicU64; N] {
-        debug_assert!(first + N <= self.length);
-        // SAFETY: the caller keeps `first + N` within `length`, for which `base` is valid; the words are aligned, initialised
-        // (zeroed, or a file's bytes), and reached only as atomics.
-        unsafe { self.base.add(first).cast().as_ref() }
+    /// The first word. All of them may be reached from it, as atomics, as long as this lives.
+    pub(super) fn base(&self) -> NonNull<AtomicU64> {
+        self.base
     }
 }
 

@@ -37,8 +37,10 @@ pub use storage::Storage;
 #[cfg(not(spanring_loom))]
 pub use storage::{Layout, RingWords};
 
-use crate::sync::AtomicU64;
+use crate::sync::{AtomicU64, OneWriter};
 use crossbeam_utils::CachePadded;
+use std::cell::Cell;
+#[cfg(any(test, spanring_loom))]
 use std::sync::Arc;
 
 /// What happens when a record meets a full ring.
@@ -50,42 +52,78 @@ pub enum WhenFull {
     OverwriteOldest,
 }
 
-/// What producer and consumer share beside the storage.
-struct Shared<S> {
+/// What the two ends of a ring share.
+///
+/// What every record needs comes first, and in one cache line if the storage leads with what it needs. The consumer looks at that
+/// line once in a while; what it writes is elsewhere.
+#[repr(C)]
+pub struct Ring<S, const WIDTH: usize> {
+    /// Position after the last published record. The producer alone stores it, and it is in private memory. The storage has a copy,
+    /// for those who read its memory; others may have scribbled on that, so neither end of the ring ever looks there.
+    tail: OneWriter,
+    /// The producer's: a record that ends at or below this position needs no thought. The lower one of `room` and `checkpoint`.
+    limit: Cell<u64>,
+    /// The producer's: the next record's number, dropped records included, less the position. Wraps.
+    numbers_ahead: Cell<u64>,
     storage: S,
+    /// The producer's: a record must end at or below this position. Drain: the last head seen plus the capacity, so it is too low at
+    /// worst. Flight: never in the way.
+    room: Cell<u64>,
+    /// The producer's: see [`Producer::set_checkpoint`].
+    checkpoint: Cell<u64>,
+    /// The producer's: records dropped so far.
+    dropped: Cell<u64>,
+    /// Number of the record after the last dropped one, in private memory like the tail.
+    drop_mark: AtomicU64,
     when_full: WhenFull,
     /// Longest record in slots: how far ahead of `tail` the producer may be writing.
     longest: u64,
-    /// On a cache line of its own.
-    done: CachePadded<Done>,
-    /// Everything below this position was given back. On a cache line of its own: the consumer writes it, the producer reads it
-    /// only when the ring looks full.
-    head: CachePadded<AtomicU64>,
+    /// Everything below this position was given back. The consumer writes it, the producer reads it only when the ring looks full.
+    head: Box<CachePadded<AtomicU64>>,
 }
 
-/// What the producer has done so far. It alone writes this, in private memory. The storage has copies, for those who read its
-/// memory; others may have scribbled on them, so neither end of the ring ever looks there.
-struct Done {
-    /// Position after the last published record.
-    tail: AtomicU64,
-    /// Number of the record after the last dropped one.
-    drop_mark: AtomicU64,
+// SAFETY: the cells are used by the producer alone, of which `Producer::new` demands that there is only one at a time. The rest is
+// atomic or never changes.
+unsafe impl<S: Sync, const WIDTH: usize> Sync for Ring<S, WIDTH> {}
+
+impl<S: Storage<WIDTH>, const WIDTH: usize> Ring<S, WIDTH> {
+    /// An empty ring over `storage`, whose slots have `WIDTH` words and whose records have at most `longest` slots.
+    ///
+    /// # Panics
+    /// If the capacity is not a power of two, or does not hold two of the longest records.
+    pub fn new(storage: S, when_full: WhenFull, longest: usize) -> Self {
+        let capacity = storage.capacity();
+        assert!(capacity.is_power_of_two(), "a ring's capacity is a power of two, not {capacity}");
+        assert!(longest >= 1 && capacity >= 2 * longest as u64, "a ring of {capacity} slots is too small");
+        let room = match when_full {
+            WhenFull::DropNewest => capacity,
+            WhenFull::OverwriteOldest => u64::MAX,
+        };
+        Ring {
+            tail: OneWriter::new(0),
+            limit: Cell::new(room),
+            numbers_ahead: Cell::new(0),
+            storage,
+            room: Cell::new(room),
+            checkpoint: Cell::new(u64::MAX),
+            dropped: Cell::new(0),
+            drop_mark: AtomicU64::new(0),
+            when_full,
+            longest: longest as u64,
+            head: Box::new(CachePadded::new(AtomicU64::new(0))),
+        }
+    }
 }
 
-/// Makes the two ends of a ring over `storage`, whose slots have `WIDTH` words and whose records have at most `longest` slots.
-///
-/// # Panics
-/// If the capacity is not a power of two, or does not hold two of the longest records.
+/// The two ends of a ring that they share in an [`Arc`]. See [`Ring::new`].
+#[cfg(any(test, spanring_loom))]
+#[allow(clippy::type_complexity, reason = "the two types are what this is about")]
 pub fn ring<S: Storage<WIDTH>, const WIDTH: usize>(
     storage: S,
     when_full: WhenFull,
     longest: usize,
-) -> (Producer<S, WIDTH>, Consumer<S, WIDTH>) {
-    let capacity = storage.capacity();
-    assert!(capacity.is_power_of_two(), "a ring's capacity is a power of two, not {capacity}");
-    assert!(longest >= 1 && capacity >= 2 * longest as u64, "a ring of {capacity} slots is too small");
-    let done = CachePadded::new(Done { tail: AtomicU64::new(0), drop_mark: AtomicU64::new(0) });
-    let head = CachePadded::new(AtomicU64::new(0));
-    let shared = Arc::new(Shared { storage, when_full, longest: longest as u64, done, head });
-    (Producer::new(Arc::clone(&shared)), Consumer::new(shared))
+) -> (Producer<Arc<Ring<S, WIDTH>>>, Consumer<Arc<Ring<S, WIDTH>>>) {
+    let ring = Arc::new(Ring::new(storage, when_full, longest));
+    // SAFETY: nobody else has the ring.
+    unsafe { (Producer::new(Arc::clone(&ring)), Consumer::new(ring)) }
 }

@@ -1,31 +1,16 @@
 //! The writing end.
 
-use super::{Shared, Storage, WhenFull};
+use super::{Ring, Storage, WhenFull};
 use crate::sync::{AtomicU64, Ordering, fence, ordering};
-use std::cell::Cell;
-use std::sync::Arc;
+use std::ops::Deref;
 
-/// The writing end of a ring. One thread uses it at a time; it may move to another.
-pub struct Producer<S, const WIDTH: usize> {
-    shared: Arc<Shared<S>>,
-    /// Where the next record goes.
-    position: Cell<u64>,
-    /// The next record's number, dropped records included.
-    record_number: Cell<u64>,
-    /// Records dropped so far.
-    dropped: Cell<u64>,
-    /// A record must end at or below this position. Drain: the last head seen plus the capacity, so it is too low at worst.
-    /// Flight: never in the way.
-    limit: Cell<u64>,
-}
+/// The writing end of the ring to which `R` refers. One thread uses it at a time; it may move to another.
+pub struct Producer<R>(R);
 
 /// Space for one record, not visible to anyone before [`Reservation::publish`].
 #[must_use = "a record that is not published never existed"]
 pub struct Reservation<'a, S, const WIDTH: usize> {
-    producer: &'a Producer<S, WIDTH>,
-    /// The producer's. Copies: for all that the compiler knows, a word of the ring might be one of these, and it would load them
-    /// again after every store.
-    shared: &'a Shared<S>,
+    ring: &'a Ring<S, WIDTH>,
     position: u64,
     slots: u64,
 }
@@ -45,84 +30,86 @@ impl<const WIDTH: usize> ReservedSlot<'_, WIDTH> {
     }
 }
 
-impl<S: Storage<WIDTH>, const WIDTH: usize> Producer<S, WIDTH> {
-    pub(super) fn new(shared: Arc<Shared<S>>) -> Self {
-        let capacity = shared.storage.capacity();
-        let limit = match shared.when_full {
-            WhenFull::DropNewest => capacity,
-            WhenFull::OverwriteOldest => u64::MAX,
-        };
-        Producer {
-            shared,
-            position: Cell::new(0),
-            record_number: Cell::new(0),
-            dropped: Cell::new(0),
-            limit: Cell::new(limit),
-        }
+impl<R, S, const WIDTH: usize> Producer<R>
+where
+    R: Deref<Target = Ring<S, WIDTH>>,
+    S: Storage<WIDTH>,
+{
+    /// # Safety
+    /// While this is used nobody else uses a producer of the same ring, and `ring` refers to the same one all the time.
+    #[inline(always)]
+    pub unsafe fn new(ring: R) -> Self {
+        Producer(ring)
     }
 
     /// Where the next record goes.
+    #[inline(always)]
     pub fn position(&self) -> u64 {
-        self.position.get()
+        self.0.tail.written()
     }
 
     /// Number of the next record.
     pub fn record_number(&self) -> u64 {
-        self.record_number.get()
+        self.position().wrapping_add(self.0.numbers_ahead.get())
     }
 
     /// The ring's storage.
     pub fn storage(&self) -> &S {
-        &self.shared.storage
+        &self.0.storage
     }
 
     /// Makes room for a record of `slots` slots. `None`: the ring is full, and the record was dropped and counted.
     #[inline(always)]
     pub fn reserve(&self, slots: usize) -> Option<Reservation<'_, S, WIDTH>> {
-        let slots = slots as u64;
-        let fits = self.fits(slots) || self.make_room(slots);
-        fits.then(|| self.next(slots))
+        self.reserve_known(slots).or_else(|| self.make_room(slots as u64).then(|| self.next(slots as u64)))
     }
 
-    /// The same in the room that this end knows of: without a look at the consumer's head, and without a call. `None`: nothing was
-    /// counted, [`Producer::reserve`] has to try.
+    /// The same below the checkpoint and in the room that this end knows of: without a look at the consumer's head, and without a
+    /// call. `None`: nothing was counted, [`Producer::reserve`] has to try.
     #[inline(always)]
     pub fn reserve_known(&self, slots: usize) -> Option<Reservation<'_, S, WIDTH>> {
         let slots = slots as u64;
-        self.fits(slots).then(|| self.next(slots))
+        (self.position() + slots <= self.0.limit.get()).then(|| self.next(slots))
     }
 
     /// Whether a record of `slots` slots would find room now. Nothing is counted.
     #[cfg(not(spanring_loom))]
     pub fn has_room(&self, slots: usize) -> bool {
-        self.fits(slots as u64) || self.look_for_room(slots as u64)
+        self.look_for_room(slots as u64)
     }
 
-    #[inline(always)]
-    fn fits(&self, slots: u64) -> bool {
-        self.position.get() + slots <= self.limit.get()
+    /// At and above this position [`Producer::reserve_known`] finds nothing: whoever calls that comes by where he calls
+    /// [`Producer::reserve`], and may do there what is to be done once in a while.
+    #[cfg(not(spanring_loom))]
+    pub fn set_checkpoint(&self, position: u64) {
+        self.0.checkpoint.set(position);
+        self.0.limit.set(position.min(self.0.room.get()));
     }
 
     #[inline(always)]
     fn next(&self, slots: u64) -> Reservation<'_, S, WIDTH> {
-        debug_assert!(slots >= 1 && slots <= self.shared.longest);
+        let (ring, position) = (&*self.0, self.position());
+        debug_assert!(slots >= 1 && slots <= ring.longest);
         self.before_overwriting();
-        let (shared, position) = (&*self.shared, self.position.get());
         if cfg!(spanring_mutant = "publish_first") {
-            shared.storage.tail().store(position + slots, Ordering::Release);
-            shared.done.tail.store(position + slots, Ordering::Release);
+            ring.storage.tail().store(position + slots, Ordering::Release);
+            ring.tail.write(position + slots, Ordering::Release);
         }
-        Reservation { producer: self, shared, position, slots }
+        Reservation { ring, position, slots }
     }
 
-    /// The ring looks full: look at the consumer's head again.
+    /// The ring looks full, or it is time for a checkpoint: look at the consumer's head again.
     #[cold]
     fn look_for_room(&self, slots: u64) -> bool {
-        // Acquire: the consumer's copying of the slots it gave back happened before this thread overwrites them.
-        let head = self.shared.head.load(ordering!(Acquire unless "head_relaxed"));
-        debug_assert!(head <= self.position.get());
-        self.limit.set(head + self.shared.storage.capacity());
-        self.fits(slots) || cfg!(spanring_mutant = "no_full_check")
+        let ring = &*self.0;
+        if ring.when_full == WhenFull::DropNewest {
+            // Acquire: the consumer's copying of the slots it gave back happened before this thread overwrites them.
+            let head = ring.head.load(ordering!(Acquire unless "head_relaxed"));
+            debug_assert!(head <= self.position());
+            ring.room.set(head + ring.storage.capacity());
+            ring.limit.set(ring.room.get().min(ring.checkpoint.get()));
+        }
+        self.position() + slots <= ring.room.get() || cfg!(spanring_mutant = "no_full_check")
     }
 
     /// Room after another look, or the record is dropped.
@@ -131,14 +118,14 @@ impl<S: Storage<WIDTH>, const WIDTH: usize> Producer<S, WIDTH> {
         if self.look_for_room(slots) {
             return true;
         }
-        let next = self.record_number.get() + 1;
-        self.record_number.set(next);
-        self.dropped.set(self.dropped.get() + 1);
+        let ring = &*self.0;
+        ring.numbers_ahead.set(ring.numbers_ahead.get().wrapping_add(1));
+        ring.dropped.set(ring.dropped.get() + 1);
         // Release: whoever sees the mark, here or in the storage, sees the records before it, and the count.
-        let Shared { storage, done, .. } = &*self.shared;
-        storage.dropped().store(self.dropped.get(), Ordering::Relaxed);
-        storage.drop_mark().store(next, ordering!(Release unless "stored_drop_mark_relaxed"));
-        done.drop_mark.store(next, ordering!(Release unless "drop_mark_relaxed"));
+        let next = self.record_number();
+        ring.storage.dropped().store(ring.dropped.get(), Ordering::Relaxed);
+        ring.storage.drop_mark().store(next, ordering!(Release unless "stored_drop_mark_relaxed"));
+        ring.drop_mark.store(next, ordering!(Release unless "drop_mark_relaxed"));
         false
     }
 
@@ -150,7 +137,7 @@ impl<S: Storage<WIDTH>, const WIDTH: usize> Producer<S, WIDTH> {
     #[inline(always)]
     fn before_overwriting(&self) {
         let free = cfg!(all(target_arch = "x86_64", not(spanring_loom)));
-        if (free || self.shared.when_full == WhenFull::OverwriteOldest) && !cfg!(spanring_mutant = "no_writer_fence") {
+        if (free || self.0.when_full == WhenFull::OverwriteOldest) && !cfg!(spanring_mutant = "no_writer_fence") {
             fence(Ordering::Release);
         }
     }
@@ -160,7 +147,7 @@ impl<S: Storage<WIDTH>, const WIDTH: usize> Reservation<'_, S, WIDTH> {
     /// The number that this record has if it is published.
     #[inline(always)]
     pub fn record_number(&self) -> u64 {
-        self.producer.record_number.get()
+        self.position.wrapping_add(self.ring.numbers_ahead.get())
     }
 
     /// Writes slot `index` of the record.
@@ -176,17 +163,19 @@ impl<S: Storage<WIDTH>, const WIDTH: usize> Reservation<'_, S, WIDTH> {
     #[inline(always)]
     pub fn slot(&self, index: usize) -> ReservedSlot<'_, WIDTH> {
         debug_assert!((index as u64) < self.slots);
-        ReservedSlot(self.shared.storage.slot(self.position + index as u64))
+        ReservedSlot(self.ring.storage.slot(self.position + index as u64))
     }
 
     /// Makes the record visible.
     #[inline(always)]
     pub fn publish(self) {
-        let tail = self.position + self.slots;
-        self.producer.position.set(tail);
-        self.producer.record_number.set(self.record_number() + 1);
+        let Reservation { ring, position, slots } = self;
+        let tail = position + slots;
+        if slots > 1 {
+            ring.numbers_ahead.set(ring.numbers_ahead.get().wrapping_sub(slots - 1));
+        }
         // Release: who sees this tail, here or in the storage, sees the words below it.
-        self.shared.storage.tail().store(tail, ordering!(Release unless "stored_tail_relaxed"));
-        self.shared.done.tail.store(tail, ordering!(Release unless "tail_relaxed"));
+        ring.storage.tail().store(tail, ordering!(Release unless "stored_tail_relaxed"));
+        ring.tail.write(tail, ordering!(Release unless "tail_relaxed"));
     }
 }

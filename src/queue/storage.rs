@@ -29,6 +29,7 @@ mod production {
     use super::Storage;
     use crate::queue::memory::{LINE_WORDS, Memory};
     use crate::sync::AtomicU64;
+    use std::ptr::NonNull;
 
     /// Where in a [`Memory`] the parts of a ring stand, in words.
     #[derive(Clone, Copy, Debug)]
@@ -49,11 +50,23 @@ mod production {
 
     /// A ring in a [`Memory`]: the same layout, and the same code, on the heap and in a mapped file. A slot is a cache line,
     /// unless told otherwise.
+    #[repr(C)]
     pub struct RingWords<const WIDTH: usize = LINE_WORDS> {
-        /// Every index in `layout`, and the whole of the slots, were checked against its length.
+        /// The first slot. As many as `mask` says follow, all in `memory`.
+        slots: NonNull<[AtomicU64; WIDTH]>,
+        /// Slots minus one.
+        mask: u64,
+        /// The word for [`Storage::tail`], in `memory`.
+        tail: NonNull<AtomicU64>,
+        /// Never moves its words.
         memory: Memory,
         layout: Layout,
     }
+
+    // SAFETY: the pointers lead into `memory`, which is shared as atomics and may go to any thread.
+    unsafe impl<const WIDTH: usize> Send for RingWords<WIDTH> {}
+    // SAFETY: as above.
+    unsafe impl<const WIDTH: usize> Sync for RingWords<WIDTH> {}
 
     impl<const WIDTH: usize> RingWords<WIDTH> {
         /// A ring in `memory`.
@@ -67,7 +80,11 @@ mod production {
             let end = layout.slots + capacity as usize * WIDTH;
             let highest = layout.tail.max(layout.drop_mark).max(layout.dropped);
             assert!(end <= memory.len() && highest < layout.slots, "{layout:?} in {} words", memory.len());
-            RingWords { memory, layout }
+            // SAFETY: so many slots fit, as was just checked.
+            let slots = unsafe { memory.base().add(layout.slots).cast() };
+            // SAFETY: the word is below the slots, which fit.
+            let tail = unsafe { memory.base().add(layout.tail) };
+            RingWords { slots, mask: capacity - 1, tail, memory, layout }
         }
 
         /// All the memory, header included.
@@ -77,22 +94,21 @@ mod production {
     }
 
     impl<const WIDTH: usize> Storage<WIDTH> for RingWords<WIDTH> {
-        #[inline(always)]
         fn capacity(&self) -> u64 {
             self.layout.capacity
         }
 
         #[inline(always)]
         fn slot(&self, position: u64) -> &[AtomicU64; WIDTH] {
-            let slot = (position & (self.layout.capacity - 1)) as usize;
-            // SAFETY: `slot` is below the capacity, and `new` checked that so many slots of `WIDTH` words fit.
-            unsafe { self.memory.words_unchecked(self.layout.slots + slot * WIDTH) }
+            // SAFETY: the slot is one of those that `new` found to fit; its words are aligned, initialised, and reached only as
+            // atomics.
+            unsafe { self.slots.add((position & self.mask) as usize).as_ref() }
         }
 
         #[inline(always)]
         fn tail(&self) -> &AtomicU64 {
-            // SAFETY: `new` checked the index.
-            unsafe { self.memory.word_unchecked(self.layout.tail) }
+            // SAFETY: it leads to a word of `memory`, reached only as an atomic.
+            unsafe { self.tail.as_ref() }
         }
 
         fn drop_mark(&self) -> &AtomicU64 {

@@ -10,8 +10,8 @@ const WIDTH: usize = 8;
 /// Words before the slots: one cache line, as in a ring's file.
 const HEADER: usize = 8;
 
-type TestProducer = Producer<RingWords, WIDTH>;
-type TestConsumer = Consumer<RingWords, WIDTH>;
+type TestProducer = Producer<Arc<Ring<RingWords, WIDTH>>>;
+type TestConsumer = Consumer<Arc<Ring<RingWords, WIDTH>>>;
 
 const fn layout(capacity: u64) -> Layout {
     Layout { slots: HEADER, width: WIDTH, capacity, tail: 0, drop_mark: 1, dropped: 2 }

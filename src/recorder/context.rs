@@ -1,55 +1,43 @@
-//! What each thread keeps for itself: its log, the current span, a block of span ids.
+//! What each thread keeps for itself: its log, and the current span.
 //!
 //! One `const` thread-local without a destructor, so it is reached without a check and lives as long as its thread. Cells only,
 //! and no reference into it is held while anything else runs.
 
+use super::gate::{AWAY, Busy};
 use super::thread::ThreadLog;
 use crate::clock::is_processor_counter;
-use crate::sync::{AtomicU64, Ordering};
 use std::cell::Cell;
 
-/// The next block of span ids. The only cache line that recording threads share for writing, once in [`SPAN_ID_BLOCK`] spans.
-static NEXT_SPAN_ID_BLOCK: AtomicU64 = AtomicU64::new(1);
-
-/// Span ids that a thread takes at once.
-const SPAN_ID_BLOCK: u64 = 1 << 14;
-
-/// The generation of a thread without a log: no recorder's, and not `gate::CLOSED`, so that one comparison with the gate's tells
-/// whether somebody records and this thread has a log of that recording.
-pub(super) const DETACHED: u64 = u64::MAX;
+/// The generation of a thread without a log: no recorder's, and not `gate::CLOSED`.
+pub(super) const DETACHED: u64 = AWAY;
 
 pub(crate) struct Context {
-    /// The recorder's generation for which `log` is valid; [`DETACHED`] for none.
-    generation: Cell<u64>,
-    /// The same while records may be written quickly, which takes the processor's own clock; else [`DETACHED`].
-    quick_generation: Cell<u64>,
-    /// Valid while `generation` is not [`DETACHED`].
-    pub(super) log: Cell<*const ThreadLog>,
-    /// Getting a log, or flushing: this thread's own events are refused meanwhile.
-    pub(super) muted: Cell<bool>,
+    /// Of a thread without a log, [`NOBODY`]. A log begins with its mark, so there is a mark either way.
+    log: Cell<*const Busy>,
     /// The async span in which this thread runs; 0 for none.
     current_span: Cell<u64>,
-    /// The depth that a span created now has. 32 bits: of two 16-bit neighbours the compiler loads both at once, and such a load
-    /// has to wait for a store to one of them to leave the store buffer.
-    next_depth: Cell<u32>,
-    /// Thread spans open on this thread. 32 bits as well.
-    scope_depth: Cell<u32>,
-    next_span_id: Cell<u64>,
-    span_id_limit: Cell<u64>,
+    /// The depth that a span created now has.
+    next_depth: Cell<Depth>,
+    /// Thread spans open on this thread.
+    scope_depth: Cell<Depth>,
+    /// The recorder's generation for which `log` is this thread's; [`DETACHED`] for none.
+    generation: Cell<u64>,
+    /// Getting a log, or flushing: this thread's own events are refused meanwhile.
+    pub(super) muted: Cell<bool>,
 }
+
+/// The mark of every thread without a log. Nobody changes it.
+static NOBODY: Busy = Busy::new();
 
 thread_local! {
     static CONTEXT: Context = const {
         Context {
-            generation: Cell::new(DETACHED),
-            quick_generation: Cell::new(DETACHED),
-            log: Cell::new(std::ptr::null()),
-            muted: Cell::new(false),
+            log: Cell::new(std::ptr::from_ref(&NOBODY)),
             current_span: Cell::new(0),
-            next_depth: Cell::new(0),
-            scope_depth: Cell::new(0),
-            next_span_id: Cell::new(0),
-            span_id_limit: Cell::new(0),
+            next_depth: Cell::new(Depth::ROOT),
+            scope_depth: Cell::new(Depth::ROOT),
+            generation: Cell::new(DETACHED),
+            muted: Cell::new(false),
         }
     };
 }
@@ -65,74 +53,109 @@ pub(crate) fn this_thread() -> &'static Context {
     unsafe { &*context }
 }
 
+/// The depth of a span below its root, or in thread spans: up to 65535, which stands for all that are deeper.
+///
+/// 16 bits at the place where the head of a record has them, in a field of their own: of two 16-bit neighbours the compiler loads both
+/// at once, and such a load has to wait for a store to one of them to leave the store buffer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Depth(u32);
+
+impl Depth {
+    pub(crate) const ROOT: Depth = Depth(0);
+    const ONE: u32 = 1 << 16;
+
+    /// Saturates.
+    pub(crate) fn new(depth: u32) -> Depth {
+        Depth(depth.min(u32::from(u16::MAX)) * Depth::ONE)
+    }
+
+    /// The depth in the lower half of a record's head.
+    #[inline(always)]
+    pub(crate) fn of_head(head: u32) -> Depth {
+        Depth(head & !(Depth::ONE - 1))
+    }
+
+    /// The lower half of a record's head, as far as it says the depth.
+    #[inline(always)]
+    pub(crate) fn in_head(self) -> u32 {
+        self.0
+    }
+
+    /// One more.
+    #[inline(always)]
+    pub(crate) fn deeper(self) -> Depth {
+        Depth(self.0.checked_add(Depth::ONE).unwrap_or(self.0))
+    }
+}
+
 /// The current span of a thread: its id (0 for none), and the depth of a span created in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CurrentSpan {
     pub(crate) id: u64,
-    pub(crate) next_depth: u16,
+    pub(crate) next_depth: Depth,
 }
 
 impl Context {
-    /// Thread spans open on this thread.
+    /// This thread's log; a mark alone if it has none. Which it is, the mark tells.
     #[inline(always)]
-    pub(crate) fn scope_depth(&self) -> u16 {
-        self.scope_depth.get() as u16
+    pub(super) fn log(&self) -> *const Busy {
+        self.log.get()
     }
 
-    #[inline(always)]
-    pub(crate) fn set_scope_depth(&self, depth: u16) {
-        self.scope_depth.set(u32::from(depth));
-    }
-
-    /// The recorder's generation for which `log` is valid; [`DETACHED`] for none.
+    /// The recorder's generation for which the log is this thread's; [`DETACHED`] for none.
     #[inline(always)]
     pub(crate) fn generation(&self) -> u64 {
         self.generation.get()
     }
 
-    /// The same while records may be written quickly; else [`DETACHED`].
-    #[inline(always)]
-    pub(super) fn quick_generation(&self) -> u64 {
-        self.quick_generation.get()
+    /// Whether this thread is in the middle of a record: a signal handler asks, or what a record runs.
+    pub(super) fn is_recording(&self) -> bool {
+        // SAFETY: `log` is `NOBODY`, or a log that stays where it is.
+        unsafe { &*self.log.get() }.is_recording()
     }
 
-    /// Says for which generation `log` is valid from now on.
+    /// This thread has this log from now on, which stays where it is until [`Context::detach`].
+    pub(super) fn attach(&self, log: *const ThreadLog, generation: u64) {
+        self.log.set(log.cast());
+        self.set_generation(generation);
+    }
+
+    /// This thread has no log any more.
+    pub(super) fn detach(&self) {
+        self.set_generation(DETACHED);
+        self.log.set(&raw const NOBODY);
+    }
+
+    /// Says for which generation the log is this thread's from now on.
     pub(super) fn set_generation(&self, generation: u64) {
         self.generation.set(generation);
-        self.quick_generation.set(if is_processor_counter() { generation } else { DETACHED });
+        if self.log.get() != &raw const NOBODY {
+            // SAFETY: a log begins with its mark, and this one stays where it is, as `attach` demands.
+            let mark = unsafe { &*self.log.get() };
+            // What is written without further ado takes the processor's own clock.
+            mark.set_idle(if is_processor_counter() { generation } else { AWAY });
+        }
+    }
+
+    /// Thread spans open on this thread.
+    #[inline(always)]
+    pub(crate) fn scope_depth(&self) -> Depth {
+        self.scope_depth.get()
+    }
+
+    #[inline(always)]
+    pub(crate) fn set_scope_depth(&self, depth: Depth) {
+        self.scope_depth.set(depth);
     }
 
     #[inline(always)]
     pub(crate) fn current(&self) -> CurrentSpan {
-        CurrentSpan { id: self.current_span.get(), next_depth: self.next_depth.get() as u16 }
+        CurrentSpan { id: self.current_span.get(), next_depth: self.next_depth.get() }
     }
 
     #[inline(always)]
     pub(crate) fn set_current(&self, current: CurrentSpan) {
         self.current_span.set(current.id);
-        self.next_depth.set(u32::from(current.next_depth));
-    }
-
-    /// An id that no other span of this process has or will have; 0 is never one. `None`: this thread's block is used up.
-    #[inline(always)]
-    pub(super) fn span_id_in_block(&self) -> Option<u64> {
-        let id = self.next_span_id.get();
-        if id == self.span_id_limit.get() {
-            return None;
-        }
-        self.next_span_id.set(id + 1);
-        Some(id)
-    }
-
-    /// The same, from another block if need be.
-    pub(super) fn next_span_id(&self) -> u64 {
-        if let Some(id) = self.span_id_in_block() {
-            return id;
-        }
-        // Relaxed: the ids have to differ, nothing else.
-        let id = NEXT_SPAN_ID_BLOCK.fetch_add(SPAN_ID_BLOCK, Ordering::Relaxed);
-        self.next_span_id.set(id + 1);
-        self.span_id_limit.set(id + SPAN_ID_BLOCK);
-        id
+        self.next_depth.set(current.next_depth);
     }
 }

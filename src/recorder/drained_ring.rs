@@ -1,6 +1,6 @@
 //! A ring as the drainer sees it: how far it was sent, scanned and accounted for.
 
-use super::pool::RingConsumer;
+use super::thread::RingConsumer;
 use crate::events::{Head, SLOT_WORDS, extend_record_number};
 use crate::format::ThreadFacts;
 use crate::format::block::RecordRange;

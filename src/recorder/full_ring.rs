@@ -14,7 +14,7 @@ const SPINS: u32 = 256;
 /// records nothing and so never comes here.
 #[inline]
 pub(super) fn wait_for_room(log: &ThreadLog, slots: usize, generation: u64) {
-    if !log.session.rings.wait.is_zero() && !log.producer.has_room(slots) && !in_signal_handler(log) {
+    if !log.session.rings.wait.is_zero() && !log.producer().has_room(slots) && !in_signal_handler(log) {
         wait(log, slots, generation);
     }
 }
@@ -27,7 +27,7 @@ fn wait(log: &ThreadLog, slots: usize, generation: u64) {
     let deadline = Instant::now() + session.rings.wait;
     let mut looks = 0;
     // A stop waits for this thread, and the drain after it makes no room for anyone.
-    while !log.producer.has_room(slots) && GATE.generation() == generation {
+    while !log.producer().has_room(slots) && GATE.generation() == generation {
         looks += 1;
         if looks < SPINS {
             std::hint::spin_loop();

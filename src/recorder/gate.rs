@@ -3,9 +3,12 @@
 //! A recording thread marks itself busy, looks at the generation, and only then records. The one who stops closes the gate and
 //! then waits for every busy thread. With the asymmetric barrier between the two steps of each, either the thread sees the
 //! gate closed, or the stopper sees the thread busy: no record slips in behind the last drain. The thread pays two plain
-//! stores to its own cache line; that mark also tells a signal handler that it has interrupted a record.
+//! stores to its own cache line.
+//!
+//! While a thread is idle its mark says for which generation it may record without further ado; so one comparison tells that there
+//! is a ring, of the right recording, and that no signal handler has interrupted a record.
 
-use crate::sync::{AtomicU32, AtomicU64, Ordering, heavy_barrier, light_barrier, ordering};
+use crate::sync::{AtomicU64, OneWriter, Ordering, heavy_barrier, light_barrier, ordering};
 
 /// The generation of a recorder that does not run.
 pub(crate) const CLOSED: u64 = 0;
@@ -15,10 +18,21 @@ pub struct Gate {
     generation: AtomicU64,
 }
 
-/// One thread's mark that it is recording.
+/// One thread's mark: that it is recording, or else whether it is ready to. [`AWAY`], if it is not.
 pub struct Busy {
-    mark: AtomicU32,
+    /// Written by this thread and its signal handlers.
+    mark: OneWriter,
 }
+
+/// The mark of a thread that is not ready to record: no generation.
+pub const AWAY: u64 = u64::MAX;
+/// The mark of a thread that is recording: no generation either.
+const RECORDING: u64 = u64::MAX - 1;
+
+/// The mark of a thread before it began to record, which [`Busy::leave`] restores.
+#[must_use = "the thread is busy until it leaves"]
+#[derive(Debug, PartialEq, Eq)]
+pub struct Idle(u64);
 
 /// Why a thread may not record now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,21 +71,37 @@ impl Gate {
     }
 
     /// Marks this thread as recording, if the gate is open for its generation. [`Busy::leave`] ends it.
-    #[inline(always)]
-    pub fn enter(&self, busy: &Busy, generation: u64) -> Result<(), Refusal> {
-        // Relaxed: only this thread and its signal handlers write the mark.
-        if busy.mark.load(Ordering::Relaxed) != 0 {
-            return Err(Refusal::Nested);
+    ///
+    /// # Errors
+    /// If the thread is recording already, or the gate is not open for this generation.
+    pub fn enter(&self, busy: &Busy, generation: u64) -> Result<Idle, Refusal> {
+        match busy.mark() {
+            RECORDING => Err(Refusal::Nested),
+            mark => self.enter_from(busy, Idle(mark), generation).ok_or(Refusal::Closed),
         }
-        busy.mark.store(1, Ordering::Relaxed);
+    }
+
+    /// The same for a thread that [is ready](Busy::set_idle) for this generation. `None` for any other one, or if the gate is closed.
+    #[inline(always)]
+    pub fn enter_ready(&self, busy: &Busy, generation: u64) -> Option<Idle> {
+        if busy.mark() != generation {
+            return None;
+        }
+        self.enter_from(busy, Idle(generation), generation)
+    }
+
+    #[inline(always)]
+    fn enter_from(&self, busy: &Busy, idle: Idle, generation: u64) -> Option<Idle> {
+        // Relaxed: the barrier orders it before the look at the gate.
+        busy.mark.write(RECORDING, Ordering::Relaxed);
         if !cfg!(spanring_mutant = "no_light_barrier") {
             light_barrier();
         }
         if self.generation.load(Ordering::Relaxed) == generation {
-            return Ok(());
+            return Some(idle);
         }
-        busy.leave();
-        Err(Refusal::Closed)
+        busy.leave(idle);
+        None
     }
 
     /// Lets nobody in any more. Threads that are in already have to be waited for: [`Gate::wait_until_idle`].
@@ -95,7 +125,7 @@ impl Gate {
     pub fn wait_until_idle(&self, busy: &Busy, mut pause: impl FnMut(u64) -> bool) -> bool {
         let mut looks = 0;
         // Acquire: pairs with the release in `Busy::leave`.
-        while busy.mark.load(ordering!(Acquire unless "idle_relaxed")) != 0 {
+        while busy.mark.load(ordering!(Acquire unless "idle_relaxed")) == RECORDING {
             looks += 1;
             if !pause(looks) {
                 return false;
@@ -106,15 +136,40 @@ impl Gate {
 }
 
 impl Busy {
-    /// Not recording.
+    /// Neither recording nor ready to.
+    #[cfg(not(spanring_loom))]
+    pub const fn new() -> Busy {
+        Busy { mark: OneWriter::new(AWAY) }
+    }
+
+    /// Neither recording nor ready to.
+    #[cfg(spanring_loom)]
+    #[expect(clippy::new_without_default, reason = "as in production")]
     pub fn new() -> Busy {
-        Busy { mark: AtomicU32::new(0) }
+        Busy { mark: OneWriter::new(AWAY) }
+    }
+
+    /// Makes this thread ready to record for a generation, or for none ([`AWAY`]). In the middle of a record it does nothing.
+    pub fn set_idle(&self, mark: u64) {
+        if !self.is_recording() {
+            self.mark.write(mark, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether this thread is in the middle of a record.
+    pub fn is_recording(&self) -> bool {
+        self.mark() == RECORDING
+    }
+
+    #[inline(always)]
+    fn mark(&self) -> u64 {
+        self.mark.written()
     }
 
     /// This thread's record is written.
     #[inline(always)]
-    pub fn leave(&self) {
+    pub fn leave(&self, idle: Idle) {
         // Release: whoever sees the mark gone sees the record.
-        self.mark.store(0, ordering!(Release unless "leave_relaxed"));
+        self.mark.write(idle.0, ordering!(Release unless "leave_relaxed"));
     }
 }

@@ -1,16 +1,12 @@
 //! The rings of a session, and which thread owns which. A ring whose thread has ended goes to the next new thread, so there are
 //! as many as threads ever recorded at the same time.
 
-use super::thread::ThreadLog;
-use crate::events::SLOT_WORDS;
+use super::thread::{RingConsumer, ThreadLog};
 use crate::format::ThreadFacts;
 use crate::format::ring_file::{OWNER_COUNT_WORD, Owner};
-use crate::queue::{Consumer, RingWords};
 use crate::sync::Ordering;
 use std::collections::VecDeque;
 use std::sync::Arc;
-
-pub(super) type RingConsumer = Consumer<RingWords, SLOT_WORDS>;
 
 /// The rings of a session. Behind a mutex that only registration, thread exit and the flusher take.
 #[derive(Default)]
@@ -59,7 +55,7 @@ impl Pool {
             return false;
         }
         self.logs.push(Arc::clone(log));
-        self.newcomers.rings.push((log.ring, consumer));
+        self.newcomers.rings.push((log.number, consumer));
         self.own(log, facts);
         true
     }
@@ -68,8 +64,9 @@ impl Pool {
     fn own(&mut self, log: &ThreadLog, mut thread: ThreadFacts) {
         self.threads += 1;
         thread.id = self.threads;
-        let owner = Owner { thread, position: log.producer.position(), record_number: log.producer.record_number() };
-        let memory = log.producer.storage().memory();
+        let producer = log.producer();
+        let owner = Owner { thread, position: producer.position(), record_number: producer.record_number() };
+        let memory = producer.storage().memory();
         let count = memory.word(OWNER_COUNT_WORD);
         // Relaxed: only registration writes it, under the pool's mutex; or someone who scribbles, and then it only has to be a number.
         let number = count.load(Ordering::Relaxed);
@@ -78,7 +75,7 @@ impl Pool {
         }
         // Release: a reader of the file that sees the count sees the owner; its checksum covers a writer killed before.
         count.store(number.wrapping_add(1), Ordering::Release);
-        self.newcomers.owners.push((log.ring, owner));
+        self.newcomers.owners.push((log.number, owner));
     }
 
     /// The thread of `log` has ended.

@@ -4,9 +4,9 @@
 //! slot, one release store. No lock, allocation, system call, panic, or cache line that others write; the exceptions are a
 //! thread's first event and a call site's first sight.
 
-use super::context::{Context, this_thread};
+use super::context::{Context, Depth, this_thread};
 use super::full_ring::wait_for_room;
-use super::gate::{CLOSED, Refusal};
+use super::gate::{CLOSED, Idle, Refusal};
 use super::session::GATE;
 pub(crate) use super::thread::refuse;
 use super::thread::{STRAY_ENDS, ThreadLog, attach};
@@ -159,29 +159,29 @@ fn cut(text: &str) -> &[u8] {
 
 impl Frame {
     #[inline(always)]
-    pub(crate) fn of_future(site: Site, parent: u64, depth: u16) -> Frame {
+    pub(crate) fn of_future(site: Site, parent: u64, depth: Depth) -> Frame {
         Frame::new(site, parent, depth, Kind::BeginAsync, Kind::BeginAsyncNamed)
     }
 
     #[inline(always)]
-    pub(crate) fn of_thread(site: Site, parent: u64, depth: u16) -> Frame {
+    pub(crate) fn of_thread(site: Site, parent: u64, depth: Depth) -> Frame {
         Frame::new(site, parent, depth, Kind::BeginThread, Kind::BeginThreadNamed)
     }
 
     #[inline(always)]
-    fn new(site: Site, parent: u64, depth: u16, of_metadata: Kind, named: Kind) -> Frame {
+    fn new(site: Site, parent: u64, depth: Depth, of_metadata: Kind, named: Kind) -> Frame {
         let head = match site {
-            Site::Metadata(_) => Head::record(of_metadata, None, depth),
-            Site::Location(_) => Head::record(named, None, depth),
-            Site::Caller(_) => Head::record(named, None, depth).with_caller_location(),
+            Site::Metadata(_) => Head::record(of_metadata, None, 0),
+            Site::Location(_) => Head::record(named, None, 0),
+            Site::Caller(_) => Head::record(named, None, 0).with_caller_location(),
         };
-        Frame { parent, head: head.0 as u32 }
+        Frame { parent, head: head.0 as u32 | depth.in_head() }
     }
 
     /// Depth below the root; of a thread span, thread spans around it.
     #[inline(always)]
-    pub(crate) fn depth(&self) -> u16 {
-        self.begin().depth()
+    pub(crate) fn depth(&self) -> Depth {
+        Depth::of_head(self.head)
     }
 
     #[inline(always)]
@@ -209,7 +209,7 @@ impl Ending {
 /// Records that a span begins now. `None`: nobody records, or the event was refused, which was counted.
 #[inline(never)]
 pub(crate) fn begin(span: &Span<'_>) -> Option<Begun> {
-    begin_quickly(span, GATE.generation()).or_else(|| begin_slowly(span))
+    begin_quickly(this_thread(), span, GATE.generation()).or_else(|| begin_slowly(span))
 }
 
 /// Records that a span ends now. Nothing is written if its recording is over; that is counted while another one runs.
@@ -218,7 +218,7 @@ pub(crate) fn begin(span: &Span<'_>) -> Option<Begun> {
 #[inline(never)]
 pub(crate) fn end(span: &Span<'_>, begun: &Begun, outcome: Outcome, polls: u32) {
     let ending = Ending::with(outcome);
-    if !end_quickly(span, begun, ending, polls) {
+    if !end_quickly(this_thread(), span, begun, ending, polls) {
         end_slowly(span, begun, ending, polls);
     }
 }
@@ -229,34 +229,38 @@ pub(crate) fn end(span: &Span<'_>, begun: &Begun, outcome: Outcome, polls: u32) 
 /// To be inlined where everything about the span is at hand, into a function that goes on to [`begin_slowly`] by a jump. Such a
 /// function calls nothing, so it saves few registers or none, and passes nothing through memory.
 #[inline(always)]
-pub(crate) fn begin_quickly(span: &Span<'_>, generation: u64) -> Option<Begun> {
-    let context = this_thread();
-    let log = enter_quickly(context, generation)?;
-    let begun = begin_in(context, log, span, generation);
-    log.busy.leave();
+pub(crate) fn begin_quickly(context: &Context, span: &Span<'_>, generation: u64) -> Option<Begun> {
+    let (log, idle) = enter_quickly(context, generation)?;
+    let begun = begin_in(log, span, generation);
+    log.busy.leave(idle);
     begun
 }
 
 #[inline(always)]
-fn begin_in(context: &Context, log: &ThreadLog, span: &Span<'_>, generation: u64) -> Option<Begun> {
+fn begin_in(log: &ThreadLog, span: &Span<'_>, generation: u64) -> Option<Begun> {
     if !span.name.is_short() || !log.knows(span.site.address(), span.name.id()) {
         return None;
     }
-    let reservation = log.producer.reserve_known(span.name.slots())?;
-    let id = context.span_id_in_block()?;
-    let ticks = write(reservation, span, span.frame.begin(), id, 0, 0, processor_ticks);
+    let producer = log.producer();
+    let reservation = producer.reserve_known(span.name.slots())?;
+    // Now that nothing is in the way any more, and before the rest: until the clock is read, the processor does nothing else.
+    let ticks = processor_ticks();
+    let id = log.next_id();
+    write(reservation, span, span.frame.begin(), id, 0, 0, ticks);
     Some(Begun { id, ticks, generation })
 }
 
 /// [`end`] in the same manner. `false`: nothing was done.
 #[inline(always)]
-pub(crate) fn end_quickly(span: &Span<'_>, begun: &Begun, ending: Ending, polls: u32) -> bool {
-    let Some(log) = enter_quickly(this_thread(), begun.generation) else { return false };
-    let reservation = if span.name.is_short() { log.producer.reserve_known(span.name.slots()) } else { None };
+pub(crate) fn end_quickly(context: &Context, span: &Span<'_>, begun: &Begun, ending: Ending, polls: u32) -> bool {
+    let Some((log, idle)) = enter_quickly(context, begun.generation) else { return false };
+    let ticks = processor_ticks();
+    let producer = log.producer();
+    let reservation = if span.name.is_short() { producer.reserve_known(span.name.slots()) } else { None };
     let written = reservation.map(|reservation| {
-        write(reservation, span, span.frame.end(ending), begun.id, polls, begun.ticks, processor_ticks);
+        write(reservation, span, span.frame.end(ending), begun.id, polls, begun.ticks, ticks);
     });
-    log.busy.leave();
+    log.busy.leave(idle);
     written.is_some()
 }
 
@@ -265,15 +269,15 @@ pub(crate) fn end_quickly(span: &Span<'_>, begun: &Begun, ending: Ending, polls:
 #[inline(never)]
 pub(crate) fn begin_slowly(span: &Span<'_>) -> Option<Begun> {
     let (context, generation) = (this_thread(), GATE.generation());
-    let log = enter(context, generation)?;
+    let (log, idle) = enter(context, generation)?;
     define(log, span);
-    let id = context.next_span_id();
-    wait_for_room(log, span.name.slots(), generation);
-    let ticks = match log.producer.reserve(span.name.slots()) {
-        Some(reservation) => write(reservation, span, span.frame.begin(), id, 0, 0, ticks),
-        None => ticks(),
-    };
-    log.busy.leave();
+    let (producer, slots) = (log.producer(), span.name.slots());
+    wait_for_room(log, slots, generation);
+    let (id, ticks) = (log.next_id_or_block(), ticks());
+    if let Some(reservation) = producer.reserve(slots) {
+        write(reservation, span, span.frame.begin(), id, 0, 0, ticks);
+    }
+    log.busy.leave(idle);
     Some(Begun { id, ticks, generation })
 }
 
@@ -281,23 +285,25 @@ pub(crate) fn begin_slowly(span: &Span<'_>) -> Option<Begun> {
 #[cold]
 #[inline(never)]
 pub(crate) fn end_slowly(span: &Span<'_>, begun: &Begun, ending: Ending, polls: u32) {
-    let Some(log) = enter(this_thread(), begun.generation) else { return stray(begun.generation) };
+    let Some((log, idle)) = enter(this_thread(), begun.generation) else { return stray(begun.generation) };
     // Now: what is waited for below is not part of the span.
-    let ended = ticks();
-    wait_for_room(log, span.name.slots(), begun.generation);
+    let ticks = ticks();
+    let (producer, slots) = (log.producer(), span.name.slots());
+    wait_for_room(log, slots, begun.generation);
+    log.take_ids();
     // No definition: whoever wrote the begin has defined site and name, and the task came here from there.
-    if let Some(reservation) = log.producer.reserve(span.name.slots()) {
-        write(reservation, span, span.frame.end(ending), begun.id, polls, begun.ticks, || ended);
+    if let Some(reservation) = producer.reserve(slots) {
+        write(reservation, span, span.frame.end(ending), begun.id, polls, begun.ticks, ticks);
     }
-    log.busy.leave();
+    log.busy.leave(idle);
 }
 
 /// Defines a span's site and name, for an end whose begin may have been in an earlier recording.
 #[cfg(feature = "enable")]
 pub(crate) fn see(span: &Span<'_>) {
-    let Some(log) = enter(this_thread(), GATE.generation()) else { return };
+    let Some((log, idle)) = enter(this_thread(), GATE.generation()) else { return };
     define(log, span);
-    log.busy.leave();
+    log.busy.leave(idle);
 }
 
 /// The end of a span of that generation was not written: counts it if another recorder runs by now.
@@ -310,29 +316,27 @@ fn stray(generation: u64) {
 
 /// This thread's log of that generation, marked busy, if it has one and no more is to be done than writing a record.
 #[inline(always)]
-fn enter_quickly(context: &Context, generation: u64) -> Option<&ThreadLog> {
-    if context.quick_generation() != generation {
-        return None;
-    }
-    // SAFETY: as in `log`, whose condition this implies.
-    let log = unsafe { log(context) };
-    GATE.enter(&log.busy, generation).ok()?;
-    Some(log)
+fn enter_quickly(context: &Context, generation: u64) -> Option<(&ThreadLog, Idle)> {
+    // SAFETY: there is a mark, whether there is a log or not, and it stays there as `log` says.
+    let busy = unsafe { &*context.log() };
+    let idle = GATE.enter_ready(busy, generation)?;
+    // SAFETY: no mark but that of this thread's own log has a recorder's generation.
+    Some((unsafe { log(context) }, idle))
 }
 
 /// This thread's log.
 ///
 /// # Safety
-/// The context's generation is a recorder's, which [`CLOSED`] is not.
+/// It has one: the context's generation, or its mark, is a recorder's.
 #[inline(always)]
 unsafe fn log(context: &Context) -> &ThreadLog {
     // SAFETY: `attach` sets the generation together with the log, which this thread's handle keeps alive until it takes the
     // generation away; neither happens while the reference is used, for both happen only in `attach` and at thread exit.
-    unsafe { &*context.log.get() }
+    unsafe { &*context.log().cast() }
 }
 
 /// This thread's log of that generation, marked busy; got first, if need be. The caller records, and then calls `busy.leave()`.
-fn enter(context: &Context, generation: u64) -> Option<&ThreadLog> {
+fn enter(context: &Context, generation: u64) -> Option<(&ThreadLog, Idle)> {
     if generation == CLOSED || GATE.generation() != generation {
         return None;
     }
@@ -345,7 +349,7 @@ fn enter(context: &Context, generation: u64) -> Option<&ThreadLog> {
     // SAFETY: the generation was just seen to be that of a recorder.
     let log = unsafe { log(context) };
     match GATE.enter(&log.busy, generation) {
-        Ok(()) => Some(log),
+        Ok(idle) => Some((log, idle)),
         // No loss: the event came after the recording.
         Err(Refusal::Closed) => None,
         Err(Refusal::Nested) => {
@@ -379,9 +383,8 @@ macro_rules! word_of {
         const { std::mem::offset_of!(SpanFields, $field) / size_of::<u64>() }
     };
 }
-/// Publishes one record, and returns its ticks.
-///
-/// Word by word, each from where it is kept, and the clock late: little has to be held in registers at a time.
+
+/// Publishes one record, word by word, each from where it is kept: little has to be held in registers at a time.
 #[inline(always)]
 fn write(
     reservation: LogReservation<'_>,
@@ -390,8 +393,8 @@ fn write(
     id: u64,
     polls: u32,
     begin_ticks: u64,
-    ticks: impl FnOnce() -> u64,
-) -> u64 {
+    ticks: u64,
+) {
     let (text, slots) = (span.name.text(), span.name.slots());
     let (name_address, name_length) = match span.name {
         Name::OfSite => (0, 0),
@@ -410,6 +413,7 @@ fn write(
     slot.write(word_of!(parent_span_id), span.frame.parent);
     slot.write(word_of!(span_id), id);
     slot.write(word_of!(begin_ticks), begin_ticks);
+    slot.write(word_of!(ticks), ticks);
     let number = reservation.record_number();
     slot.write(word_of!(head), head.with_record_number(number).0);
     for (index, chunk) in (1..slots).zip(text.chunks(TEXT_BYTES)) {
@@ -417,10 +421,7 @@ fn write(
         slot.write(0, Head::continuation(index, slots).with_record_number(number).0);
         write_text(&slot, chunk);
     }
-    let ticks = ticks();
-    slot.write(word_of!(ticks), ticks);
     reservation.publish();
-    ticks
 }
 
 /// Fills a continuation slot: up to [`TEXT_BYTES`] bytes, then zeroes.

@@ -6,11 +6,11 @@ use super::gate::Gate;
 use super::names::NamesRegion;
 use super::pool::{Newcomers, Pool};
 use super::sightings::{Sighting, Sightings};
-use super::thread::ThreadLog;
+use super::thread::{RingConsumer, ThreadLog};
 use crate::events::{SLOT_WORDS, StringId};
 use crate::format::definition::Definition;
 use crate::format::{Discipline, FileHeader, FileKind, SessionId, ThreadFacts};
-use crate::queue::{Layout, Memory, RingWords, WhenFull, ring};
+use crate::queue::{Layout, Memory, Ring, RingWords, WhenFull};
 use crate::sync::{AtomicU64, Ordering};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -140,7 +140,7 @@ impl Session {
         lock(&self.pool).add(&log, consumer, facts).then_some(log)
     }
 
-    fn new_log(self: &Arc<Session>, number: u32) -> (Arc<ThreadLog>, super::pool::RingConsumer) {
+    fn new_log(self: &Arc<Session>, number: u32) -> (Arc<ThreadLog>, RingConsumer) {
         let home = &self.rings;
         let memory = home.directory.as_ref().and_then(|directory| {
             let mapped = super::files::create_ring(directory, home, number);
@@ -156,8 +156,8 @@ impl Session {
             Discipline::Drain => WhenFull::DropNewest,
             Discipline::Flight => WhenFull::OverwriteOldest,
         };
-        let (producer, consumer) = ring(words, when_full, crate::events::MAX_RECORD_SLOTS);
-        (Arc::new(ThreadLog::new(number, producer, Arc::clone(self))), consumer)
+        let ring = Ring::new(words, when_full, crate::events::MAX_RECORD_SLOTS);
+        ThreadLog::new(number, ring, Arc::clone(self))
     }
 
     /// Takes back the log of a thread that ends.

@@ -5,33 +5,60 @@ use super::full_ring::SignalSet;
 use super::gate::Busy;
 use super::session::{Running, Session, running};
 use crate::events::{SLOT_WORDS, StringId};
-use crate::queue::{Producer, RingWords};
+use crate::queue::{Consumer, Producer, Ring, RingWords};
 use crate::sync::{AtomicU64, Ordering};
 use std::cell::{Cell, RefCell};
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// Call sites that a thread remembers to have defined. A power of two.
 const CACHED_SIGHTINGS: usize = 128;
 
 /// What one thread at a time writes to.
+///
+/// What every record needs comes first, and in one cache line.
+#[repr(C, align(64))]
 pub(crate) struct ThreadLog {
-    /// Number of the ring in its session.
-    pub(super) ring: u32,
-    /// Set by the owning thread, watched by the one who stops.
+    /// Set by the owning thread, watched by the one who stops. First: a thread without a log has such a mark alone.
     pub(super) busy: Busy,
-    pub(super) producer: Producer<RingWords, SLOT_WORDS>,
+    /// The next span id of the block that this log has taken.
+    next_id: Cell<u64>,
+    ring: Ring<RingWords, SLOT_WORDS>,
     /// Call sites known to be defined. It stays true when the log changes hands: definitions belong to the process.
     seen: [Cell<Seen>; CACHED_SIGHTINGS],
+    /// The end of that block.
+    id_limit: Cell<u64>,
+    /// Number of the ring in its session.
+    pub(super) number: u32,
     pub(super) session: Arc<Session>,
     /// The signals that its thread had blocked when it got the log.
     pub(super) blocked_signals: Cell<SignalSet>,
 }
 
-// SAFETY: `producer`, `seen` and `blocked_signals` are used only by the thread that owns the log, which `ThreadHandle` makes one at a time, with the
-// pool's mutex between one and the next. The rest is atomic or never changes.
+// SAFETY: the cells and the ring's producer are used only by the thread that owns the log, which `ThreadHandle` makes one at a time,
+// with the pool's mutex between one and the next. The rest is atomic or never changes.
 unsafe impl Sync for ThreadLog {}
 // SAFETY: nothing in it belongs to a particular thread.
 unsafe impl Send for ThreadLog {}
+
+/// The ring of a log, kept by keeping the log.
+pub(super) struct RingOfLog(Arc<ThreadLog>);
+
+impl Deref for RingOfLog {
+    type Target = Ring<RingWords, SLOT_WORDS>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0.ring
+    }
+}
+
+pub(super) type RingConsumer = Consumer<RingOfLog>;
+
+/// The next block of span ids. The only cache line that recording threads share for writing, once in [`SPAN_ID_BLOCK`] spans.
+static NEXT_SPAN_ID_BLOCK: AtomicU64 = AtomicU64::new(1);
+
+/// Span ids that a log takes at once.
+const SPAN_ID_BLOCK: u64 = 1 << 14;
 
 /// A call site and name; all zero where there is none. As long as it is aligned, so that its address is cheap to compute.
 #[derive(Clone, Copy)]
@@ -42,9 +69,71 @@ struct Seen {
 }
 
 impl ThreadLog {
-    pub(super) fn new(ring: u32, producer: Producer<RingWords, SLOT_WORDS>, session: Arc<Session>) -> ThreadLog {
+    /// A log that no thread owns yet, and the end at which its ring is read.
+    pub(super) fn new(
+        number: u32,
+        ring: Ring<RingWords, SLOT_WORDS>,
+        session: Arc<Session>,
+    ) -> (Arc<ThreadLog>, RingConsumer) {
         let seen = [const { Cell::new(Seen { site: 0, name: StringId { ptr: 0, len: 0 } }) }; CACHED_SIGHTINGS];
-        ThreadLog { ring, busy: Busy::new(), producer, seen, session, blocked_signals: Cell::default() }
+        let log = Arc::new(ThreadLog {
+            busy: Busy::new(),
+            next_id: Cell::new(0),
+            ring,
+            seen,
+            id_limit: Cell::new(0),
+            number,
+            session,
+            blocked_signals: Cell::default(),
+        });
+        log.limit_ids();
+        // SAFETY: there is no other consumer, and a log has the same ring all its life.
+        let consumer = unsafe { Consumer::new(RingOfLog(Arc::clone(&log))) };
+        (log, consumer)
+    }
+
+    /// The end at which the owning thread writes.
+    #[inline(always)]
+    pub(super) fn producer(&self) -> Producer<&Ring<RingWords, SLOT_WORDS>> {
+        // SAFETY: only the thread that owns the log records in it, one record at a time as `busy` sees to; and whoever makes a thread
+        // the owner does so while no other one is.
+        unsafe { Producer::new(&self.ring) }
+    }
+
+    /// A span id that no other span of this process has or will have; 0 is never one. For a record that has been reserved below the
+    /// ring's checkpoint.
+    #[inline(always)]
+    pub(super) fn next_id(&self) -> u64 {
+        let id = self.next_id.get();
+        self.next_id.set(id + 1);
+        id
+    }
+
+    /// The same whatever has been reserved.
+    pub(super) fn next_id_or_block(&self) -> u64 {
+        self.take_ids();
+        let id = self.next_id();
+        self.limit_ids();
+        id
+    }
+
+    /// Takes another block of span ids if there are none left, and sees to it that there are enough for the records below the
+    /// ring's checkpoint.
+    pub(super) fn take_ids(&self) {
+        if self.next_id.get() == self.id_limit.get() {
+            // Relaxed: the ids have to differ, nothing else.
+            let first = NEXT_SPAN_ID_BLOCK.fetch_add(SPAN_ID_BLOCK, Ordering::Relaxed);
+            self.next_id.set(first);
+            self.id_limit.set(first + SPAN_ID_BLOCK);
+        }
+        self.limit_ids();
+    }
+
+    /// A span takes an id and at least one slot, so the ids that are left last for as many slots: there the ring shall have a
+    /// checkpoint, and a record needs no other look at what ids there are.
+    fn limit_ids(&self) {
+        let producer = self.producer();
+        producer.set_checkpoint(producer.position() + (self.id_limit.get() - self.next_id.get()));
     }
 
     /// Whether this thread remembers that this site and name were defined.
@@ -64,8 +153,9 @@ impl ThreadLog {
 
     #[inline(always)]
     fn place_of(&self, site: u64, name: StringId) -> &Cell<Seen> {
-        // Statics are 8-byte aligned and close together, so the low bits that vary are enough to spread them.
-        &self.seen[((site >> 3) ^ name.ptr) as usize % CACHED_SIGHTINGS]
+        // Statics are 8-byte aligned and names are not, and both are close together, so the low bits that vary are enough to spread
+        // them. Five of the bits say a byte in a place.
+        &self.seen[(site.wrapping_add(name.ptr.wrapping_mul(8)) / size_of::<Seen>() as u64) as usize % CACHED_SIGHTINGS]
     }
 }
 
@@ -79,8 +169,7 @@ thread_local! {
 impl Drop for ThreadHandle {
     fn drop(&mut self) {
         let context = this_thread();
-        context.set_generation(DETACHED);
-        context.log.set(std::ptr::null());
+        context.detach();
         self.0.session.retire(&self.0);
     }
 }
@@ -100,7 +189,7 @@ pub(crate) fn refuse() {
 #[cold]
 pub(super) fn attach(context: &Context) -> bool {
     let Some(Running { session, .. }) = running() else { return false };
-    if context.muted.get() {
+    if context.muted.get() || context.is_recording() {
         refuse();
         return false;
     }
@@ -113,8 +202,7 @@ pub(super) fn attach(context: &Context) -> bool {
         if !session.rings.wait.is_zero() {
             log.blocked_signals.set(SignalSet::blocked());
         }
-        context.log.set(Arc::as_ptr(&log));
-        context.set_generation(session.generation);
+        context.attach(Arc::as_ptr(&log), session.generation);
         handle.replace(Some(ThreadHandle(log)));
         Some(())
     });
