@@ -4,11 +4,13 @@
 use libfuzzer_sys::fuzz_target;
 use spanring::reader::Recording;
 use spanring_fuzz::input::Directory;
-use spanring_fuzz::{check, damage, files};
+use spanring_fuzz::{check, damage, files, worst};
 
-fuzz_target!(|input: Directory| {
-    let mut all = files::files_of(&input, check::base());
+fn read(input: &Directory) {
+    let mut all = files::files_of(input, check::base());
     damage::harm(&mut all, &input.damage);
     let (bytes, session) = check::write(&all);
     check::check(bytes, || Recording::open(&session));
-});
+}
+
+fuzz_target!(init: worst::all().iter().for_each(read), |input: Directory| read(&input));

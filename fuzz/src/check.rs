@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// Opening and reading.
-static READING: Bound = Bound::new("reading", 64 << 10, 24);
+static READING: Bound = Bound::new("reading", 64 << 10, 8);
 /// What the program does with what is read.
-static REPORTS: Bound = Bound::new("reports", 512 << 10, 96);
+static REPORTS: Bound = Bound::new("reports", 512 << 10, 80);
 
 /// Reads a recording in every way there is.
 ///

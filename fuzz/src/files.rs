@@ -16,6 +16,7 @@ use spanring::format::{
     ThreadFacts, TickSource,
 };
 use spanring::format::{definition, packed};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 const ID: SessionId = SessionId([0x5a5a_5a5a, 1]);
@@ -39,7 +40,7 @@ pub fn files_of(directory: &Directory, base: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     }
     if let Some(names) = &directory.names {
         let mut bytes = header(&names.header, FileKind::Names, 0, FILE_HEADER_BYTES);
-        bytes.extend(definitions(names));
+        bytes.extend(writer.definitions(names));
         files.push((session.join(FileKind::Names.file_name(0)), bytes));
     }
     for (segment, number) in directory.segments.iter().take(4).zip(u64::from(directory.retired)..) {
@@ -87,13 +88,26 @@ struct Writer<'a> {
     next_record: u64,
     lost: u64,
     position: u64,
-    spans: u64,
+    begins: u64,
+    ends: u64,
     threads: u32,
+    /// Lengths of the names that were defined, by address.
+    name_lengths: HashMap<u64, u32>,
 }
 
 impl Writer<'_> {
     fn new(base: &Path) -> Writer<'_> {
-        Writer { base, blocks: 0, next_record: 0, lost: 0, position: 0, spans: 0, threads: 0 }
+        Writer {
+            base,
+            blocks: 0,
+            next_record: 0,
+            lost: 0,
+            position: 0,
+            begins: 0,
+            ends: 0,
+            threads: 0,
+            name_lengths: HashMap::new(),
+        }
     }
 
     fn facts(&self, facts: &Facts) -> Vec<u8> {
@@ -225,7 +239,8 @@ impl Writer<'_> {
                 }
             }
             Content::Definitions(names) => {
-                self.append(bytes, BlockKind::Definitions, anchor, RecordRange::default(), &definitions(names));
+                let definitions = self.definitions(names);
+                self.append(bytes, BlockKind::Definitions, anchor, RecordRange::default(), &definitions);
             }
             Content::Thread { id, name } => {
                 let name = String::from_utf8_lossy(&vec![name.what; name.times(1) as usize]).into_owned();
@@ -269,20 +284,20 @@ impl Writer<'_> {
         let kind = Kind::SPANS[usize::from(record.kind % 8)];
         let [number_choice, span, parent, ticks, begin_ticks] = record.numbers;
         let number = number_choice.or(number);
-        if kind.is_end() {
-            // The end of the span that began last.
-        } else {
-            self.spans = self.spans.wrapping_add(1);
-        }
+        // Spans end in the order in which they began.
+        let counter = if kind.is_end() { &mut self.ends } else { &mut self.begins };
+        *counter = counter.wrapping_add(1);
+        let id = *counter;
         let outcome = kind.is_end().then_some(Outcome::Completed);
         let mut head = Head::record(kind, outcome, u16::from(record.kind >> 3)).with_record_number(number);
         let (mut name_address, mut name_length, mut more) = (0, 0, 0);
         let mut byte = b'a';
         match record.name {
             Name::OfSite => {}
-            Name::Defined(index) => {
+            Name::Defined { index, length } => {
                 name_address = ADDRESSES + u64::from(index);
-                name_length = u32::from(index % 32);
+                let natural = self.name_lengths.get(&name_address).copied().unwrap_or(0);
+                name_length = length.or(u64::from(natural)) as u32;
             }
             Name::RunTime { bytes, slots, byte: text } => {
                 name_address = u64::from(bytes);
@@ -294,13 +309,13 @@ impl Writer<'_> {
             }
         }
         head.0 ^= record.head.or(0);
-        let natural_ticks = START.ticks + self.spans.min(1 << 40) * 1000;
+        let natural_ticks = START.ticks + id.min(1 << 40) * 1000;
         slots.push(
             SpanFields {
                 head,
                 ticks: ticks.or(natural_ticks),
-                span_id: span.or(self.spans),
-                parent_span_id: parent.or(self.spans.wrapping_sub(1)),
+                span_id: span.or(id),
+                parent_span_id: parent.or(id.wrapping_sub(1)),
                 site: ADDRESSES + u64::from(record.site),
                 name_address,
                 name_length,
@@ -314,6 +329,40 @@ impl Writer<'_> {
             slot.0[0] = Head::continuation(index, more + 1).with_record_number(number).0;
             slots.push(slot);
         }
+    }
+
+    fn definitions(&mut self, names: &Names) -> Vec<u8> {
+        const KINDS: [definition::DefinitionKind; 4] = [
+            definition::DefinitionKind::Name,
+            definition::DefinitionKind::Location,
+            definition::DefinitionKind::Metadata,
+            definition::DefinitionKind::Caller,
+        ];
+        let mut bytes = Vec::new();
+        let mut natural = ADDRESSES;
+        let each: usize = names.definitions.what.iter().map(bytes_in_definition).sum();
+        for _ in 0..names.definitions.times(each) {
+            for definition in &names.definitions.what {
+                let Definition { kind, address, lengths, longer } = definition;
+                let text = |index: usize| {
+                    "n".repeat(usize::from(lengths[index] % 128) + usize::from(*longer) * usize::from(index == 0))
+                };
+                let encoded = definition::Definition {
+                    kind: KINDS[usize::from(kind % 4)],
+                    address: address.or(natural),
+                    lod: 3,
+                    line: natural as u32,
+                    name: text(0),
+                    target: text(1),
+                    module_path: text(2),
+                    file: text(3),
+                };
+                self.name_lengths.insert(encoded.address, encoded.name.len() as u32);
+                bytes.extend(encoded.encode().iter().flatten().flat_map(|word| word.to_le_bytes()));
+                natural += 1;
+            }
+        }
+        bytes
     }
 
     fn ring(&mut self, ring: &Ring, number: u64) -> Vec<u8> {
@@ -352,39 +401,6 @@ impl Writer<'_> {
 
 fn bytes_of(slots: &[Slot]) -> Vec<u8> {
     slots.iter().flat_map(|slot| slot.0).flat_map(u64::to_le_bytes).collect()
-}
-
-fn definitions(names: &Names) -> Vec<u8> {
-    const KINDS: [definition::DefinitionKind; 4] = [
-        definition::DefinitionKind::Name,
-        definition::DefinitionKind::Location,
-        definition::DefinitionKind::Metadata,
-        definition::DefinitionKind::Caller,
-    ];
-    let mut bytes = Vec::new();
-    let mut natural = ADDRESSES;
-    let each: usize = names.definitions.what.iter().map(bytes_in_definition).sum();
-    for _ in 0..names.definitions.times(each) {
-        for definition in &names.definitions.what {
-            let Definition { kind, address, lengths, longer } = definition;
-            let text = |index: usize| {
-                "n".repeat(usize::from(lengths[index] % 128) + usize::from(*longer) * usize::from(index == 0))
-            };
-            let encoded = definition::Definition {
-                kind: KINDS[usize::from(kind % 4)],
-                address: address.or(natural),
-                lod: 3,
-                line: natural as u32,
-                name: text(0),
-                target: text(1),
-                module_path: text(2),
-                file: text(3),
-            };
-            bytes.extend(encoded.encode().iter().flatten().flat_map(|word| word.to_le_bytes()));
-            natural += 1;
-        }
-    }
-    bytes
 }
 
 fn bytes_in_definition(definition: &Definition) -> usize {

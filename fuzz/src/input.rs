@@ -227,7 +227,7 @@ pub enum Name {
     #[default]
     OfSite,
     /// The definition of that number.
-    Defined(u8),
+    Defined { index: u8, length: Number },
     /// Text that follows: so many bytes are said, and so many slots are there.
     RunTime { bytes: u16, slots: Number, byte: u8 },
 }
@@ -309,8 +309,11 @@ impl Directory {
     /// A recording as it should be: every kind of block, and some records of each kind.
     pub fn plain() -> Directory {
         let records = |kinds: std::ops::Range<u8>| {
-            let names =
-                [Name::OfSite, Name::Defined(3), Name::RunTime { bytes: 70, slots: Number::Natural, byte: b'x' }];
+            let names = [
+                Name::OfSite,
+                Name::Defined { index: 0, length: Number::Natural },
+                Name::RunTime { bytes: 70, slots: Number::Natural, byte: b'x' },
+            ];
             let record =
                 |kind: u8| Record { kind, name: names[usize::from(kind % 3)].clone(), site: kind, ..Record::default() };
             Run { records: Repeated { what: kinds.map(record).collect(), more: 0 }, step: Number::Natural }

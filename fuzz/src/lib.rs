@@ -9,3 +9,4 @@ pub mod damage;
 pub mod files;
 pub mod input;
 pub mod memory;
+pub mod worst;
