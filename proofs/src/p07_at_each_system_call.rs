@@ -44,7 +44,9 @@ const HELD_OPEN: u64 = THREADS;
 enum Play {
     /// Everything, in this discipline; killed somewhere.
     Everything(Discipline),
-    /// The same, but it acknowledges records that it has yet to make: what a broken recorder would look like.
+    /// The same in drain discipline, with segments that are compressed once they are full.
+    Compressed,
+    /// The same again, but it acknowledges records that it has yet to make: what a broken recorder would look like.
     TooEarly,
     /// A few records, then a stop.
     Stop,
@@ -52,14 +54,22 @@ enum Play {
     Die,
 }
 
-const PLAYS: [Play; 5] =
-    [Play::Everything(Discipline::Drain), Play::Everything(Discipline::Flight), Play::TooEarly, Play::Stop, Play::Die];
+const PLAYS: [Play; 6] = [
+    Play::Everything(Discipline::Drain),
+    Play::Everything(Discipline::Flight),
+    Play::Compressed,
+    Play::TooEarly,
+    Play::Stop,
+    Play::Die,
+];
+/// Those in which nothing may break.
+const SOUND: usize = 3;
 
 impl Play {
     fn discipline(self) -> Discipline {
         match self {
             Play::Everything(discipline) => discipline,
-            Play::TooEarly | Play::Stop | Play::Die => Discipline::Drain,
+            Play::Compressed | Play::TooEarly | Play::Stop | Play::Die => Discipline::Drain,
         }
     }
 
@@ -79,6 +89,9 @@ impl Play {
             .directory_bytes(DIRECTORY_BYTES);
         if self.rings_elsewhere() {
             builder = builder.ring_directory(base.join("rings"));
+        }
+        if self == Play::Compressed {
+            builder = builder.compress();
         }
         builder.start().map_err(|error| error.to_string().into())
     }
@@ -256,12 +269,12 @@ fn page_total(page: &Page) -> u64 {
 pub fn run(scale: Scale) -> Proven {
     let stride = scale.count.unwrap_or(if scale.full { 1 } else { SAMPLED });
     let mut told = Series::default();
-    for discipline in [Discipline::Drain, Discipline::Flight] {
-        let series = kill_everywhere(Play::Everything(discipline), stride)?;
+    for play in &PLAYS[..SOUND] {
+        let series = kill_everywhere(*play, stride)?;
         if let Some((point, what)) = series.broken.first() {
-            return Err(Trouble::Broken(format!("{discipline}: killed at {point:?}: {what}")));
+            return Err(Trouble::Broken(format!("{play:?}: killed at {point:?}: {what}")));
         }
-        ensure!(series.unrecorded > 0, "{discipline}: never killed before there was a recording");
+        ensure!(series.unrecorded > 0, "{play:?}: never killed before there was a recording");
         told.kills += series.kills;
         told.calls += series.calls;
         told.threads = told.threads.max(series.threads);
@@ -441,14 +454,20 @@ impl Stage {
         let run = self.run(None)?;
         ensure!(libc::WIFEXITED(run.status) && libc::WEXITSTATUS(run.status) == 0, "it ended with {:#x}", run.status);
         let found = self.check()?.ok_or_else(|| "it recorded nothing".to_owned())?;
-        ensure!(found.acknowledged == page_total(&self.page) && found.retired > 0, "{} retired", found.retired);
-        let own = entries(&self.recording())?;
-        ensure!(own.len() == 1, "dead sessions were not retired: {own:?}");
-        ensure!(run.calls.len() as u64 == THREADS + 1, "{} threads", run.calls.len());
-        let is_segment =
-            |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("segment-"));
-        let newest = entries(&own[0])?.into_iter().rfind(is_segment).ok_or_else(|| "no segments".to_owned())?;
-        OpenOptions::new().write(true).open(&newest)?.set_len(0)?;
+        ensure!(found.acknowledged == page_total(&self.page), "{} acknowledged", found.acknowledged);
+        let mut own = entries(&self.recording())?;
+        own.retain(|path| self.dead.iter().all(|(dead, _)| dead != path));
+        let [own] = &own[..] else { return Err(format!("what is not its own session: {own:?}").into()) };
+        let compressed = self.play == Play::Compressed;
+        ensure!(run.calls.len() as u64 == THREADS + 1 + u64::from(compressed), "{} threads", run.calls.len());
+        let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let segments: Vec<_> = entries(own)?.into_iter().filter(|path| name(path).starts_with("segment-")).collect();
+        // What is compressed finds room beside the dead sessions.
+        let gone = found.retired > 0 && self.dead.iter().all(|(dead, _)| !dead.exists());
+        let packed = segments.len() > 2 && std::fs::metadata(&segments[0])?.len() < 32 << 10;
+        ensure!(if compressed { packed } else { gone }, "{} retired, {segments:?}", found.retired);
+        let newest = segments.last().ok_or_else(|| "no segments".to_owned())?;
+        OpenOptions::new().write(true).open(newest)?.set_len(0)?;
         ensure!(self.check().is_err(), "a file that has its name before its content was not noticed");
         Ok(run)
     }
