@@ -13,7 +13,9 @@ need_nightly() {
     local install="rustup toolchain install nightly --profile minimal --component $components"
     command -v rustup >/dev/null || did_not_run "there is no rustup; with it: $install"
     if ! nightly_has "$@"; then
-        timeout 300 $install >/dev/null 2>&1 || true
+        # A nightly that is there already stays as it is.
+        timeout 300 rustup component add --toolchain nightly "$@" >/dev/null 2>&1 ||
+            timeout 300 $install >/dev/null 2>&1 || true
         nightly_has "$@" || did_not_run "nightly lacks one of $components; to install them: $install"
     fi
 }
