@@ -496,3 +496,19 @@ fn what_is_no_file_is_damage_and_nobody_waits_for_it() {
     let contents = Contents::of_directory(&session);
     assert_eq!((contents.summary.records, contents.summary.damages), (RECORDS, 4));
 }
+
+#[test]
+fn a_file_that_is_long_and_empty_is_damage_and_takes_no_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    stopped().write(directory.path());
+    for name in ["segment-000001.spanring", "ring-00000.spanring"] {
+        let file = std::fs::File::create(directory.path().join(name)).unwrap();
+        // A terabyte that the disk does not have.
+        file.set_len(1 << 40).unwrap();
+        let contents = read(directory.path()).unwrap();
+        assert_eq!(contents.summary.records, 2 * RECORDS, "{name}");
+        let damage = contents.damages().next().unwrap();
+        assert_eq!((damage.what, damage.path.ends_with(name)), ("the file cannot be read", true));
+        std::fs::remove_file(directory.path().join(name)).unwrap();
+    }
+}

@@ -12,6 +12,9 @@ const TRIES: usize = 10;
 /// Segments that are held open while they are read. A live writer removes the oldest first.
 const HELD: usize = 64;
 
+/// Words of the largest file that is read: twice the largest segment that a recorder makes.
+const MOST_WORDS: usize = (8 << 30) / 8;
+
 /// The whole words of a file; a last part of a word, which no writer leaves, is left out.
 pub(super) fn read_words(path: &Path) -> Result<Vec<u64>, ReadError> {
     read_first_words(path, usize::MAX)
@@ -31,8 +34,14 @@ fn open(path: &Path) -> io::Result<File> {
 fn words_of(mut file: &File, most: usize) -> io::Result<Vec<u64>> {
     let length = file.metadata()?.len();
     file.rewind()?;
-    // No more than the file has by the file system's word, and no more than it has in truth.
-    let mut words = vec![0u64; ((length / 8) as usize).min(most)];
+    let wanted = usize::try_from(length / 8).unwrap_or(usize::MAX).min(most);
+    if wanted > MOST_WORDS {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    // No more than the file has by the file system's word, which costs its writer nothing, and no more than it has in truth.
+    let mut words: Vec<u64> = Vec::new();
+    words.try_reserve_exact(wanted).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    words.resize(wanted, 0);
     let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
     let mut filled = 0;
     while filled < bytes.len() {

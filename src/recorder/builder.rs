@@ -153,8 +153,8 @@ impl Builder {
     /// Installs a handler for `SIGBUS`, for the life of the process, which passes on to the handler from before whatever is not about a
     /// file of a recorder; an own handler is installed before the recorder is started, or it takes the place of this one. What the
     /// file had is lost, and counted as damage by readers; what is recorded later goes on to the next segment, but does not survive
-    /// the process while its ring is without a file. [`Health::spoiled_files`](crate::Health::spoiled_files) counts such files. The first 1024 files
-    /// mapped at a time are guarded.
+    /// the process while its ring is without a file. [`Health::spoiled_files`](crate::Health::spoiled_files) counts such files. The
+    /// first 1024 files mapped at a time are guarded.
     pub fn guard_truncation(mut self) -> Builder {
         self.guard_truncation = true;
         self
