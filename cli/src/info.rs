@@ -3,7 +3,7 @@
 use crate::spans::{self, Ending, Item, add, thread_label};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
-use spanring::reader::{Damage, LossCause, NameState, ReadError, Recording, ThreadFacts};
+use spanring::reader::{Damage, LossCause, NameState, ReadError, Recording, Summary, ThreadFacts};
 use std::path::PathBuf;
 
 /// Everything that `spanring info` tells about one session.
@@ -145,39 +145,12 @@ pub fn list(sessions: &[PathBuf]) -> Vec<Listed> {
 pub fn describe(recording: &Recording) -> Result<SessionInfo, ReadError> {
     let mut tally = Tally::default();
     let summary = spans::read(recording, &mut |item| tally.add(&item))?;
-    let facts = recording.facts();
-    // Some damage shows only in the numbers of the records around it: the reader's count is the whole.
-    tally.missing.damaged_records = summary.damaged;
-    let complete = tally.missing.is_by_design();
-    Ok(SessionInfo {
-        session: facts.session.clone(),
-        path: recording.path().to_owned(),
-        writer: recording.writer().to_string(),
-        pid: facts.pid,
-        executable: facts.executable.clone(),
-        host: facts.host.clone(),
-        os: facts.os.clone(),
-        arch: facts.arch.clone(),
-        version: facts.version.clone(),
-        started_unix_ns: facts.started_unix_ns,
-        last_record_unix_ns: tally.last_record_unix_ns,
-        discipline: facts.discipline.to_string(),
-        tick_source: facts.tick_source.to_string(),
-        ring_bytes: facts.ring_bytes,
-        records: summary.records,
-        recovered_records: summary.recovered,
-        unknown_records: summary.unknown,
-        spans: tally.spans,
-        open_spans: tally.open_spans,
-        missing: tally.missing,
-        complete,
-        threads: tally.threads,
-    })
+    Ok(tally.finish(recording, &summary))
 }
 
 /// Counts while items stream by.
 #[derive(Debug, Default)]
-struct Tally {
+pub struct Tally {
     threads: Vec<ThreadInfo>,
     by_id: FxHashMap<u32, usize>,
     spans: u64,
@@ -187,7 +160,8 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, item: &Item<'_>) {
+    /// Adds what [`crate::spans::read`] hands out.
+    pub fn add(&mut self, item: &Item<'_>) {
         match item {
             Item::Thread(facts) => {
                 let thread = self.thread(facts.id);
@@ -216,6 +190,37 @@ impl Tally {
                 }
             }
             Item::Damage(damage) => self.missing.damage.push(DamageInfo::new(damage)),
+        }
+    }
+
+    /// Everything about a recording of which all was added.
+    pub fn finish(mut self, recording: &Recording, summary: &Summary) -> SessionInfo {
+        let facts = recording.facts();
+        // Some damage shows only in the numbers of the records around it: the reader's count is the whole.
+        self.missing.damaged_records = summary.damaged;
+        SessionInfo {
+            session: facts.session.clone(),
+            path: recording.path().to_owned(),
+            writer: recording.writer().to_string(),
+            pid: facts.pid,
+            executable: facts.executable.clone(),
+            host: facts.host.clone(),
+            os: facts.os.clone(),
+            arch: facts.arch.clone(),
+            version: facts.version.clone(),
+            started_unix_ns: facts.started_unix_ns,
+            last_record_unix_ns: self.last_record_unix_ns,
+            discipline: facts.discipline.to_string(),
+            tick_source: facts.tick_source.to_string(),
+            ring_bytes: facts.ring_bytes,
+            records: summary.records,
+            recovered_records: summary.recovered,
+            unknown_records: summary.unknown,
+            spans: self.spans,
+            open_spans: self.open_spans,
+            complete: self.missing.is_by_design(),
+            missing: self.missing,
+            threads: self.threads,
         }
     }
 

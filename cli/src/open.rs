@@ -8,7 +8,7 @@ use crate::spans::{self, Ending, Item, Span, add, thread_label};
 use crate::top::kind_word;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
-use spanring::reader::{LossCause, ReadError, Recording, WriterState};
+use spanring::reader::{LossCause, ReadError, Recording, Summary, WriterState};
 use std::time::SystemTime;
 
 /// How often a recording is searched for parents that have ended. One search finds all that ended in the usual order,
@@ -112,16 +112,7 @@ pub fn describe(recording: &Recording, min_age_ns: u64) -> Result<OpenReport, Re
     let circumstances = Circumstances::of(recording, SystemTime::now());
     let mut spans = OpenSpans::default();
     let summary = spans::read(recording, &mut |item| spans.add(&item))?;
-    spans.damaged_records = summary.damaged;
-    for _ in 0..MAX_SEARCHES {
-        let known = spans.lines.len();
-        if spans.missing_parents() > 0 {
-            spans::read(recording, &mut |item| spans.add_parent(&item))?;
-        }
-        if spans.lines.len() == known {
-            break;
-        }
-    }
+    spans.find_parents(recording, &summary)?;
     Ok(spans.finish(&circumstances, min_age_ns))
 }
 
@@ -186,6 +177,24 @@ impl OpenSpans {
             }
             Item::Damage(_) => self.damaged += 1,
         }
+    }
+
+    /// Reads the recording of which everything was added again, for parents that have ended: at most [`MAX_SEARCHES`] times.
+    ///
+    /// # Errors
+    /// Those of [`Recording::read`].
+    pub fn find_parents(&mut self, recording: &Recording, summary: &Summary) -> Result<(), ReadError> {
+        self.damaged_records = summary.damaged;
+        for _ in 0..MAX_SEARCHES {
+            let known = self.lines.len();
+            if self.missing_parents() > 0 {
+                spans::read(recording, &mut |item| self.add_parent(&item))?;
+            }
+            if self.lines.len() == known {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Number of parents of which nothing is known so far.

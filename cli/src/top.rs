@@ -42,6 +42,9 @@ pub struct TopReport {
 /// The spans of one name and location. All times in nanoseconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
+    /// Rows are numbered from 0 in the order in which they were met, whatever they are sorted by.
+    #[serde(skip)]
+    pub number: u32,
     /// The spans' name.
     pub name: String,
     /// `async` or `thread`.
@@ -113,15 +116,17 @@ impl Top {
     /// Adds what [`crate::spans::read`] hands out.
     pub fn add(&mut self, item: &Item<'_>) {
         match item {
-            Item::Span(span) => self.add_span(span),
+            Item::Span(span) => {
+                self.add_span(span);
+            }
             Item::Loss(loss) => add(&mut self.lost, loss.records),
             Item::Damage(_) => self.damaged += 1,
             Item::Thread(_) => {}
         }
     }
 
-    /// Adds one span.
-    pub fn add_span(&mut self, span: &Span<'_>) {
+    /// Adds one span; the number of its row, see [`Row::number`].
+    pub fn add_span(&mut self, span: &Span<'_>) -> u32 {
         let index = self.group_of(span);
         let group = &mut self.groups[index as usize];
         group.count += 1;
@@ -136,6 +141,7 @@ impl Top {
             group.max_ns = group.max_ns.max(duration);
             group.durations.add(duration);
         }
+        index
     }
 
     /// The table of all spans added.
@@ -143,7 +149,7 @@ impl Top {
         let mut rows = Vec::with_capacity(self.groups.len());
         for (name, groups) in self.by_name {
             for index in groups {
-                rows.push(self.groups[index as usize].row(&name));
+                rows.push(self.groups[index as usize].row(index, &name));
             }
         }
         rows.sort_unstable_by(|a, b| {
@@ -200,10 +206,11 @@ impl Group {
         }
     }
 
-    fn row(&mut self, name: &str) -> Row {
+    fn row(&mut self, number: u32, name: &str) -> Row {
         let location = self.place.as_ref().map(|place| &place.location);
         let ended = self.count > self.open;
         Row {
+            number,
             name: name.to_owned(),
             kind: kind_word(self.kind),
             file: location.map(|location| location.file.clone()),
