@@ -4,16 +4,19 @@
 //! - [`top`]: per name and location, how many spans and how long they took
 //! - [`open`]: what was going on at the end: the open spans as a tree, with their ages
 //! - [`info`]: who recorded, since when, how much, and what is missing
+//! - [`export`]: the formats of other tools, each written while the recording is read
 //! - [`perfetto`]: a trace for <https://ui.perfetto.dev>
 //! - [`demo`]: a small HTTP service that records itself
 //!
 //! The program `spanring` is a thin shell around these modules.
 
 pub mod demo;
+pub mod export;
 pub mod info;
 pub mod open;
 pub mod perfetto;
 pub mod places;
+pub mod progress;
 pub mod render;
 pub mod spans;
 pub mod text;

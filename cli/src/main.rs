@@ -3,16 +3,16 @@
 use clap::{Parser, Subcommand, ValueEnum};
 use spanring::reader::{self, ReadError, Recording};
 use spanring_cli::demo::{self, DemoError};
+use spanring_cli::export::{self, Destination, ExportError, Format};
 use spanring_cli::info::{self, Listed, SessionInfo};
 use spanring_cli::open;
-use spanring_cli::perfetto::{self, ExportError};
-use spanring_cli::text::parse_duration;
+use spanring_cli::progress::Bar;
+use spanring_cli::text::{count, parse_duration};
 use spanring_cli::top::{SortBy, Top, TopReport};
 use spanring_cli::{render, spans};
 use std::fmt::Display;
-use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -85,9 +85,11 @@ enum Command {
         /// The format
         #[arg(long, value_enum)]
         format: Format,
-        /// The file to write; an existing one is replaced
+        /// The file to write, an existing one is replaced; or `-` for standard output, or the address of a collector
         #[arg(long, value_name = "FILE")]
-        out: PathBuf,
+        out: String,
+        #[command(flatten)]
+        options: export::Options,
     },
 }
 
@@ -98,12 +100,6 @@ struct Source {
     /// The session to show, instead of the newest
     #[arg(long, value_name = "NAME")]
     session: Option<String>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Format {
-    /// A trace for ui.perfetto.dev
-    Perfetto,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -145,7 +141,9 @@ fn main() -> ExitCode {
         Command::Info { source, json } => show_info(&source, json),
         Command::Top { source, json, sort, limit } => show_top(&source, json, sort, limit),
         Command::Open { source, json, limit, min_age } => show_open(&source, json, limit, min_age.unwrap_or_default()),
-        Command::Export { source, format: Format::Perfetto, out } => export(&source, &out),
+        Command::Export { source, format, out, options } => {
+            export(&source, format, &options, &Destination::parse(&out))
+        }
     };
     let (status, message) = match done {
         Ok(()) | Err(Stop::ClosedPipe) => return ExitCode::SUCCESS,
@@ -221,22 +219,40 @@ fn show_open(source: &Source, json: bool, limit: Option<usize>, min_age: Duratio
     if json { print_json(&report) } else { print(&render::open(&report, width())) }
 }
 
-fn export(source: &Source, out: &Path) -> Result<(), Stop> {
+fn export(source: &Source, format: Format, options: &export::Options, to: &Destination) -> Result<(), Stop> {
     let (recording, _) = find(source)?;
-    let file = File::create(out)
-        .map_err(|error| input(format!("cannot write {}: {error}; choose another file with --out", out.display())))?;
-    let exported = perfetto::write(&recording, &mut BufWriter::new(file)).map_err(|error| match error {
-        ExportError::Read(error) => input(error),
-        ExportError::Write(error) => failure(format!("cannot write {}: {error}", out.display())),
+    format.available().map_err(input)?;
+    let output =
+        to.open().map_err(|error| input(format!("cannot write {to}: {error}; choose another file with --out")))?;
+    let mut bar = Bar::new(&recording, "exporting");
+    let done = export::run(&recording, format, options, output, &mut bar).map_err(|error| match error {
+        ExportError::Write(error) if error.kind() == io::ErrorKind::BrokenPipe && *to == Destination::Stdout => {
+            Stop::ClosedPipe
+        }
+        ExportError::Write(error) => failure(format!("cannot write {to}: {error}")),
+        error => input(error),
     })?;
-    print(&format!(
-        "{}: {} slices, {} of them open, {} lost events, {} bytes\nopen it at https://ui.perfetto.dev\n",
-        out.display(),
-        exported.spans,
-        exported.open,
-        exported.lost_records,
-        exported.bytes
-    ))
+    let mut text = format!(
+        "{to}: {}, {} of them open, {}",
+        count(done.spans, "span"),
+        done.open,
+        count(done.lost_records, "lost event")
+    );
+    for (number, what) in [(done.damaged, "damaged place"), (done.bytes, "byte")] {
+        if number > 0 {
+            text.push_str(&format!(", {}", count(number, what)));
+        }
+    }
+    text.push('\n');
+    for remark in done.remarks {
+        text.push_str(&format!("{remark}\n"));
+    }
+    // What was exported must not be mixed with what is said about it.
+    if *to == Destination::Stdout {
+        let _ = io::stderr().write_all(text.as_bytes());
+        return Ok(());
+    }
+    print(&text)
 }
 
 /// The session that is asked for, and all sessions beside it.

@@ -6,6 +6,7 @@
 //! therefore follows the number of spans in flight, not the size of the recording.
 
 use crate::places::{Place, Places};
+use crate::progress::{Progress, Silent};
 use rustc_hash::FxHashMap;
 use spanring::reader::{
     Damage, Event, Loss, LossCause, NameState, Outcome, Phase, ReadError, Recording, SpanKind, SpanRecord, Summary,
@@ -25,12 +26,17 @@ pub struct Span<'a> {
     pub kind: SpanKind,
     /// The name, or `<name lost>`.
     pub name: &'a str,
+    /// The name's number: equal numbers in one reading mean equal names, so it can stand for the text. `None` for names made at
+    /// run time, of which there may be any number.
+    pub name_index: Option<u32>,
     /// Whether the name is as long as it was when recorded; see [`LONGEST_TEXT`].
     pub name_state: NameState,
     /// Where in the source the span is made; `None` if the recording lost that.
     pub place: Option<&'a Place>,
     /// How it ended, or that it has not.
     pub ending: Ending,
+    /// When the future was made, in nanoseconds since 1970; `None` unless the recorder was told to measure that.
+    pub created_ns: Option<u64>,
     /// First poll, in nanoseconds since 1970.
     pub begin_ns: u64,
     /// End, in nanoseconds since 1970; `None` while open.
@@ -41,6 +47,11 @@ pub struct Span<'a> {
     pub end_thread: Option<u32>,
     /// How often the future was polled; 0 for thread spans and while open.
     pub polls: u32,
+    /// Sum of the times of all polls, in nanoseconds; while open, of those that are over. `None` unless the recorder was told to
+    /// measure polls and every one of this span was read.
+    pub busy_ns: Option<u64>,
+    /// Polls were measured, but some of their records are missing, so [`Span::busy_ns`] cannot be told.
+    pub busy_partial: bool,
     /// The begin record was lost: all of this comes from the end record.
     pub begin_lost: bool,
     /// Open, but records of after the begin are lost or damaged, so its end may be one of those.
@@ -87,6 +98,21 @@ impl Span<'_> {
     pub fn duration_ns(&self) -> Option<u64> {
         self.end_ns.map(|end| end.saturating_sub(self.begin_ns))
     }
+
+    /// Nanoseconds from the making of the future to its first poll, `None` if that was not measured.
+    pub fn wait_ns(&self) -> Option<u64> {
+        self.created_ns.map(|created| self.begin_ns.saturating_sub(created))
+    }
+
+    /// Nanoseconds between begin and end in which nobody polled, `None` while open, and if polls were not measured.
+    pub fn idle_ns(&self) -> Option<u64> {
+        Some(self.duration_ns()?.saturating_sub(self.busy_ns?))
+    }
+
+    /// Part of the span is missing in the recording: its begin, or some of its polls; or its end may be.
+    pub fn is_partial(&self) -> bool {
+        self.begin_lost || self.end_may_be_lost || self.busy_partial
+    }
 }
 
 /// What [`read`] hands out.
@@ -132,20 +158,45 @@ pub(crate) fn add(total: &mut u64, records: u64) {
 /// # Errors
 /// Those of [`Recording::read`]: files that cannot be opened or read. What is damaged or lost is an [`Item`], not an error.
 pub fn read(recording: &Recording, visit: &mut dyn FnMut(Item<'_>)) -> Result<Summary, ReadError> {
+    read_with(recording, &mut Silent, visit)
+}
+
+/// The same, and `progress` is told how far it is.
+///
+/// # Errors
+/// As of [`read`].
+pub fn read_with(
+    recording: &Recording,
+    progress: &mut dyn Progress,
+    visit: &mut dyn FnMut(Item<'_>),
+) -> Result<Summary, ReadError> {
+    /// So many records are read without a word.
+    const STEP: u64 = 1 << 16;
     let mut pairing = Pairing::default();
-    let summary = recording.read(&mut |event| match event {
-        Event::Thread(thread) => visit(Item::Thread(thread)),
-        Event::Span(record) => {
-            if let Some(span) = pairing.record(&record) {
-                visit(Item::Span(span));
+    let (mut records, mut told) = (0_u64, 0);
+    let summary = recording.read(&mut |event| {
+        match event {
+            Event::Thread(thread) => visit(Item::Thread(thread)),
+            Event::Span(record) => {
+                records += 1;
+                if let Some(span) = pairing.record(&record) {
+                    visit(Item::Span(span));
+                }
             }
+            Event::Loss(loss) => {
+                add(&mut records, loss.records);
+                pairing.loss(&loss);
+                visit(Item::Loss(loss));
+            }
+            Event::Damage(damage) => visit(Item::Damage(damage)),
         }
-        Event::Loss(loss) => {
-            pairing.loss(&loss);
-            visit(Item::Loss(loss));
+        if records - told >= STEP {
+            told = records;
+            progress.at(records);
         }
-        Event::Damage(damage) => visit(Item::Damage(damage)),
-    })?;
+    });
+    progress.finish();
+    let summary = summary?;
     if summary.damaged > 0 {
         pairing.damage();
     }
@@ -314,14 +365,18 @@ impl Half {
             depth: self.depth,
             kind: self.kind,
             name: &self.name,
+            name_index: None,
             name_state: self.name_state,
             place: self.place.and_then(|index| places.get(index)),
             ending,
+            created_ns: None,
             begin_ns: self.begin_ns,
             end_ns,
             begin_thread: open.then_some(self.thread),
             end_thread: (!open).then_some(self.thread),
             polls,
+            busy_ns: None,
+            busy_partial: false,
             begin_lost: !open,
             end_may_be_lost: open && latest_loss_ns.is_some_and(|latest| latest >= self.begin_ns),
         }
@@ -336,14 +391,18 @@ fn span_of<'a>(record: &SpanRecord<'a>, place: Option<&'a Place>, begin_ns: u64)
         depth: record.depth,
         kind: record.kind,
         name: record.name,
+        name_index: None,
         name_state: record.name_state,
         place,
         ending: Ending::Open,
+        created_ns: None,
         begin_ns,
         end_ns: None,
         begin_thread: Some(record.thread),
         end_thread: None,
         polls: 0,
+        busy_ns: None,
+        busy_partial: false,
         begin_lost: false,
         end_may_be_lost: false,
     }

@@ -8,26 +8,26 @@ use common::{begin, end, span};
 use proptest::prelude::*;
 use replay::{Replay, replay};
 use spanring::reader::{Damage, Location, Loss, LossCause, NameState, SpanKind, SpanRecord, ThreadFacts};
-use spanring_cli::perfetto::{Exported, Process, TraceWriter, WINDOW};
+use spanring_cli::export::{ExportError, Exporter};
+use spanring_cli::perfetto::{Process, TraceWriter, WINDOW};
 use spanring_cli::spans::{Ending, Item, Pairing, Span};
 use std::path::PathBuf;
 
-fn export(items: &[Item<'_>], window: usize) -> (Replay, Exported) {
+fn export(items: &[Item<'_>], window: usize) -> Replay {
     let mut bytes = Vec::new();
     let process =
         Process { pid: 42, name: "service".to_owned(), started_unix_ns: 1000, description: "a test".to_owned() };
-    let mut trace = TraceWriter::with_window(&mut bytes, process, window);
+    let mut trace = Box::new(TraceWriter::with_window(Box::new(&mut bytes), process, window));
     for item in items {
-        trace.add(item);
+        trace.add(item).expect("a vector takes everything");
     }
-    let exported = trace.finish().expect("a vector takes everything");
-    assert_eq!(exported.bytes, bytes.len() as u64);
-    (replay(&bytes), exported)
+    trace.finish().expect("a vector takes everything");
+    replay(&bytes)
 }
 
 fn export_spans(spans: &[Span<'static>]) -> Replay {
     let items: Vec<_> = spans.iter().map(|span| Item::Span(*span)).collect();
-    export(&items, WINDOW).0
+    export(&items, WINDOW)
 }
 
 fn open(id: u64, begin_ns: u64) -> Span<'static> {
@@ -64,9 +64,9 @@ fn a_span_becomes_a_slice_with_everything_that_is_known() {
     let mut pairing = Pairing::default();
     pairing.record(&common);
     let span = pairing.record(&ended).expect("whole");
-    let (replay, exported) = export(&[Item::Thread(&threads[0]), Item::Thread(&threads[1]), Item::Span(span)], WINDOW);
+    let replay = export(&[Item::Thread(&threads[0]), Item::Thread(&threads[1]), Item::Span(span)], WINDOW);
 
-    assert_eq!((exported.spans, exported.open), (1, 0));
+    assert_eq!(replay.slices.len(), 1);
     let slice = &replay.slices[0];
     assert_eq!((slice.begin_ns, slice.end_ns), (unix_ns, Some(unix_ns + 501)));
     assert_eq!((slice.name.as_str(), slice.category.as_str()), ("query", "async"));
@@ -148,7 +148,7 @@ fn scopes_nest_on_the_row_of_their_thread() {
     let spans = [scope(2, 20, 30), scope(1, 10, 50), scope(3, 40, 60)];
     let mut items = vec![Item::Thread(&worker)];
     items.extend(spans.map(Item::Span));
-    let (replay, _) = export(&items, WINDOW);
+    let replay = export(&items, WINDOW);
     assert_eq!(drawn(&replay), [(1, "worker", 0), (2, "worker", 1), (3, "worker, overlapping 1", 0)]);
     let thread = replay.tracks[&replay.slices[0].track].thread.clone().expect("a thread's row");
     assert_eq!((thread.pid, thread.tid), (Some(42), Some(77)));
@@ -191,8 +191,7 @@ fn what_is_lost_or_damaged_can_be_seen() {
         Damage { path: PathBuf::from("0001.segment"), offset: 64, bytes: 128, records: 2, what: "wrong checksum" };
     let nameless = Span { name: "<name lost>", name_state: NameState::Missing, begin_lost: true, ..span(1, 10, 20) };
     let items = [Item::Thread(&worker), Item::Loss(loss), Item::Damage(damage), Item::Span(nameless)];
-    let (replay, exported) = export(&items, WINDOW);
-    assert_eq!(exported.lost_records, 12);
+    let replay = export(&items, WINDOW);
     let [loss, damage] = [&replay.instants[1], &replay.instants[0]];
     assert_eq!((loss.begin_ns, loss.category.as_str(), loss.name.as_str()), (1600, "loss", "12 events lost"));
     assert_eq!(
@@ -207,8 +206,8 @@ fn what_is_lost_or_damaged_can_be_seen() {
 
 #[test]
 fn a_trace_without_spans_is_a_trace() {
-    let (replay, exported) = export(&[], WINDOW);
-    assert_eq!((replay.slices.len(), exported.spans), (0, 0));
+    let replay = export(&[], WINDOW);
+    assert_eq!(replay.slices.len(), 0);
     assert!(replay.tracks.values().any(|track| track.process.is_some()));
 }
 
@@ -224,10 +223,11 @@ fn a_full_disk_is_reported() {
         }
     }
     let process = Process { pid: 1, name: String::new(), started_unix_ns: 0, description: String::new() };
-    let mut full = Full;
-    let mut trace = TraceWriter::new(&mut full, process);
-    trace.add(&Item::Span(span(1, 10, 20)));
-    assert_eq!(trace.finish().expect_err("it failed").kind(), std::io::ErrorKind::StorageFull);
+    let mut trace = TraceWriter::new(Box::new(Full), process);
+    match trace.add(&Item::Span(span(1, 10, 20))) {
+        Err(ExportError::Write(error)) => assert_eq!(error.kind(), std::io::ErrorKind::StorageFull),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Spans with random times and parents, many of which overlap, touch, or are impossible (a child before its parent).
@@ -264,8 +264,7 @@ proptest! {
         window in 2usize..100,
     ) {
         let items: Vec<_> = spans.iter().map(|span| Item::Span(*span)).collect();
-        let (replay, exported) = export(&items, window);
-        prop_assert_eq!(exported.spans, spans.len() as u64);
+        let replay = export(&items, window);
         prop_assert_eq!(replay.slices.len(), spans.len());
         let mut slices: Vec<_> = replay.slices.iter().collect();
         slices.sort_by_key(|slice| slice.number("span_id"));

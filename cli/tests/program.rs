@@ -111,8 +111,35 @@ fn export_writes_a_trace_and_says_so() {
     let dir = TempDir::new().expect("a directory");
     let file = dir.path().join("trace");
     let text = run_well(&["export", path(recording()), "--format", "perfetto", "--out", path(&file)]);
-    assert!(text.contains("3 slices, 0 of them open, 0 lost events"), "{text}");
+    assert!(text.contains("3 spans, 0 of them open, 0 lost events"), "{text}");
     assert!(fs::metadata(&file).expect("written").len() > 100);
+}
+
+#[test]
+fn an_export_to_standard_output_is_not_mixed_with_anything() {
+    let dir = TempDir::new().expect("a directory");
+    let file = dir.path().join("trace");
+    run_well(&["export", path(recording()), "--format", "perfetto", "--out", path(&file)]);
+    let output = program::run(&["export", path(recording()), "--format", "perfetto", "--out", "-"]);
+    assert!(output.status.success());
+    assert_eq!(output.stdout, fs::read(&file).expect("written"));
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("standard output: 3 spans, "));
+}
+
+#[cfg(not(feature = "parquet"))]
+#[test]
+fn a_format_that_was_not_built_says_how_to_get_it_and_touches_nothing() {
+    let dir = TempDir::new().expect("a directory");
+    let file = dir.path().join("spans.parquet");
+    let message = run_refused(&["export", path(recording()), "--format", "parquet", "--out", path(&file)]);
+    assert!(message.contains("--features parquet"), "{message}");
+    assert!(!file.exists());
+}
+
+#[test]
+fn a_format_for_files_does_not_go_to_an_address() {
+    let message = run_refused(&["export", path(recording()), "--format", "perfetto", "--out", "http://127.0.0.1:4318"]);
+    assert!(message.contains("http://127.0.0.1:4318") && message.contains("--out FILE"), "{message}");
 }
 
 #[test]

@@ -6,8 +6,10 @@ use spanring::format::block::BLOCK_HEADER_BYTES;
 use spanring::format::packed::MAX_PACKED_SLOTS;
 use spanring::format::{BlockHeader, BlockKind};
 use spanring::reader::{Event, ReadError, Recording};
+use spanring_cli::export::{Format, Output};
+use spanring_cli::progress::Silent;
 use spanring_cli::top::{SortBy, Top};
-use spanring_cli::{info, open, perfetto, render, spans};
+use spanring_cli::{export, info, open, render, spans};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -77,7 +79,9 @@ fn report(recording: &Recording) {
     drop(render::open(&report, Some(100)));
     drop(report);
     drop(render::info(&info::describe(recording).expect("what was opened can be read"), Some(100)));
-    let exported = perfetto::write(recording, &mut std::io::sink()).unwrap_or_else(|error| panic!("{error}"));
+    let sink = Output::Stream(Box::new(std::io::sink()));
+    let exported = export::run(recording, Format::Perfetto, &export::Options::default(), sink, &mut Silent);
+    let exported = exported.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(exported.spans, found);
 }
 

@@ -6,7 +6,8 @@
 mod load;
 mod service;
 
-use crate::perfetto::{self, ExportError, Exported};
+use crate::export::{self, Destination, ExportError, Exported, Format};
+use crate::progress::Silent;
 use crate::spans;
 use crate::top::{SortBy, Top, TopReport};
 pub use load::Load;
@@ -14,8 +15,7 @@ use service::Service;
 use spanring::reader::{ReadError, Recording};
 use spanring::{FlushError, Recorder, StartError};
 use std::fmt;
-use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ pub enum DemoError {
     /// The recording could not be read back.
     Read(ReadError),
     /// The trace could not be written.
-    Trace(PathBuf, io::Error),
+    Trace(PathBuf, ExportError),
 }
 
 impl fmt::Display for DemoError {
@@ -123,11 +123,10 @@ pub fn run(options: &Options, say: &mut dyn FnMut(&str)) -> Result<Report, DemoE
     let mut top = Top::default();
     let summary = spans::read(&recording, &mut |item| top.add(&item)).map_err(DemoError::Read)?;
     let path = options.directory.join(TRACE_FILE);
-    let file = File::create(&path).map_err(|error| DemoError::Trace(path.clone(), error))?;
-    let exported = perfetto::write(&recording, &mut BufWriter::new(file)).map_err(|error| match error {
-        ExportError::Read(error) => DemoError::Read(error),
-        ExportError::Write(error) => DemoError::Trace(path.clone(), error),
-    })?;
+    let trace = Destination::File(path.clone()).open().map_err(ExportError::Write);
+    let exported = trace
+        .and_then(|trace| export::run(&recording, Format::Perfetto, &export::Options::default(), trace, &mut Silent))
+        .map_err(|error| DemoError::Trace(path.clone(), error))?;
     Ok(Report {
         directory: options.directory.clone(),
         top: top.finish(SortBy::Total),

@@ -18,17 +18,17 @@ mod lanes;
 pub mod proto;
 mod texts;
 
+use crate::export::{ExportError, Exporter};
 use crate::places::Place;
-use crate::spans::{self, Ending, Item, Span, add, thread_label};
+use crate::spans::{Ending, Item, Span, thread_label};
 use crate::text::count;
 use crate::top::kind_word;
 use lanes::{AsyncLanes, OPEN, Spot, Stay, ThreadLanes};
 use prost::Message;
 use proto::{Data, DebugAnnotation, EventType, TracePacket, TrackDescriptor, Value};
 use rustc_hash::FxHashMap;
-use spanring::reader::{Damage, Loss, LossCause, NameState, ReadError, Recording, SpanKind, ThreadFacts};
+use spanring::reader::{Damage, Loss, LossCause, NameState, Recording, SpanKind, ThreadFacts};
 use std::cmp::Reverse;
-use std::fmt;
 use std::io::{self, Write};
 use texts::Texts;
 
@@ -40,58 +40,6 @@ const PROCESS_TRACK: u64 = 1;
 const ASYNC_TRACK: u64 = 2;
 /// The whole trace is one sequence of packets.
 const SEQUENCE: u32 = 1;
-
-/// What was written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Exported {
-    /// Slices, one for each span.
-    pub spans: u64,
-    /// Of these, slices without an end.
-    pub open: u64,
-    /// Records that the recording lost, as the instants in the trace say.
-    pub lost_records: u64,
-    /// Bytes of the trace.
-    pub bytes: u64,
-}
-
-/// Why an export failed.
-#[derive(Debug)]
-pub enum ExportError {
-    /// The recording could not be read.
-    Read(ReadError),
-    /// The trace could not be written.
-    Write(io::Error),
-}
-
-impl fmt::Display for ExportError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ExportError::Read(error) => error.fmt(f),
-            ExportError::Write(error) => write!(f, "the trace could not be written: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for ExportError {}
-
-/// Writes a recording as a trace. `out` gets many small writes: let it be buffered.
-///
-/// # Errors
-/// If the recording cannot be read, or `out` fails. What was written by then is a valid trace of a part of the recording.
-pub fn write(recording: &Recording, out: &mut dyn Write) -> Result<Exported, ExportError> {
-    let facts = recording.facts();
-    let mut trace = TraceWriter::new(
-        out,
-        Process {
-            pid: facts.pid,
-            name: facts.executable.clone(),
-            started_unix_ns: facts.started_unix_ns,
-            description: format!("recorded by spanring {}, session {}", facts.version, facts.session),
-        },
-    );
-    spans::read(recording, &mut |item| trace.add(&item)).map_err(ExportError::Read)?;
-    trace.finish().map_err(ExportError::Write)
-}
 
 /// The process that a trace shows.
 #[derive(Clone, Debug)]
@@ -108,10 +56,11 @@ pub struct Process {
 
 /// Turns items of a recording into a trace.
 pub struct TraceWriter<'w> {
-    out: &'w mut dyn Write,
+    out: Box<dyn Write + Send + 'w>,
     /// The first failure of `out`; nothing is written after it.
     failure: Option<io::Error>,
-    done: Exported,
+    /// Spans so far.
+    spans: u64,
     packet: Vec<u8>,
     texts: Texts,
     process: Process,
@@ -150,18 +99,57 @@ struct Held {
     number: u64,
 }
 
+impl Process {
+    /// That of a recording.
+    pub fn of(recording: &Recording) -> Process {
+        let facts = recording.facts();
+        Process {
+            pid: facts.pid,
+            name: facts.executable.clone(),
+            started_unix_ns: facts.started_unix_ns,
+            description: format!("recorded by spanring {}, session {}", facts.version, facts.session),
+        }
+    }
+}
+
+impl Exporter for TraceWriter<'_> {
+    fn add(&mut self, item: &Item<'_>) -> Result<(), ExportError> {
+        match item {
+            Item::Thread(facts) => self.thread(facts),
+            Item::Span(span) => self.span(span),
+            Item::Loss(loss) => self.loss(loss),
+            Item::Damage(damage) => self.damage(damage),
+        }
+        self.failure.take().map_or(Ok(()), |error| Err(ExportError::Write(error)))
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<Vec<String>, ExportError> {
+        self.release(self.held.len());
+        match self.failure.take() {
+            Some(error) => Err(ExportError::Write(error)),
+            None => self.out.flush().map_err(ExportError::Write),
+        }?;
+        Ok(vec!["open it at https://ui.perfetto.dev".to_owned()])
+    }
+}
+
 impl<'w> TraceWriter<'w> {
+    /// A trace of a recording.
+    pub fn of(recording: &Recording, out: Box<dyn Write + Send + 'w>) -> TraceWriter<'w> {
+        TraceWriter::new(out, Process::of(recording))
+    }
+
     /// Writes the trace's head.
-    pub fn new(out: &'w mut dyn Write, process: Process) -> TraceWriter<'w> {
+    pub fn new(out: Box<dyn Write + Send + 'w>, process: Process) -> TraceWriter<'w> {
         TraceWriter::with_window(out, process, WINDOW)
     }
 
     /// The same with another [`WINDOW`], of at least 2.
-    pub fn with_window(out: &'w mut dyn Write, process: Process, window: usize) -> TraceWriter<'w> {
+    pub fn with_window(out: Box<dyn Write + Send + 'w>, process: Process, window: usize) -> TraceWriter<'w> {
         let mut writer = TraceWriter {
             out,
             failure: None,
-            done: Exported::default(),
+            spans: 0,
             packet: Vec::new(),
             texts: Texts::default(),
             process,
@@ -174,28 +162,6 @@ impl<'w> TraceWriter<'w> {
         };
         writer.head();
         writer
-    }
-
-    /// Adds what [`spans::read`] hands out.
-    pub fn add(&mut self, item: &Item<'_>) {
-        match item {
-            Item::Thread(facts) => self.thread(facts),
-            Item::Span(span) => self.span(span),
-            Item::Loss(loss) => self.loss(loss),
-            Item::Damage(damage) => self.damage(damage),
-        }
-    }
-
-    /// Writes what is held back.
-    ///
-    /// # Errors
-    /// The first failure of `out`, now or before.
-    pub fn finish(mut self) -> Result<Exported, io::Error> {
-        self.release(self.held.len());
-        match self.failure {
-            Some(error) => Err(error),
-            None => self.out.flush().map(|()| self.done),
-        }
     }
 
     fn head(&mut self) {
@@ -258,7 +224,6 @@ impl<'w> TraceWriter<'w> {
     }
 
     fn loss(&mut self, loss: &Loss) {
-        add(&mut self.done.lost_records, loss.records);
         self.unknown_thread(loss.thread);
         let cause = match loss.cause {
             LossCause::Dropped => "dropped: the ring was full",
@@ -295,15 +260,14 @@ impl<'w> TraceWriter<'w> {
     }
 
     fn span(&mut self, span: &Span<'_>) {
-        self.done.spans += 1;
-        self.done.open += u64::from(span.ending == Ending::Open);
+        self.spans += 1;
         for thread in [span.begin_thread, span.end_thread].into_iter().flatten() {
             self.unknown_thread(thread);
         }
         if let Some(place) = span.place {
             self.texts.know_place(place);
         }
-        self.held.push(Held::new(span, self.done.spans));
+        self.held.push(Held::new(span, self.spans));
         if self.held.len() >= self.window {
             self.release(self.window / 2);
         }
@@ -453,7 +417,6 @@ impl<'w> TraceWriter<'w> {
         let packet = TracePacket { trusted_packet_sequence_id: Some(SEQUENCE), ..packet };
         self.packet.clear();
         proto::Trace { packet: vec![packet] }.encode(&mut self.packet).expect("a vector grows");
-        self.done.bytes += self.packet.len() as u64;
         if self.failure.is_none() {
             self.failure = self.out.write_all(&self.packet).err();
         }

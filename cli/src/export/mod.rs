@@ -1,0 +1,289 @@
+//! Recordings in the formats of other tools.
+//!
+//! Every format is an [`Exporter`]: it is handed what [`spans::read`] hands out, and writes while that streams by. [`run`] reads
+//! the recording, counts what goes by, and counts the bytes that come out. A new format is a module here, a variant of
+//! [`Format`] and an arm of [`Format::exporter`]; what users can choose about it is a field of [`Options`].
+
+use crate::perfetto;
+use crate::progress::Progress;
+use crate::spans::{self, Ending, Item, add};
+use clap::ValueEnum;
+use spanring::reader::{ReadError, Recording};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+
+/// A format to export to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A trace for ui.perfetto.dev
+    Perfetto,
+    /// A table with a row for each span, for DuckDB, pandas, Polars, Spark (feature `parquet`)
+    Parquet,
+    /// OpenTelemetry's protocol, to a file or a collector (feature `otlp`)
+    Otlp,
+}
+
+/// What can be chosen about an export, by format.
+#[derive(Clone, Debug, Default, PartialEq, clap::Args)]
+pub struct Options {}
+
+/// Where an export goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// A file; an existing one is replaced.
+    File(PathBuf),
+    /// Standard output.
+    Stdout,
+    /// A network address with its scheme, such as `http://127.0.0.1:4318`.
+    Address(String),
+}
+
+/// What an [`Exporter`] writes to.
+pub enum Output<'w> {
+    /// A file, or something like it. It takes small writes well.
+    Stream(Box<dyn Write + Send + 'w>),
+    /// A network address, to which the exporter connects by itself.
+    Address(String),
+}
+
+/// A format's writer.
+pub trait Exporter {
+    /// Adds the next of what [`spans::read`] hands out. It is not called again after it has failed.
+    ///
+    /// # Errors
+    /// If something could not be written.
+    fn add(&mut self, item: &Item<'_>) -> Result<(), ExportError>;
+
+    /// Writes what is left. Returns what the user should know besides the counts, each as a line: how to open it, what a collector
+    /// refused.
+    ///
+    /// # Errors
+    /// If something could not be written.
+    fn finish(self: Box<Self>) -> Result<Vec<String>, ExportError>;
+}
+
+/// What was exported.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Exported {
+    /// Spans, open ones included.
+    pub spans: u64,
+    /// Of these, spans without an end.
+    pub open: u64,
+    /// Records that the recording lost.
+    pub lost_records: u64,
+    /// Stretches of the recording's files that could not be understood.
+    pub damaged: u64,
+    /// Bytes written; 0 if they went to a network address.
+    pub bytes: u64,
+    /// What else the user should know.
+    pub remarks: Vec<String>,
+}
+
+/// Why an export failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// The recording could not be read.
+    Read(ReadError),
+    /// Something could not be written.
+    Write(io::Error),
+    /// This build does not have the format.
+    NotBuilt {
+        /// The format.
+        format: Format,
+        /// The feature of this crate that has it.
+        feature: &'static str,
+    },
+    /// What was asked for cannot be: why, and what could.
+    Refused(String),
+}
+
+impl fmt::Display for ExportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ExportError::Read(error) => error.fmt(f),
+            ExportError::Write(error) => write!(f, "the export could not be written: {error}"),
+            ExportError::NotBuilt { format, feature } => write!(
+                f,
+                "this build cannot write {format}: build it with `--features {feature}`, as in `cargo install spanring-cli --features \
+                 {feature}`"
+            ),
+            ExportError::Refused(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for ExportError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            ExportError::Read(error) => Some(error),
+            ExportError::Write(error) => Some(error),
+            ExportError::NotBuilt { .. } | ExportError::Refused(_) => None,
+        }
+    }
+}
+
+impl From<io::Error> for ExportError {
+    fn from(error: io::Error) -> ExportError {
+        ExportError::Write(error)
+    }
+}
+
+impl Format {
+    /// A writer of this format for one recording.
+    ///
+    /// # Errors
+    /// If this build does not have the format, it cannot go to such an output, or its head could not be written.
+    pub fn exporter<'w>(
+        self,
+        recording: &Recording,
+        _options: &Options,
+        output: Output<'w>,
+    ) -> Result<Box<dyn Exporter + 'w>, ExportError> {
+        match self {
+            Format::Perfetto => Ok(Box::new(perfetto::TraceWriter::of(recording, self.stream(output)?))),
+            Format::Parquet | Format::Otlp => Err(self.not_built()),
+        }
+    }
+
+    /// Makes sure that this build has the format.
+    ///
+    /// # Errors
+    /// If it does not: how to get it.
+    pub fn available(self) -> Result<(), ExportError> {
+        if self.feature().is_none_or(|(_, built)| built) { Ok(()) } else { Err(self.not_built()) }
+    }
+
+    /// The feature of this crate that the format needs, and whether this build has it.
+    fn feature(self) -> Option<(&'static str, bool)> {
+        match self {
+            Format::Perfetto => None,
+            Format::Parquet => Some(("parquet", false)),
+            Format::Otlp => Some(("otlp", false)),
+        }
+    }
+
+    /// The stream of an output that has to be one.
+    ///
+    /// # Errors
+    /// If it is an address.
+    fn stream(self, output: Output<'_>) -> Result<Box<dyn Write + Send + '_>, ExportError> {
+        match output {
+            Output::Stream(stream) => Ok(stream),
+            Output::Address(address) => {
+                Err(ExportError::Refused(format!("{self} goes to a file, not to {address}: name one with --out FILE")))
+            }
+        }
+    }
+
+    fn not_built(self) -> ExportError {
+        ExportError::NotBuilt { format: self, feature: self.feature().map_or("default", |(feature, _)| feature) }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.to_possible_value().as_ref().map_or("", |value| value.get_name()))
+    }
+}
+
+impl Destination {
+    /// From what stands behind `--out`: `-`, an address with a scheme, or a file.
+    pub fn parse(text: &str) -> Destination {
+        match text {
+            "-" => Destination::Stdout,
+            _ if text.contains("://") => Destination::Address(text.to_owned()),
+            _ => Destination::File(text.into()),
+        }
+    }
+
+    /// Opens it. A file that exists is emptied.
+    ///
+    /// # Errors
+    /// If the file cannot be created.
+    pub fn open(&self) -> io::Result<Output<'static>> {
+        Ok(match self {
+            Destination::File(path) => Output::Stream(Box::new(BufWriter::with_capacity(1 << 16, File::create(path)?))),
+            Destination::Stdout => Output::Stream(Box::new(BufWriter::with_capacity(1 << 16, io::stdout()))),
+            Destination::Address(address) => Output::Address(address.clone()),
+        })
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Destination::File(path) => path.display().fmt(f),
+            Destination::Stdout => f.write_str("standard output"),
+            Destination::Address(address) => f.write_str(address),
+        }
+    }
+}
+
+/// Exports a recording.
+///
+/// # Errors
+/// If the recording cannot be read, the format cannot be had, or something cannot be written. What was written by then may be of use
+/// all the same.
+pub fn run(
+    recording: &Recording,
+    format: Format,
+    options: &Options,
+    output: Output<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Exported, ExportError> {
+    let mut bytes = 0;
+    let output = match output {
+        Output::Stream(stream) => Output::Stream(Box::new(Counting { stream, bytes: &mut bytes })),
+        address => address,
+    };
+    let mut exporter = format.exporter(recording, options, output)?;
+    let mut exported = Exported::default();
+    let mut failure = None;
+    spans::read_with(recording, progress, &mut |item| {
+        exported.count(&item);
+        if failure.is_none() {
+            failure = exporter.add(&item).err();
+        }
+    })
+    .map_err(ExportError::Read)?;
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    exported.remarks = exporter.finish()?;
+    Ok(Exported { bytes, ..exported })
+}
+
+impl Exported {
+    fn count(&mut self, item: &Item<'_>) {
+        match item {
+            Item::Span(span) => {
+                self.spans += 1;
+                self.open += u64::from(span.ending == Ending::Open);
+            }
+            Item::Loss(loss) => add(&mut self.lost_records, loss.records),
+            Item::Damage(_) => self.damaged += 1,
+            Item::Thread(_) => {}
+        }
+    }
+}
+
+/// Counts what goes through.
+struct Counting<'w, 'b> {
+    stream: Box<dyn Write + Send + 'w>,
+    bytes: &'b mut u64,
+}
+
+impl Write for Counting<'_, '_> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let written = self.stream.write(buffer)?;
+        *self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}

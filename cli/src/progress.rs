@@ -1,0 +1,65 @@
+//! How far a long reading is.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use spanring::reader::Recording;
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+/// Is told now and then how far a reading is.
+pub trait Progress {
+    /// So many records have been read or found missing.
+    fn at(&mut self, records: u64);
+
+    /// Everything has been read.
+    fn finish(&mut self);
+}
+
+/// Nobody wants to know.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn at(&mut self, _: u64) {}
+
+    fn finish(&mut self) {}
+}
+
+/// A bar on standard error, if that is a terminal. It shows up only if the reading takes a while, and vanishes at the end.
+#[derive(Debug)]
+pub struct Bar {
+    bar: ProgressBar,
+}
+
+/// Readings that are faster than this have no bar.
+const PATIENCE: Duration = Duration::from_millis(400);
+
+impl Bar {
+    /// A bar for one reading of `recording`; `what` stands before it.
+    pub fn new(recording: &Recording, what: &'static str) -> Bar {
+        if !io::stderr().is_terminal() {
+            return Bar { bar: ProgressBar::hidden() };
+        }
+        // What the recorder counted. A process that was killed may have written some more.
+        let expected = recording.status().map_or(0, |status| status.flushed.saturating_add(status.lost));
+        let bar = ProgressBar::with_draw_target(Some(expected.max(1)), ProgressDrawTarget::stderr_with_hz(10));
+        let style = ProgressStyle::with_template("{msg} [{bar:30}] {percent:>3} %  {human_pos} events, {eta} left");
+        bar.set_style(style.expect("the template is right").progress_chars("=> "));
+        bar.set_message(what);
+        Bar { bar }
+    }
+}
+
+impl Progress for Bar {
+    fn at(&mut self, records: u64) {
+        if self.bar.elapsed() >= PATIENCE {
+            if self.bar.length().is_some_and(|expected| records > expected) {
+                self.bar.set_length(records);
+            }
+            self.bar.set_position(records);
+        }
+    }
+
+    fn finish(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
