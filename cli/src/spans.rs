@@ -128,6 +128,15 @@ pub enum Item<'a> {
     Damage(Damage),
 }
 
+/// What [`read_steps`] hands out.
+#[derive(Debug)]
+pub enum Step<'a> {
+    /// The begin record of a span.
+    Begun(&'a SpanRecord<'a>),
+    /// What [`read`] hands out.
+    Item(Item<'a>),
+}
+
 /// A thread's name, or `thread N` with its [`ThreadFacts::id`] if it has none.
 pub fn thread_label(thread: &ThreadFacts) -> String {
     if thread.name.is_empty() { format!("thread {}", thread.id) } else { cut(&thread.name).to_owned() }
@@ -170,25 +179,44 @@ pub fn read_with(
     progress: &mut dyn Progress,
     visit: &mut dyn FnMut(Item<'_>),
 ) -> Result<Summary, ReadError> {
+    read_steps(recording, progress, &mut |step| match step {
+        Step::Begun(_) => {}
+        Step::Item(item) => visit(item),
+    })
+}
+
+/// The same, and begins are visited as they are read. A span is handed out after it has ended, so its descendants come before it: who
+/// wants to know to what they belong has to hear of the begins.
+///
+/// # Errors
+/// As of [`read`].
+pub fn read_steps(
+    recording: &Recording,
+    progress: &mut dyn Progress,
+    visit: &mut dyn FnMut(Step<'_>),
+) -> Result<Summary, ReadError> {
     /// So many records are read without a word.
     const STEP: u64 = 1 << 16;
     let mut pairing = Pairing::default();
     let (mut records, mut told) = (0_u64, 0);
     let summary = recording.read(&mut |event| {
         match event {
-            Event::Thread(thread) => visit(Item::Thread(thread)),
+            Event::Thread(thread) => visit(Step::Item(Item::Thread(thread))),
             Event::Span(record) => {
                 records += 1;
+                if record.phase == Phase::Begin {
+                    visit(Step::Begun(&record));
+                }
                 if let Some(span) = pairing.record(&record) {
-                    visit(Item::Span(span));
+                    visit(Step::Item(Item::Span(span)));
                 }
             }
             Event::Loss(loss) => {
                 add(&mut records, loss.records);
                 pairing.loss(&loss);
-                visit(Item::Loss(loss));
+                visit(Step::Item(Item::Loss(loss)));
             }
-            Event::Damage(damage) => visit(Item::Damage(damage)),
+            Event::Damage(damage) => visit(Step::Item(Item::Damage(damage))),
         }
         if records - told >= STEP {
             told = records;
@@ -200,7 +228,7 @@ pub fn read_with(
     if summary.damaged > 0 {
         pairing.damage();
     }
-    pairing.finish(&mut |span| visit(Item::Span(span)));
+    pairing.finish(&mut |span| visit(Step::Item(Item::Span(span))));
     Ok(summary)
 }
 

@@ -6,9 +6,9 @@
 
 use crate::perfetto;
 use crate::progress::Progress;
-use crate::spans::{self, Ending, Item, add};
+use crate::spans::{self, Ending, Item, Step, add};
 use clap::ValueEnum;
-use spanring::reader::{ReadError, Recording};
+use spanring::reader::{ReadError, Recording, SpanRecord};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -50,6 +50,9 @@ pub enum Output<'w> {
 
 /// A format's writer.
 pub trait Exporter {
+    /// A span has begun; it is added when it has ended, or at the end.
+    fn begun(&mut self, _: &SpanRecord<'_>) {}
+
     /// Adds the next of what [`spans::read`] hands out. It is not called again after it has failed.
     ///
     /// # Errors
@@ -242,10 +245,14 @@ pub fn run(
     let mut exporter = format.exporter(recording, options, output)?;
     let mut exported = Exported::default();
     let mut failure = None;
-    spans::read_with(recording, progress, &mut |item| {
-        exported.count(&item);
-        if failure.is_none() {
-            failure = exporter.add(&item).err();
+    spans::read_steps(recording, progress, &mut |step| match step {
+        Step::Begun(record) if failure.is_none() => exporter.begun(record),
+        Step::Begun(_) => {}
+        Step::Item(item) => {
+            exported.count(&item);
+            if failure.is_none() {
+                failure = exporter.add(&item).err();
+            }
         }
     })
     .map_err(ExportError::Read)?;
