@@ -244,7 +244,7 @@ impl Collected {
                         found.end = record.unix_ns;
                     }
                 }
-                Event::Thread(_) | Event::Damage(_) => {}
+                Event::Thread(_) | Event::Poll(_) | Event::Damage(_) => {}
             };
         });
         result.expect("a recording in memory can be read");

@@ -103,7 +103,7 @@ fn in_a_directory_with_a_budget_more_is_kept_and_open_spans_stay() {
         let summary = recording.read(&mut |event| match event {
             Event::Span(record) => open_begins += u64::from(record.name == "an hour"),
             Event::Loss(loss) if loss.cause == LossCause::Retired => retired += loss.records,
-            Event::Loss(_) | Event::Damage(_) => panic!("{event:?}"),
+            Event::Poll(_) | Event::Loss(_) | Event::Damage(_) => panic!("{event:?}"),
             Event::Thread(_) => {}
         });
         let summary = summary.unwrap();

@@ -1,7 +1,7 @@
 //! The file format: what is written comes back, today's bytes are yesterday's, and no bytes at all make the reader panic.
 //!
-//! `SPANRING_BLESS=1 cargo test --test format` writes `tests/golden` anew. A version of the format that was released must still be
-//! read: make a new directory beside the old one, and keep both tests.
+//! `SPANRING_BLESS=1 cargo test --test format` writes today's version in `tests/golden` anew. Those before it stay as they are and must
+//! still be read: a new version gets a new directory beside theirs.
 
 #![cfg(feature = "enable")]
 
@@ -15,9 +15,12 @@ use common::{Contents, Item};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use spanring::events::MAX_RUN_TIME_NAME;
-use spanring::reader::{NameState, Outcome, Recording, WriterState};
+use spanring::format::block::RecordRange;
+use spanring::format::{BlockKind, VERSION};
+use spanring::reader::{Event, NameState, Outcome, PollRecord, Recording, WriterState};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use writer::{Batch, Name, Span, Writer};
+use writer::{Batch, Name, START, Span, What, Writer};
 
 fn name() -> impl Strategy<Value = Name> {
     prop_oneof![
@@ -33,23 +36,24 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![Just(Outcome::Completed), Just(Outcome::Cancelled), Just(Outcome::Panicked)]
 }
 
+fn what() -> impl Strategy<Value = What> {
+    let earlier = || proptest::option::of(0..1_u64 << 40);
+    prop_oneof![
+        earlier().prop_map(|created| What::Begin { created }),
+        (outcome(), earlier()).prop_map(|(outcome, began)| What::End { outcome, began }),
+        (0..1_u64 << 40).prop_map(|began| What::Poll { began }),
+    ]
+}
+
 fn span() -> impl Strategy<Value = Span> {
-    let times = (0..1_u64 << 40, 0..1_u64 << 40);
-    let ids = (any::<u64>(), any::<u64>(), any::<u16>(), any::<u32>());
-    let shape = (proptest::option::of(outcome()), any::<bool>(), name());
-    (times, ids, shape).prop_map(|((since_start, duration), (id, parent, depth, polls), (outcome, thread, name))| {
-        Span {
-            since_start: since_start + duration,
-            began: (duration > 0).then_some(since_start),
-            id,
-            parent,
-            depth,
-            polls,
-            outcome,
-            thread,
-            name,
-        }
-    })
+    let ids = (any::<u64>(), any::<u64>(), any::<u16>(), 1..=u32::MAX);
+    (0..1_u64 << 40, ids, what(), any::<bool>(), name()).prop_map(
+        |(since_start, (id, parent, depth, polls), what, thread, name)| {
+            // Scopes are not created before they begin.
+            let thread = thread && !matches!(what, What::Begin { created: Some(_) });
+            Span { since_start, id, parent, depth, polls, what, thread, name }
+        },
+    )
 }
 
 fn batch() -> impl Strategy<Value = Batch> {
@@ -82,13 +86,30 @@ proptest! {
                 *number += batch.lost;
             }
             for span in &batch.spans {
+                let at = |since_start: u64| START.unix_ns + since_start;
+                *number += 1;
+                if let What::Poll { began } = span.what {
+                    let poll = PollRecord {
+                        thread: batch.thread,
+                        record_number: *number - 1,
+                        span_id: span.id,
+                        begin_unix_ns: at(began),
+                        unix_ns: at(span.since_start),
+                        number: span.polls,
+                    };
+                    prop_assert_eq!(items.next(), Some(&Item::Poll(poll)));
+                    continue;
+                }
                 let Some(Item::Span(record)) = items.next() else { panic!("no span") };
-                prop_assert_eq!((record.thread, record.record_number), (batch.thread, *number));
+                prop_assert_eq!((record.thread, record.record_number), (batch.thread, *number - 1));
                 prop_assert_eq!((record.span_id, record.parent, record.depth), (span.id, span.parent, span.depth));
-                prop_assert_eq!(record.outcome, span.outcome);
-                prop_assert_eq!(record.unix_ns, writer::START.unix_ns + span.since_start);
-                let begin = span.outcome.and(span.began).map(|began| writer::START.unix_ns + began);
-                prop_assert_eq!(record.begin_unix_ns, begin);
+                let (outcome, began, created) = match span.what {
+                    What::End { outcome, began } => (Some(outcome), began, None),
+                    What::Begin { created } => (None, None, created),
+                    What::Poll { .. } => (None, None, None),
+                };
+                prop_assert_eq!((record.outcome, record.unix_ns), (outcome, at(span.since_start)));
+                prop_assert_eq!((record.begin_unix_ns, record.created_unix_ns), (began.map(at), created.map(at)));
                 prop_assert_eq!(record.polls, span.polls);
                 let text = span.name.text();
                 let cut = matches!(span.name, Name::RunTime(_)) && text.len() > MAX_RUN_TIME_NAME;
@@ -96,7 +117,6 @@ proptest! {
                 prop_assert_eq!(record.name_state, if cut { NameState::Cut } else { NameState::Whole });
                 let target = record.location.as_ref().map(|location| location.target.as_str());
                 prop_assert_eq!(target, Some(if matches!(span.name, Name::OfCaller(_)) { "" } else { "target" }));
-                *number += 1;
             }
         }
         prop_assert_eq!(items.next(), None);
@@ -124,8 +144,9 @@ proptest! {
     }
 }
 
-fn golden_directory() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1")
+/// The golden recording in a version of the format.
+fn golden_directory(version: u32) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/v{version}"))
 }
 
 /// A file of the golden recording, which is written first if that is asked for.
@@ -138,35 +159,90 @@ fn kept_file(path: PathBuf, today: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn the_bytes_of_version_1_are_what_they_were() {
+fn the_bytes_of_todays_version_are_what_they_were() {
     for (name, today) in golden::files() {
-        let kept = kept_file(golden_directory().join(golden::SESSION).join(&name), &today);
+        let kept = kept_file(golden_directory(VERSION).join(golden::SESSION).join(&name), &today);
         let first_difference = kept.iter().zip(&today).position(|(a, b)| a != b);
         assert_eq!((first_difference, kept.len()), (None, today.len()), "{name} differs at this byte");
     }
 }
 
 #[test]
-fn a_recording_of_version_1_reads_as_it_did() {
-    let directory = golden_directory().join(golden::SESSION);
+fn a_recording_of_todays_version_reads_as_it_did() {
+    let directory = golden_directory(VERSION);
     for (name, today) in golden::files() {
-        kept_file(directory.join(name), &today);
+        kept_file(directory.join(golden::SESSION).join(name), &today);
     }
-    let recording = Recording::open(golden_directory()).unwrap();
+    let recording = Recording::open(&directory).unwrap();
     assert_eq!(recording.writer(), WriterState::Died);
     let today = golden::describe(&recording);
-    let kept = kept_file(golden_directory().join("expected.txt"), today.as_bytes());
+    let kept = kept_file(directory.join("expected.txt"), today.as_bytes());
     assert_eq!(today, String::from_utf8(kept).unwrap());
+}
+
+#[test]
+fn a_recording_of_an_earlier_version_reads_as_it_did() {
+    for version in 1..VERSION {
+        let directory = golden_directory(version);
+        let kept = std::fs::read_to_string(directory.join("expected.txt")).unwrap();
+        assert_eq!(golden::describe(&Recording::open(&directory).unwrap()), kept, "version {version}");
+    }
+}
+
+#[test]
+fn what_is_static_has_a_small_number_of_its_own() {
+    let mut of_name = BTreeMap::new();
+    let mut of_location = BTreeMap::new();
+    let recording = Recording::open(golden_directory(VERSION)).unwrap();
+    let summary = recording.read(&mut |event| {
+        let Event::Span(span) = event else { return };
+        assert_eq!(span.location.is_some(), span.location_index.is_some());
+        if let Some(index) = span.name_index {
+            assert_eq!(of_name.entry(index).or_insert_with(|| span.name.to_owned()), span.name);
+        }
+        if let (Some(index), Some(location)) = (span.location_index, span.location) {
+            assert_eq!(of_location.entry(index).or_insert_with(|| location.clone()), location);
+        }
+        let is_static = !span.name.is_empty() && !span.name.starts_with("shard") && span.name != "carried";
+        assert_eq!(span.name_index.is_some(), is_static, "{span:?}");
+    });
+    assert!(summary.unwrap().records > 0);
+    assert_eq!(
+        BTreeSet::from_iter(of_name.values().map(String::as_str)),
+        ["request", "query", "call", "render"].into()
+    );
+    assert!(of_name.into_keys().eq(0..4));
+    // Two static sites, a place with names of its own, and a caller's.
+    assert!(of_location.into_keys().eq(0..4));
+}
+
+#[test]
+fn nothing_but_a_begin_is_carried_forward() {
+    let name = Name::Static("query".to_owned());
+    let (outcome, began) = (Outcome::Completed, None);
+    let records = [What::Begin { created: Some(1) }, What::Poll { began: 2 }, What::End { outcome, began }];
+    let mut writer = Writer::new();
+    for (what, number) in records.into_iter().zip(10..) {
+        let span =
+            Span { since_start: 9, id: 1, parent: 0, depth: 0, polls: 1, what, thread: false, name: name.clone() };
+        let range =
+            RecordRange { thread: 1, ring: 0, first_record: number, next_record: number + 1, ..Default::default() };
+        writer.block(BlockKind::Carried, range, &writer::bytes(&writer::slots(&span, number)));
+    }
+    let contents = Contents::of_memory(&writer.segment());
+    assert_eq!(contents.carried.iter().map(|begin| begin.record_number).collect::<Vec<_>>(), [10]);
+    assert_eq!(contents.carried[0].created_unix_ns, Some(START.unix_ns + 1));
+    assert_eq!(contents.items, []);
 }
 
 #[test]
 fn a_segment_alone_says_what_was_flushed() {
     let files = golden::files();
     let (_, segment) = files.iter().find(|(name, _)| name.starts_with("segment")).unwrap();
-    let whole = Contents::of_directory(golden_directory());
+    let whole = Contents::of_directory(golden_directory(VERSION));
     let alone = Contents::of_memory(segment);
     assert!(whole.items.starts_with(&alone.items));
-    // The others come from the ring: two records, and a loss after them.
-    assert_eq!(whole.items.len() - alone.items.len(), 3);
+    // The others come from the ring: three records, and a loss after them.
+    assert_eq!(whole.items.len() - alone.items.len(), 4);
     assert_eq!((alone.carried, alone.threads), (whole.carried, whole.threads));
 }

@@ -216,6 +216,7 @@ pub fn read_steps(
                 pairing.loss(&loss);
                 visit(Step::Item(Item::Loss(loss)));
             }
+            Event::Poll(_) => records += 1,
             Event::Damage(damage) => visit(Step::Item(Item::Damage(damage))),
         }
         if records - told >= STEP {

@@ -8,8 +8,13 @@
 /// | 1 | static (`SpanMetadata`) | named (`SpanLocation` and `StringId`) |
 /// | 2 | async span | thread span |
 ///
-/// `0x20..=0x3f` are reserved for attributes (`0x20`), instants (`0x28`), counters (`0x30`) and single polls (`0x38`): a
-/// reader skips what it does not know, by the slot count.
+/// `0x38` is a single poll: the future of an async span was polled once. Its record is always one slot, is written when the poll
+/// returns, and is laid out as the records of its span. Word 1 says when the poll returned, word 7 when it began, and the high half of
+/// word 6 its number among the polls of the span, from 1, saturating. Words 4 and 5 and the low half of word 6 are those of the span's
+/// other records, or 0 to leave that to them, as they are if the name is run-time text.
+///
+/// `0x20..=0x3f` are otherwise reserved for attributes (`0x20`), instants (`0x28`) and counters (`0x30`): a reader skips what it does
+/// not know, by the slot count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Kind {
@@ -31,6 +36,8 @@ pub enum Kind {
     BeginThreadNamed = 0x16,
     /// A thread span ended; named.
     EndThreadNamed = 0x17,
+    /// The future of an async span was polled once.
+    Poll = 0x38,
 }
 
 impl Kind {
@@ -55,13 +62,14 @@ impl Kind {
         match number {
             0x01 => Some(Kind::Continuation),
             0x10..=0x17 => Some(Kind::SPANS[(number - 0x10) as usize]),
+            0x38 => Some(Kind::Poll),
             _ => None,
         }
     }
 
     /// Whether this is one of the eight span kinds.
     pub const fn is_span(self) -> bool {
-        self as u8 >= 0x10
+        self as u8 & !(Self::END | Self::NAMED | Self::THREAD) == Kind::BeginAsync as u8
     }
 
     /// Whether this span kind marks an end.
@@ -91,6 +99,7 @@ impl Kind {
             Kind::EndThread => "EndThreadSpanEvent",
             Kind::BeginThreadNamed => "BeginThreadNamedSpanEvent",
             Kind::EndThreadNamed => "EndThreadNamedSpanEvent",
+            Kind::Poll => "PollEvent",
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The layout is shared by the write side and the read side, and is all (with [`crate::format`]) that they share. Static and
 //! named, thread and async, begin and end are one record with three bits of [`Kind`]; [`BeginAsyncNamedSpanEvent`] and its
-//! seven siblings are views of it.
+//! seven siblings are views of it. So is [`PollEvent`].
 
 mod kind;
 mod location;
@@ -21,6 +21,7 @@ pub use slot::{
 };
 pub use span::{
     BeginAsyncNamedSpanEvent, BeginAsyncSpanEvent, BeginThreadNamedSpanEvent, BeginThreadSpanEvent,
-    EndAsyncNamedSpanEvent, EndAsyncSpanEvent, EndThreadNamedSpanEvent, EndThreadSpanEvent, SpanEvent, SpanFields,
+    EndAsyncNamedSpanEvent, EndAsyncSpanEvent, EndThreadNamedSpanEvent, EndThreadSpanEvent, PollEvent, SpanEvent,
+    SpanFields,
 };
 pub use string_id::StringId;

@@ -29,13 +29,20 @@ pub fn first_record(run: &[Slot]) -> Result<&[Slot], &'static str> {
     if is_consistent(&record[0], record.len()) { Ok(record) } else { Err("a record that contradicts itself") }
 }
 
-/// Whether what a span record says twice is the same both times. Records of kinds that are not known are what they are.
+/// Whether what a record says twice is the same both times. Records of kinds that are not known are what they are.
 fn is_consistent(first: &Slot, slots: usize) -> bool {
     let head = first.head();
-    let Some(kind) = head.kind().filter(|kind| kind.is_span()) else { return true };
+    let Some(kind) = head.kind() else { return true };
     let fields = SpanFields::from_slot(first);
-    let of_its_phase =
-        if kind.is_end() { head.outcome().is_some() } else { head.has_no_outcome() && fields.begin_ticks == 0 };
+    if kind == Kind::Poll {
+        let is_alone = slots == 1 && !head.has_run_time_name() && head.has_no_outcome();
+        return is_alone && fields.polls != 0 && fields.begin_ticks != 0;
+    }
+    let of_its_phase = if kind.is_end() {
+        head.outcome().is_some()
+    } else {
+        head.has_no_outcome() && (fields.begin_ticks == 0 || !kind.is_thread())
+    };
     let (kept, whole) = (u64::from(fields.name_length), fields.name_address);
     let of_its_name = if !kind.is_named() {
         kept == 0 && whole == 0 && slots == 1 && !head.has_run_time_name() && !head.has_caller_location()
@@ -113,6 +120,16 @@ mod tests {
         }
     }
 
+    /// A record of this kind in one slot, without text.
+    fn of_kind(kind: Kind) -> Vec<Slot> {
+        let mut slots = record(1, 1);
+        let is_poll = kind == Kind::Poll;
+        slots[0].0[0] = Head::record(kind, None, 0).with_record_number(1).0;
+        slots[0].0[6] = u64::from(is_poll) << 32;
+        slots[0].0[7] = u64::from(is_poll) << 3;
+        slots
+    }
+
     #[test]
     fn a_record_that_contradicts_itself_is_none() {
         let (begin, text) = (record(1, 1), record(1, 3));
@@ -125,7 +142,14 @@ mod tests {
         assert_eq!(spoiled(&begin, 0, 8), contradiction, "a begin with an outcome");
         assert_eq!(spoiled(&begin, 0, 0), contradiction, "an end without an outcome");
         assert_eq!(spoiled(&begin, 0, 1), contradiction, "a static site with a name at run time");
-        assert_eq!(spoiled(&begin, 7, 5), contradiction, "a begin that began before");
+        let (scope, poll) = (of_kind(Kind::BeginThreadNamed), of_kind(Kind::Poll));
+        assert_eq!(spoiled(&scope, 7, 5), contradiction, "a scope that was created before it began");
+        assert_eq!(spoiled(&begin, 7, 5), None, "nothing vouches for the ticks of a creation");
+        assert_eq!(spoiled(&poll, 0, 8), contradiction, "a poll with an outcome");
+        assert_eq!(spoiled(&poll, 0, 14), contradiction, "a poll with text");
+        assert_eq!(spoiled(&poll, 6, 32), contradiction, "a poll without a number");
+        assert_eq!(spoiled(&poll, 7, 3), contradiction, "a poll that never began");
+        assert_eq!(spoiled(&poll, 4, 3), None, "nothing vouches for addresses");
         assert_eq!(spoiled(&text, 6, 6), contradiction, "text of another length");
         assert_eq!(spoiled(&text, 5, 6), contradiction, "a name that was cut although there was room");
         assert_eq!(spoiled(&text, 0, 14), contradiction, "text that is no name");

@@ -6,7 +6,7 @@
 use super::kind::Kind;
 use std::fmt::Write;
 
-/// A field that stands at the same place in every span record.
+/// A field that stands at the same place in every record of a span, or of a poll.
 struct Field {
     name: &'static str,
     offset: &'static str,
@@ -42,6 +42,15 @@ const FIELDS: [Field; 14] = [
     field("polls", "52", "4", "u32", "polls"),
 ];
 
+/// What the last word of such a record is.
+fn name_of_last_word(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::BeginAsync | Kind::BeginAsyncNamed => Some("created_ticks"),
+        Kind::BeginThread | Kind::BeginThreadNamed => None,
+        _ => Some("begin_ticks"),
+    }
+}
+
 /// The self-description as text.
 pub fn self_description() -> String {
     let mut text = String::new();
@@ -50,11 +59,10 @@ pub fn self_description() -> String {
         let event = kind.event_name();
         writeln!(text, "{:02x} {event} {name} {offset} {bytes} {ty} {unit}", kind as u8).expect("a String takes all");
     };
-    let begin_ticks = field("begin_ticks", "56", "8", "u64", "ticks");
-    for kind in Kind::SPANS {
+    for kind in Kind::SPANS.into_iter().chain([Kind::Poll]) {
         FIELDS.iter().for_each(|f| line(kind, f));
-        if kind.is_end() {
-            line(kind, &begin_ticks);
+        if let Some(name) = name_of_last_word(kind) {
+            line(kind, &field(name, "56", "8", "u64", "ticks"));
         }
     }
     for f in [
@@ -83,7 +91,7 @@ mod tests {
             let line = text.lines().find(|l| l.starts_with(&start)).unwrap_or_else(|| panic!("no line {start}"));
             line[start.len()..].split(' ').next().unwrap().parse().unwrap()
         };
-        for kind in Kind::SPANS {
+        for kind in Kind::SPANS.into_iter().chain([Kind::Poll]) {
             assert_eq!(offset(kind, "ticks"), offset_of!(SpanFields, ticks));
             assert_eq!(offset(kind, "span_id"), offset_of!(SpanFields, span_id));
             assert_eq!(offset(kind, "parent_span_id"), offset_of!(SpanFields, parent_span_id));
@@ -92,7 +100,9 @@ mod tests {
             assert_eq!(offset(kind, "name_length"), offset_of!(SpanFields, name_length));
             assert_eq!(offset(kind, "polls"), offset_of!(SpanFields, polls));
             let begin = format!("{:02x} {} begin_ticks 56 ", kind as u8, kind.event_name());
-            assert_eq!(text.contains(&begin), kind.is_end());
+            assert_eq!(text.contains(&begin), kind.is_end() || kind == Kind::Poll);
+            let created = format!("{:02x} {} created_ticks 56 ", kind as u8, kind.event_name());
+            assert_eq!(text.contains(&created), kind.is_span() && !kind.is_end() && !kind.is_thread());
         }
         assert_eq!(offset_of!(SpanFields, begin_ticks), 56);
     }

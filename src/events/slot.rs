@@ -9,7 +9,7 @@
 //! | 4 | address of the `SpanLocation` or `SpanMetadata` | text |
 //! | 5 | address of the name; for a run-time name its full length in bytes | text |
 //! | 6 | length of the name in bytes (low half), polls (high half) | text |
-//! | 7 | end: ticks of the begin; begin: 0 | text |
+//! | 7 | end: ticks of the begin; begin of an async span: ticks of its creation, 0 if not measured; other begins: 0 | text |
 
 use super::kind::{Kind, Outcome};
 use bytemuck::{Pod, Zeroable};

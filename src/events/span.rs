@@ -1,4 +1,4 @@
-//! The eight span events: one record layout, seen through its kind.
+//! The eight span events, and the poll of a span: one record layout, seen through its kind.
 
 use super::kind::{Kind, Outcome};
 use super::slot::{Head, SLOT_BYTES, Slot};
@@ -24,9 +24,10 @@ pub struct SpanFields {
     pub name_address: u64,
     /// Length of the name in bytes, as kept.
     pub name_length: u32,
-    /// End of an async span: how often it was polled, saturating.
+    /// End of an async span: how often it was polled, saturating. Poll: its number among those, from 1.
     pub polls: u32,
-    /// End: ticks of the begin, 0 if unknown. Begin: 0.
+    /// End: ticks of the begin, 0 if unknown. Begin of an async span: ticks of its creation, 0 if not measured. Other begins: 0.
+    /// Poll: ticks of its own begin.
     pub begin_ticks: u64,
 }
 
@@ -109,6 +110,8 @@ pub type EndThreadSpanEvent = SpanEvent<{ Kind::EndThread as u8 }>;
 pub type BeginThreadNamedSpanEvent = SpanEvent<{ Kind::BeginThreadNamed as u8 }>;
 /// A named thread span ended.
 pub type EndThreadNamedSpanEvent = SpanEvent<{ Kind::EndThreadNamed as u8 }>;
+/// The future of an async span was polled once.
+pub type PollEvent = SpanEvent<{ Kind::Poll as u8 }>;
 
 #[cfg(test)]
 mod tests {

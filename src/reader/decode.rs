@@ -3,7 +3,7 @@
 use super::balance::Gap;
 use super::clock::ClockMap;
 use super::dictionary::Dictionary;
-use super::event::{Damage, Event, Loss, LossCause, NameState, Phase, SpanKind, SpanRecord, Summary};
+use super::event::{Damage, Event, Loss, LossCause, NameState, Phase, PollRecord, SpanKind, SpanRecord, Summary};
 use super::sequence::{Run, Slots};
 use crate::events::{Kind, MAX_RECORD_SLOTS, SLOT_BYTES, Slot, SpanFields, first_record};
 use std::collections::BTreeMap;
@@ -156,9 +156,12 @@ impl Decoder<'_> {
         if !self.carried.is_empty() {
             self.carried.remove(&(origin.ring, number));
         }
-        match fields.head.kind().filter(|kind| kind.is_span()) {
-            Some(kind) => self.span(kind, &fields, &record[1..], (number, origin.thread_of(number).0), false),
-            None => self.summary.unknown += 1,
+        match fields.head.kind() {
+            Some(Kind::Poll) => self.poll(&fields, (number, origin.thread_of(number).0)),
+            Some(kind) if kind.is_span() => {
+                self.span(kind, &fields, &record[1..], (number, origin.thread_of(number).0), false);
+            }
+            _ => self.summary.unknown += 1,
         }
     }
 
@@ -218,10 +221,21 @@ impl Decoder<'_> {
         let Some((slots, thread)) = self.carried.remove(&key) else { return };
         let Ok(record) = first_record(&slots) else { return };
         let fields = SpanFields::from_slot(&record[0]);
-        if let Some(kind) = fields.head.kind().filter(|kind| kind.is_span()) {
+        if let Some(kind) = fields.head.kind().filter(|kind| kind.is_span() && !kind.is_end()) {
             self.summary.carried += 1;
             self.span(kind, &fields, &record[1..], (key.1, thread), true);
         }
+    }
+
+    fn poll(&mut self, fields: &SpanFields, (record_number, thread): (u64, u32)) {
+        (self.visit)(Event::Poll(PollRecord {
+            thread,
+            record_number,
+            span_id: fields.span_id,
+            begin_unix_ns: self.clock.unix_ns(fields.begin_ticks),
+            unix_ns: self.clock.unix_ns(fields.ticks),
+            number: fields.polls,
+        }));
     }
 
     fn span(
@@ -235,28 +249,30 @@ impl Decoder<'_> {
         const LOST: (&str, NameState) = ("<name lost>", NameState::Missing);
         let head = fields.head;
         let run_time_name;
-        let mut location = self.dictionary.location(fields.site);
+        let (static_name, location) = if kind.is_named() {
+            let length = u64::from(fields.name_length);
+            let name = if head.has_run_time_name() { None } else { self.dictionary.name(fields.name_address, length) };
+            (name, self.dictionary.location(fields.site))
+        } else {
+            self.dictionary.metadata(fields.site).unzip()
+        };
         let (name, name_state) = if head.has_run_time_name() {
             let (text, state) = run_time_text(fields, text);
             run_time_name = text;
             (run_time_name.as_str(), state)
-        } else if kind.is_named() {
-            let name = self.dictionary.name(fields.name_address, u64::from(fields.name_length));
-            name.map_or(LOST, |name| (name, NameState::Whole))
         } else {
-            let metadata = self.dictionary.metadata(fields.site);
-            location = metadata.map(|(_, location)| location);
-            metadata.map_or(LOST, |(name, _)| (name, NameState::Whole))
+            static_name.map_or(LOST, |name| (name.of, NameState::Whole))
         };
         let is_end = kind.is_end();
-        let knows_begin = is_end && fields.begin_ticks != 0;
+        let last_word = (fields.begin_ticks != 0).then(|| self.clock.unix_ns(fields.begin_ticks));
         (self.visit)(Event::Span(SpanRecord {
             phase: if is_end { Phase::End } else { Phase::Begin },
             kind: if kind.is_thread() { SpanKind::Thread } else { SpanKind::Async },
             thread,
             record_number,
             unix_ns: self.clock.unix_ns(fields.ticks),
-            begin_unix_ns: knows_begin.then(|| self.clock.unix_ns(fields.begin_ticks)),
+            begin_unix_ns: last_word.filter(|_| is_end),
+            created_unix_ns: last_word.filter(|_| !is_end),
             span_id: fields.span_id,
             parent_span_id: fields.parent_span_id,
             depth: fields.depth(),
@@ -264,7 +280,9 @@ impl Decoder<'_> {
             polls: fields.polls,
             name,
             name_state,
-            location,
+            name_index: static_name.map(|name| name.index),
+            location: location.map(|location| location.of),
+            location_index: location.map(|location| location.index),
             carried,
         }));
     }

@@ -11,6 +11,8 @@ pub enum Event<'a> {
     Thread(&'a ThreadFacts),
     /// The begin or the end of a span.
     Span(SpanRecord<'a>),
+    /// A single poll of an async span, where the recorder measured polls.
+    Poll(PollRecord),
     /// Records that the writer lost, where they are missing.
     Loss(Loss),
     /// Bytes that cannot be read.
@@ -61,6 +63,9 @@ pub struct SpanRecord<'a> {
     pub unix_ns: u64,
     /// End: when the span began, even if the begin's own record was lost. `None` in a begin, or if it is not known.
     pub begin_unix_ns: Option<u64>,
+    /// Begin of an async span: when its future was made, nanoseconds since 1970. `None` in any other record, or if the recorder did
+    /// not measure it.
+    pub created_unix_ns: Option<u64>,
     /// Unique in the process.
     pub span_id: u64,
     /// The span in which this one was created; 0 for none.
@@ -75,11 +80,34 @@ pub struct SpanRecord<'a> {
     pub name: &'a str,
     /// Whether that is the whole name.
     pub name_state: NameState,
+    /// Which static name it is: a small number, from 0 without gaps, that stands for the same text throughout one reading of a
+    /// recording. Two of them may stand for equal texts, from two places in the program. `None` if the name is run-time text or its
+    /// definition was lost.
+    pub name_index: Option<u32>,
     /// Where in the program it stands; `None` if the definition was lost.
     pub location: Option<&'a Location>,
+    /// Which location that is: a small number like `name_index`, counted apart. `None` where `location` is.
+    pub location_index: Option<u32>,
     /// A begin whose own record is gone. This is the copy that was carried forward because the span was open; it stands where the
     /// record did, and counts in [`Summary::carried`] only.
     pub carried: bool,
+}
+
+/// One poll of an async span's future.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PollRecord {
+    /// [`ThreadFacts::id`] of the thread that polled.
+    pub thread: u32,
+    /// Order within the thread, as in [`SpanRecord::record_number`].
+    pub record_number: u64,
+    /// The span that was polled. What it is called is in its other records.
+    pub span_id: u64,
+    /// When the poll began, nanoseconds since 1970.
+    pub begin_unix_ns: u64,
+    /// When it returned.
+    pub unix_ns: u64,
+    /// Its number among the polls of the span, from 1, saturating.
+    pub number: u32,
 }
 
 /// A place in the program.

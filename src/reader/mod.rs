@@ -24,7 +24,7 @@ mod sequence;
 
 pub use error::ReadError;
 pub use event::{
-    Damage, Event, Location, Loss, LossCause, NameState, Phase, SpanKind, SpanRecord, Summary, WriterState,
+    Damage, Event, Location, Loss, LossCause, NameState, Phase, PollRecord, SpanKind, SpanRecord, Summary, WriterState,
 };
 pub use recording::{Recording, sessions};
 

@@ -209,6 +209,22 @@ mod tests {
     }
 
     #[test]
+    fn a_poll_opens_and_ends_nothing() {
+        let mut carry = Carry::default();
+        let poll = |number, span_id| {
+            let mut slot = slot(Kind::Poll, number, span_id);
+            (slot.0[6], slot.0[7]) = (1 << 32, 1);
+            slot
+        };
+        let run = [slot(Kind::BeginAsync, 10, 1), poll(11, 1), poll(12, 2), slot(Kind::BeginAsync, 13, 3)];
+        carry.note_later_ends(&run, 1000, 4);
+        carry.note(&run, at(10, 100));
+        assert_eq!(carry.threatened(|_| 1000), [1, 3]);
+        assert_eq!(carry.begin(3).map(|begin| (begin.range.first_record, begin.range.position)), Some((13, 103)));
+        assert_eq!(carry.begin(1).map(|begin| begin.slots[0]), Some(run[0]));
+    }
+
+    #[test]
     fn an_end_may_come_before_its_begin() {
         let mut carry = Carry::default();
         carry.note(&[slot(Kind::EndAsync, 0, 1), slot(Kind::EndAsync, 1, 2)], at(0, 0));

@@ -5,7 +5,8 @@
 pub mod child;
 
 use spanring::reader::{
-    Damage, Event, Location, Loss, NameState, Outcome, Phase, Recording, SpanKind, SpanRecord, Summary, ThreadFacts,
+    Damage, Event, Location, Loss, NameState, Outcome, Phase, PollRecord, Recording, SpanKind, SpanRecord, Summary,
+    ThreadFacts,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -61,6 +62,7 @@ pub struct Record {
     pub record_number: u64,
     pub unix_ns: u64,
     pub begin_unix_ns: Option<u64>,
+    pub created_unix_ns: Option<u64>,
     pub span_id: u64,
     pub parent: u64,
     pub depth: u16,
@@ -80,6 +82,7 @@ impl From<&SpanRecord<'_>> for Record {
             record_number: record.record_number,
             unix_ns: record.unix_ns,
             begin_unix_ns: record.begin_unix_ns,
+            created_unix_ns: record.created_unix_ns,
             span_id: record.span_id,
             parent: record.parent_span_id,
             depth: record.depth,
@@ -96,6 +99,7 @@ impl From<&SpanRecord<'_>> for Record {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
     Span(Record),
+    Poll(PollRecord),
     Loss(Loss),
     Damage(Damage),
 }
@@ -126,14 +130,21 @@ impl Contents {
     pub fn of(recording: &Recording) -> Contents {
         let (mut items, mut carried, mut threads) = (Vec::new(), Vec::new(), Vec::new());
         let mut last = BTreeMap::new();
+        let mut in_order = |thread, number| {
+            let before = last.insert(thread, number);
+            assert!(before.is_none_or(|before| before < number), "{number} after {before:?} by thread {thread}");
+        };
         let summary = recording.read(&mut |event| match event {
             Event::Span(record) => {
-                let before = last.insert(record.thread, record.record_number);
-                assert!(before.is_none_or(|before| before < record.record_number), "after {before:?}: {record:?}");
+                in_order(record.thread, record.record_number);
                 match record.carried {
                     true => carried.push(Record::from(&record)),
                     false => items.push(Item::Span(Record::from(&record))),
                 }
+            }
+            Event::Poll(poll) => {
+                in_order(poll.thread, poll.record_number);
+                items.push(Item::Poll(poll));
             }
             Event::Loss(loss) => items.push(Item::Loss(loss)),
             Event::Damage(damage) => items.push(Item::Damage(damage)),
@@ -143,7 +154,8 @@ impl Contents {
         assert!(carried.iter().all(|record| record.phase == Phase::Begin), "carried forward: {carried:?}");
         assert_eq!(carried.len() as u64, summary.carried);
         let contents = Contents { items, carried, threads, summary };
-        assert_eq!(contents.spans().count() as u64 + summary.unknown, summary.records);
+        let records = contents.spans().count() + contents.polls().count();
+        assert_eq!(records as u64 + summary.unknown, summary.records);
         assert_eq!(contents.losses().map(|loss| loss.records).sum::<u64>(), summary.lost + summary.retired);
         assert_eq!(contents.damages().count() as u64, summary.damages);
         assert_eq!(contents.threads.len() as u64, summary.threads);
@@ -152,6 +164,10 @@ impl Contents {
 
     pub fn spans(&self) -> impl Iterator<Item = &Record> + Clone {
         self.items.iter().filter_map(|item| if let Item::Span(record) = item { Some(record) } else { None })
+    }
+
+    pub fn polls(&self) -> impl Iterator<Item = &PollRecord> {
+        self.items.iter().filter_map(|item| if let Item::Poll(poll) = item { Some(poll) } else { None })
     }
 
     pub fn losses(&self) -> impl Iterator<Item = &Loss> {

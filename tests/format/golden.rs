@@ -1,7 +1,7 @@
 //! The golden recording: a small one with something of everything, the same bytes whenever it is made.
 
 use super::common::{Contents, Item};
-use super::writer::{Batch, Name, SESSION_ID, START, Span, Writer, bytes, facts, slots};
+use super::writer::{Batch, Name, SESSION_ID, START, Span, What, Writer, bytes, facts, slots};
 use spanring::events::self_description;
 use spanring::format::block::{Anchor, RecordRange, block_bytes};
 use spanring::format::ring_file::{
@@ -23,7 +23,20 @@ fn span(id: u64, parent: u64, name: Name, outcome: Option<Outcome>) -> Span {
     let since_start = if outcome.is_some() { began + 12_345_678 } else { began };
     let depth = u16::from(parent != 0);
     let polls = if outcome.is_some() { 3 } else { 0 };
-    Span { since_start, began: Some(began), id, parent, depth, polls, outcome, thread: false, name }
+    let begin = What::Begin { created: None };
+    let what = outcome.map_or(begin, |outcome| What::End { outcome, began: Some(began) });
+    Span { since_start, id, parent, depth, polls, what, thread: false, name }
+}
+
+/// The begin of a span that was created a while before.
+fn waited(span: Span) -> Span {
+    Span { what: What::Begin { created: Some(span.since_start - 600_000) }, ..span }
+}
+
+/// A poll of a span.
+fn poll(number: u32, span: Span) -> Span {
+    let began = span.since_start + u64::from(number) * 1_000;
+    Span { since_start: began + 789, polls: number, what: What::Poll { began }, ..span }
 }
 
 fn text(text: &str) -> String {
@@ -43,8 +56,11 @@ fn batches() -> [Batch; 4] {
             lost: 0,
             spans: vec![
                 span(1, 0, request(), None),
-                span(2, 1, query(), None),
-                span(3, 2, shard(), None),
+                poll(1, span(1, 0, request(), None)),
+                waited(span(2, 1, query(), None)),
+                poll(1, span(2, 1, query(), None)),
+                waited(span(3, 2, shard(), None)),
+                poll(7, span(3, 2, shard(), None)),
                 span(3, 2, shard(), Some(Outcome::Completed)),
                 span(2, 1, query(), Some(Outcome::Cancelled)),
             ],
@@ -68,10 +84,11 @@ fn batches() -> [Batch; 4] {
     ]
 }
 
-/// What was still in the ring of thread 1: a span that goes on, and the end of the first.
-fn unflushed() -> [Span; 2] {
+/// What was still in the ring of thread 1: a span that goes on, its first poll, and the end of the first.
+fn unflushed() -> [Span; 3] {
     let open = Name::Static(text("query"));
-    [span(10, 0, open, None), span(1, 0, Name::OfSite(text("request")), Some(Outcome::Completed))]
+    let of_open = poll(1, span(10, 0, open.clone(), None));
+    [span(10, 0, open, None), of_open, span(1, 0, Name::OfSite(text("request")), Some(Outcome::Completed))]
 }
 
 /// The files, by name.
@@ -80,7 +97,7 @@ pub fn files() -> Vec<(String, Vec<u8>)> {
     batches().iter().for_each(|batch| writer.write(batch));
     // The begin of a span whose own record was lost.
     let carried = Span { since_start: 5_500_000, ..span(5, 0, Name::RunTime(text("carried")), None) };
-    let range = RecordRange { thread: 1, ring: 0, first_record: 6, next_record: 7, lost: 0, position: 7 };
+    let range = RecordRange { thread: 1, ring: 0, first_record: 9, next_record: 10, lost: 0, position: 10 };
     writer.block(BlockKind::Carried, range, &bytes(&slots(&carried, 6)));
 
     let named = Writer::new();
@@ -113,7 +130,7 @@ fn session_file() -> Vec<u8> {
             unix_ns: START.unix_ns + updates * 1_000_000_000,
         };
         let state = StatusState::Recording;
-        let status = Status { updates, state, anchor, flushed: 11, lost: 9, ..Status::default() };
+        let status = Status { updates, state, anchor, flushed: 14, lost: 9, ..Status::default() };
         set_words(&mut file, Status::word_index(updates), &status.encode());
     }
     let texts = [(BlockKind::Facts, facts().encode()), (BlockKind::SelfDescription, self_description())];
@@ -190,17 +207,25 @@ pub fn describe(recording: &Recording) -> String {
     for thread in &contents.threads {
         writeln!(out, "thread {} {} {:?}", thread.id, thread.os_id, thread.name).unwrap();
     }
+    let since = |unix_ns: u64| unix_ns.wrapping_sub(START.unix_ns);
     for item in contents.items.iter().chain(&contents.carried.iter().cloned().map(Item::Span).collect::<Vec<_>>()) {
         match item {
             Item::Span(span) => {
                 let phase = if span.phase == Phase::Begin { "begin" } else { "end" };
                 let kind = if span.kind == SpanKind::Async { "async" } else { "thread" };
-                let since = |unix_ns: u64| unix_ns.wrapping_sub(START.unix_ns);
                 write!(out, "{phase} {kind} {} in {} ", span.span_id, span.parent).unwrap();
                 write!(out, "by {} #{} at {} ", span.thread, span.record_number, since(span.unix_ns)).unwrap();
+                if let Some(created) = span.created_unix_ns {
+                    write!(out, "created {} ", since(created)).unwrap();
+                }
                 write!(out, "from {:?} depth {} ", span.begin_unix_ns.map(since), span.depth).unwrap();
                 write!(out, "{:?} {} polls {:?} {:?} ", span.outcome, span.polls, span.name, span.name_state).unwrap();
                 writeln!(out, "{:?}", span.location).unwrap();
+            }
+            Item::Poll(poll) => {
+                write!(out, "poll {} of {} by {} ", poll.number, poll.span_id, poll.thread).unwrap();
+                let (from, to) = (since(poll.begin_unix_ns), since(poll.unix_ns));
+                writeln!(out, "#{} from {from} to {to}", poll.record_number).unwrap();
             }
             Item::Loss(loss) => writeln!(out, "lost {} by {}: {:?}", loss.records, loss.thread, loss.cause).unwrap(),
             Item::Damage(damage) => writeln!(out, "damage: {}", damage.what).unwrap(),

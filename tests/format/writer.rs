@@ -20,20 +20,29 @@ pub struct Batch {
     pub spans: Vec<Span>,
 }
 
-/// The begin of a span; its end, if it has an outcome.
+/// A record of a span.
 #[derive(Clone, Debug)]
 pub struct Span {
     /// Nanoseconds from the start to this record.
     pub since_start: u64,
-    /// Nanoseconds from the start to the begin, if an end knows it.
-    pub began: Option<u64>,
     pub id: u64,
     pub parent: u64,
     pub depth: u16,
     pub polls: u32,
-    pub outcome: Option<Outcome>,
+    pub what: What,
     pub thread: bool,
     pub name: Name,
+}
+
+/// What a record says of its span. Times are nanoseconds from the start.
+#[derive(Clone, Copy, Debug)]
+pub enum What {
+    /// It began, and was created at a time that may be known.
+    Begin { created: Option<u64> },
+    /// It ended, and had begun at a time that may be known.
+    End { outcome: Outcome, began: Option<u64> },
+    /// It was polled; the poll began at this time.
+    Poll { began: u64 },
 }
 
 #[derive(Clone, Debug)]
@@ -194,11 +203,19 @@ fn site(name: &Name) -> Definition<String> {
 /// The slots of one record.
 pub fn slots(span: &Span, number: u64) -> Vec<Slot> {
     let named = !matches!(span.name, Name::OfSite(_));
-    let kind = Kind::SPANS[usize::from(span.thread) * 4 + usize::from(named) * 2 + usize::from(span.outcome.is_some())];
-    let mut head = Head::record(kind, span.outcome, span.depth).with_record_number(number);
+    let (is_end, outcome, last_word) = match span.what {
+        What::Begin { created } => (false, None, created),
+        What::End { outcome, began } => (true, Some(outcome), began),
+        What::Poll { began } => (false, None, Some(began)),
+    };
+    let is_poll = matches!(span.what, What::Poll { .. });
+    let span_kind = Kind::SPANS[usize::from(span.thread) * 4 + usize::from(named) * 2 + usize::from(is_end)];
+    let kind = if is_poll { Kind::Poll } else { span_kind };
+    let mut head = Head::record(kind, outcome, span.depth).with_record_number(number);
     let text = span.name.text();
     let (name_address, kept) = match &span.name {
         Name::OfSite(_) => (0, 0),
+        Name::RunTime(_) if is_poll => (0, 0),
         Name::Static(_) | Name::OfCaller(_) => (address(text), text.len()),
         Name::RunTime(_) => {
             let fits = text.char_indices().map(|(index, c)| index + c.len_utf8());
@@ -209,7 +226,7 @@ pub fn slots(span: &Span, number: u64) -> Vec<Slot> {
     if let Name::OfCaller(_) = span.name {
         head = head.with_caller_location();
     }
-    if let Name::RunTime(_) = span.name {
+    if matches!(span.name, Name::RunTime(_)) && !is_poll {
         let count = 1 + kept.div_ceil(TEXT_BYTES);
         head = head.with_run_time_name().with_slots(count);
         for (chunk, index) in text.as_bytes()[..kept].chunks(TEXT_BYTES).zip(1..) {
@@ -229,7 +246,7 @@ pub fn slots(span: &Span, number: u64) -> Vec<Slot> {
         name_address,
         name_length: kept as u32,
         polls: span.polls,
-        begin_ticks: span.outcome.and(span.began).map_or(0, |began| START.ticks + began),
+        begin_ticks: last_word.map_or(0, |time| START.ticks + time),
     };
     std::iter::once(fields.to_slot()).chain(texts).collect()
 }

@@ -14,6 +14,7 @@ pub fn begin(span_id: u64, thread: u32, unix_ns: u64) -> SpanRecord<'static> {
         record_number: 0,
         unix_ns,
         begin_unix_ns: None,
+        created_unix_ns: None,
         span_id,
         parent_span_id: 0,
         depth: 0,
@@ -21,7 +22,9 @@ pub fn begin(span_id: u64, thread: u32, unix_ns: u64) -> SpanRecord<'static> {
         polls: 0,
         name: "a",
         name_state: NameState::Whole,
+        name_index: None,
         location: None,
+        location_index: None,
         carried: false,
     }
 }
