@@ -1,0 +1,196 @@
+//! The truth about a recording: what its records say, joined in the plainest way, and everything in memory.
+
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+use spanring::events::MAX_RUN_TIME_NAME;
+use spanring::reader::{Event, Loss, LossCause, NameState, Outcome, Phase, Recording, SpanKind, SpanRecord};
+use std::error::Error;
+use std::io::Write;
+use std::path::Path;
+
+/// One line of the truth.
+#[derive(Debug, Serialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Line {
+    Process { pid: u32, executable: String, host: String, session: String, started_unix_ns: u64 },
+    Thread { id: u32, os_id: u64, name: String },
+    Span(Span),
+    Loss { thread: u32, records: u64, cause: &'static str, after_ns: Option<u64>, before_ns: Option<u64> },
+}
+
+/// What is known about a span.
+#[derive(Clone, Debug, Serialize)]
+pub struct Span {
+    pub id: u64,
+    pub parent: u64,
+    pub depth: u16,
+    pub kind: &'static str,
+    /// As far as it is shown: see [`MAX_RUN_TIME_NAME`].
+    pub name: String,
+    /// `whole`, `cut` or `missing`.
+    pub name_state: &'static str,
+    pub start_ns: u64,
+    /// `None`: it is open.
+    pub duration_ns: Option<u64>,
+    pub outcome: &'static str,
+    pub polls: u32,
+    pub begin_thread: Option<u32>,
+    pub end_thread: Option<u32>,
+    /// All is from the end record.
+    pub begin_lost: bool,
+    pub target: Option<String>,
+    pub module: Option<String>,
+    pub file: Option<String>,
+    pub line: Option<u32>,
+}
+
+/// Everything about a recording.
+pub struct Truth {
+    pub lines: Vec<Line>,
+}
+
+impl Truth {
+    /// Reads a recording.
+    pub fn of(recording: &Path) -> Result<Truth, Box<dyn Error>> {
+        let recording = Recording::open(recording)?;
+        let facts = recording.facts();
+        let mut lines = vec![Line::Process {
+            pid: facts.pid,
+            executable: facts.executable.clone(),
+            host: facts.host.clone(),
+            session: facts.session.clone(),
+            started_unix_ns: facts.started_unix_ns,
+        }];
+        let mut spans: FxHashMap<u64, Span> = FxHashMap::default();
+        let mut damaged = None;
+        recording.read(&mut |event| match event {
+            Event::Thread(thread) => {
+                lines.push(Line::Thread { id: thread.id, os_id: thread.os_id, name: thread.name.clone() });
+            }
+            Event::Loss(loss) => lines.push(line_of(&loss)),
+            Event::Damage(damage) => damaged = Some(damage.what),
+            Event::Span(record) => {
+                let span = span_of(&record);
+                match spans.get_mut(&record.span_id) {
+                    None => drop(spans.insert(record.span_id, span)),
+                    Some(known) if known.begin_lost && record.phase == Phase::Begin => *known = joined(&span, known),
+                    Some(known) if !known.begin_lost && record.phase == Phase::End => *known = joined(known, &span),
+                    // The same record again: a begin that was carried forward.
+                    Some(_) => {}
+                }
+            }
+        })?;
+        if let Some(what) = damaged {
+            return Err(format!("the recording of a case is damaged: {what}").into());
+        }
+        let mut spans: Vec<Span> = spans.into_values().collect();
+        spans.sort_by_key(|span| (span.start_ns, span.id));
+        lines.extend(spans.into_iter().map(Line::Span));
+        Ok(Truth { lines })
+    }
+
+    /// One JSON object per line.
+    pub fn write(&self, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+        for line in &self.lines {
+            serde_json::to_writer(&mut *out, line)?;
+            out.write_all(b"\n")?;
+        }
+        Ok(out.flush()?)
+    }
+
+    /// The spans, by their start.
+    pub fn spans(&self) -> impl Iterator<Item = &Span> {
+        self.lines.iter().filter_map(|line| if let Line::Span(span) = line { Some(span) } else { None })
+    }
+
+    /// How many spans are like that.
+    pub fn count(&self, like: impl Fn(&Span) -> bool) -> usize {
+        self.spans().filter(|span| like(span)).count()
+    }
+
+    /// Records that are missing for that reason.
+    pub fn lost(&self, why: LossCause) -> u64 {
+        let records = |line: &Line| match line {
+            Line::Loss { records, cause, .. } if *cause == word_of(why) => *records,
+            _ => 0,
+        };
+        self.lines.iter().map(records).sum()
+    }
+
+    /// For the message that a recording is not what it should be.
+    pub fn summary(&self) -> String {
+        let outcomes = ["completed", "cancelled", "panicked", "open"];
+        let outcomes = outcomes.map(|outcome| format!("{} {outcome}", self.count(|span| span.outcome == outcome)));
+        let causes = [LossCause::Dropped, LossCause::Overwritten, LossCause::Retired];
+        let causes = causes.map(|cause| format!("{} {}", self.lost(cause), word_of(cause)));
+        format!("{} spans ({}), lost: {}", self.spans().count(), outcomes.join(", "), causes.join(", "))
+    }
+}
+
+fn line_of(loss: &Loss) -> Line {
+    Line::Loss {
+        thread: loss.thread,
+        records: loss.records,
+        cause: word_of(loss.cause),
+        after_ns: loss.after_unix_ns,
+        before_ns: loss.before_unix_ns,
+    }
+}
+
+fn word_of(cause: LossCause) -> &'static str {
+    match cause {
+        LossCause::Dropped => "dropped",
+        LossCause::Overwritten => "overwritten",
+        LossCause::Retired => "retired",
+    }
+}
+
+/// A span whose begin and end are known.
+fn joined(begin: &Span, end: &Span) -> Span {
+    let end_ns = end.start_ns + end.duration_ns.unwrap_or_default();
+    Span {
+        start_ns: begin.start_ns,
+        duration_ns: Some(end_ns.saturating_sub(begin.start_ns)),
+        begin_thread: begin.begin_thread,
+        begin_lost: false,
+        ..end.clone()
+    }
+}
+
+/// A span of which only this record is known.
+fn span_of(record: &SpanRecord<'_>) -> Span {
+    let ended = record.phase == Phase::End;
+    let start_ns = record.begin_unix_ns.unwrap_or(record.unix_ns);
+    let shown = (0..=record.name.len().min(MAX_RUN_TIME_NAME)).rfind(|end| record.name.is_char_boundary(*end));
+    let name = &record.name[..shown.unwrap_or(0)];
+    let place = record.location;
+    Span {
+        id: record.span_id,
+        parent: record.parent_span_id,
+        depth: record.depth,
+        kind: if record.kind == SpanKind::Async { "async" } else { "thread" },
+        name: name.to_owned(),
+        name_state: match record.name_state {
+            NameState::Whole if name.len() == record.name.len() => "whole",
+            NameState::Whole | NameState::Cut => "cut",
+            NameState::Missing => "missing",
+        },
+        start_ns,
+        duration_ns: ended.then(|| record.unix_ns.saturating_sub(start_ns)),
+        outcome: match record.outcome {
+            Some(Outcome::Completed) => "completed",
+            Some(Outcome::Cancelled) => "cancelled",
+            Some(Outcome::Panicked) => "panicked",
+            None => "open",
+        },
+        polls: record.polls,
+        // Scopes begin and end on one thread.
+        begin_thread: (!ended || record.kind == SpanKind::Thread).then_some(record.thread),
+        end_thread: ended.then_some(record.thread),
+        begin_lost: ended,
+        target: place.map(|place| place.target.clone()),
+        module: place.map(|place| place.module_path.clone()),
+        file: place.map(|place| place.file.clone()),
+        line: place.map(|place| place.line),
+    }
+}
