@@ -4,10 +4,22 @@
 //! the recording, counts what goes by, and counts the bytes that come out. A new format is a module here, a variant of
 //! [`Format`] and an arm of [`Format::exporter`]; what users can choose about it is a field of [`Options`].
 
+#[cfg(any(feature = "otlp", feature = "parquet"))]
+mod in_order;
+#[cfg(feature = "otlp")]
+pub mod otlp;
+mod otlp_options;
+#[cfg(feature = "parquet")]
+pub mod parquet;
+#[cfg(any(feature = "otlp", feature = "parquet"))]
+mod totals;
+pub mod traces;
+
 use crate::perfetto;
 use crate::progress::Progress;
 use crate::spans::{self, Ending, Item, Step, add};
 use clap::ValueEnum;
+pub use otlp_options::{OtlpOptions, OtlpProtocol};
 use spanring::reader::{ReadError, Recording, SpanRecord};
 use std::fmt;
 use std::fs::File;
@@ -27,7 +39,11 @@ pub enum Format {
 
 /// What can be chosen about an export, by format.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
-pub struct Options {}
+pub struct Options {
+    /// Of the format `otlp`.
+    #[command(flatten)]
+    pub otlp: OtlpOptions,
+}
 
 /// Where an export goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,12 +158,22 @@ impl Format {
     pub fn exporter<'w>(
         self,
         recording: &Recording,
-        _options: &Options,
+        #[cfg_attr(not(feature = "otlp"), expect(unused_variables, reason = "no other format has options"))]
+        options: &Options,
         output: Output<'w>,
     ) -> Result<Box<dyn Exporter + 'w>, ExportError> {
         match self {
             Format::Perfetto => Ok(Box::new(perfetto::TraceWriter::of(recording, self.stream(output)?))),
-            Format::Parquet | Format::Otlp => Err(self.not_built()),
+            #[cfg(feature = "parquet")]
+            Format::Parquet => {
+                Ok(Box::new(self::parquet::ParquetWriter::new(recording.facts(), self.stream(output)?)?))
+            }
+            #[cfg(not(feature = "parquet"))]
+            Format::Parquet => Err(self.not_built()),
+            #[cfg(feature = "otlp")]
+            Format::Otlp => Ok(Box::new(otlp::OtlpExporter::new(recording.facts(), &options.otlp, output)?)),
+            #[cfg(not(feature = "otlp"))]
+            Format::Otlp => Err(self.not_built()),
         }
     }
 
@@ -163,8 +189,8 @@ impl Format {
     fn feature(self) -> Option<(&'static str, bool)> {
         match self {
             Format::Perfetto => None,
-            Format::Parquet => Some(("parquet", false)),
-            Format::Otlp => Some(("otlp", false)),
+            Format::Parquet => Some(("parquet", cfg!(feature = "parquet"))),
+            Format::Otlp => Some(("otlp", cfg!(feature = "otlp"))),
         }
     }
 

@@ -1,0 +1,169 @@
+//! A recording in OpenTelemetry's protocol: to a collector, or to a file of JSON lines as its file exporter writes them and its
+//! collectors read them.
+//!
+//! How things are translated stands in `convert`. Trace ids are derived, see [`super::traces`]: exported again, a recording has
+//! the same ones. Spans come in the order of their begin, see `in_order`, in batches of at most [`BATCH_SPANS`].
+
+mod collector;
+mod convert;
+mod transport;
+
+use super::in_order::InOrder;
+use super::{ExportError, Exporter, OtlpOptions, OtlpProtocol, Output};
+use crate::spans::Item;
+use collector::{Batch, Collector, Way};
+use convert::{Converter, RECORDING, SPANS};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use prost::Message;
+use spanring::reader::{ProcessFacts, SpanRecord};
+use std::io::{self, Write};
+
+/// Spans in a request, or in a line of a file, at most.
+pub const BATCH_SPANS: usize = 2048;
+
+/// A batch with so many bytes of spans is sent. Many collectors take no more than 4 MiB.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// Writes or sends spans while the recording is read.
+pub struct OtlpExporter<'w> {
+    converter: Converter,
+    resource: Resource,
+    scopes: [InstrumentationScope; 2],
+    in_order: InOrder,
+    /// Spans, and what is told about the recording.
+    batch: [Vec<Span>; 2],
+    batch_bytes: usize,
+    target: Target<'w>,
+}
+
+enum Target<'w> {
+    Lines(Box<dyn Write + Send + 'w>),
+    Collector(Collector),
+}
+
+impl<'w> OtlpExporter<'w> {
+    /// Nothing is written or sent yet.
+    ///
+    /// # Errors
+    /// If the options or the address make no sense.
+    pub fn new(
+        facts: &ProcessFacts,
+        options: &OtlpOptions,
+        output: Output<'w>,
+    ) -> Result<OtlpExporter<'w>, ExportError> {
+        let converter = Converter::new(facts);
+        let target = match output {
+            Output::Stream(out) => Target::Lines(out),
+            Output::Address(address) => Target::Collector(Collector::new(&way(address, options))?),
+        };
+        Ok(OtlpExporter {
+            scopes: [SPANS, RECORDING].map(|name| converter.scope(name)),
+            resource: convert::resource(facts, options.service_name.as_deref()),
+            converter,
+            in_order: InOrder::default(),
+            batch: Default::default(),
+            batch_bytes: 0,
+            target,
+        })
+    }
+
+    fn push(&mut self, scope: Scope, span: Span) -> Result<(), ExportError> {
+        self.batch_bytes += span.encoded_len();
+        self.batch[scope as usize].push(span);
+        let spans: usize = self.batch.iter().map(Vec::len).sum();
+        if spans >= BATCH_SPANS || self.batch_bytes >= BATCH_BYTES { self.send() } else { Ok(()) }
+    }
+
+    fn send(&mut self) -> Result<(), ExportError> {
+        self.batch_bytes = 0;
+        let mut spans = 0;
+        let mut scope_spans = Vec::with_capacity(self.batch.len());
+        for (scope, batch) in self.scopes.iter().zip(&mut self.batch) {
+            if !batch.is_empty() {
+                spans += batch.len() as u64;
+                let spans = std::mem::take(batch);
+                scope_spans.push(ScopeSpans { scope: Some(scope.clone()), spans, ..ScopeSpans::default() });
+            }
+        }
+        if spans == 0 {
+            return Ok(());
+        }
+        let resource = Some(self.resource.clone());
+        let resource_spans = vec![ResourceSpans { resource, scope_spans, ..ResourceSpans::default() }];
+        let request = ExportTraceServiceRequest { resource_spans };
+        match &mut self.target {
+            Target::Collector(collector) => collector.send(Batch { spans, request }),
+            Target::Lines(out) => {
+                serde_json::to_writer(&mut *out, &request).map_err(io::Error::from)?;
+                Ok(out.write_all(b"\n")?)
+            }
+        }
+    }
+}
+
+/// How to reach the collector at `address`.
+fn way(address: String, options: &OtlpOptions) -> Way {
+    // The ports that are registered for the two.
+    let of_port =
+        if address.trim_end_matches('/').ends_with(":4317") { OtlpProtocol::Grpc } else { OtlpProtocol::Http };
+    Way {
+        address,
+        protocol: options.protocol.unwrap_or(of_port),
+        headers: options.headers.clone(),
+        timeout: options.timeout,
+        patience: options.retry_for,
+    }
+}
+
+/// Which of the two scopes, and of the two parts of a batch.
+#[derive(Clone, Copy)]
+enum Scope {
+    Spans,
+    Recording,
+}
+
+impl Exporter for OtlpExporter<'_> {
+    fn begun(&mut self, record: &SpanRecord<'_>) {
+        self.in_order.begun(record);
+    }
+
+    fn add(&mut self, item: &Item<'_>) -> Result<(), ExportError> {
+        self.converter.see(item);
+        match item {
+            Item::Thread(_) => Ok(()),
+            Item::Span(span) => {
+                let Some(held) = self.in_order.add(span) else { return Ok(()) };
+                self.push(Scope::Spans, self.converter.span(&held))
+            }
+            Item::Loss(loss) => {
+                let mark = self.converter.loss(loss);
+                self.push(Scope::Recording, mark)
+            }
+            Item::Damage(damage) => {
+                let mark = self.converter.damage(damage);
+                self.push(Scope::Recording, mark)
+            }
+        }
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<Vec<String>, ExportError> {
+        while let Some(held) = self.in_order.take() {
+            self.push(Scope::Spans, self.converter.span(&held))?;
+        }
+        self.push(Scope::Recording, self.converter.recording())?;
+        self.send()?;
+        match self.target {
+            Target::Collector(mut collector) => Ok(collector.finish()?.lines()),
+            Target::Lines(mut out) => {
+                out.flush()?;
+                Ok(vec![
+                    "a line is an OTLP request in JSON, as the receiver `otlpjsonfile` of a collector reads it"
+                        .to_owned(),
+                ])
+            }
+        }
+    }
+}

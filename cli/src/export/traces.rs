@@ -1,0 +1,119 @@
+//! Which trace a span belongs to: a root span and everything below it are one, with an id that the next export finds again.
+
+use rustc_hash::FxHashMap;
+use spanring::reader::ProcessFacts;
+use std::collections::VecDeque;
+
+/// So many spans that have ended are remembered, so that children that come after them still find their root.
+pub const REMEMBERED: usize = 1 << 19;
+
+/// The trace ids of one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceIds {
+    session: [u64; 2],
+}
+
+impl TraceIds {
+    /// Those of the session with these facts: they depend on host, boot, process and session, and on nothing else.
+    pub fn of(facts: &ProcessFacts) -> TraceIds {
+        let pid = facts.pid.to_string();
+        let parts = [facts.host.as_str(), &facts.boot_id, &pid, &facts.session];
+        TraceIds { session: [hash(0, parts), hash(1, parts)] }
+    }
+
+    /// The id of the trace whose root is the span `root`; 0 stands for the recording itself. No two roots of a session share one.
+    pub fn id(self, root: u64) -> u128 {
+        let [high, low] = self.session;
+        // An id of zeroes would stand for none.
+        u128::from(high.max(1)) << 64 | u128::from(mix(low ^ root))
+    }
+}
+
+/// FNV-1a over texts and what separates them, then mixed. The result has to be the same for ever, so it is not left to a hasher that
+/// promises less.
+fn hash(seed: u64, parts: [&str; 4]) -> u64 {
+    let bytes = parts.into_iter().flat_map(|part| part.bytes().chain([0xff]));
+    mix(bytes.fold(0xcbf2_9ce4_8422_2325 ^ seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)))
+}
+
+/// The finalizer of SplitMix64: a permutation that leaves no pattern. Samplers take the low bits of a trace id for random.
+fn mix(mut word: u64) -> u64 {
+    word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ (word >> 31)
+}
+
+/// Finds the root of a span while spans stream by.
+///
+/// A child ends, and is handed out, before its parent, and it may be read before its parent's begin if that happened on another
+/// thread. So begins are told here, and a root is asked for as late as can be. What is kept are the spans that are open and
+/// the [`REMEMBERED`] last ones that ended; a chain that is cut, because records were lost or an ancestor ended longer ago, ends at
+/// the topmost ancestor whose id is known. Spans that share that ancestor are one trace all the same.
+#[derive(Debug)]
+pub struct Roots {
+    /// For each span some ancestor of it, or itself for a root. What is not here is the top of its chain as far as is known.
+    above: FxHashMap<u64, u64>,
+    /// The oldest first.
+    ended: VecDeque<u64>,
+    remembered: usize,
+}
+
+impl Default for Roots {
+    fn default() -> Roots {
+        Roots::remembering(REMEMBERED)
+    }
+}
+
+impl Roots {
+    /// Remembers so many spans that have ended.
+    pub fn remembering(remembered: usize) -> Roots {
+        Roots { above: FxHashMap::default(), ended: VecDeque::new(), remembered }
+    }
+
+    /// A span has begun, in `parent` (0 for none).
+    pub fn begun(&mut self, id: u64, parent: u64) {
+        if self.above.contains_key(&id) {
+            return;
+        }
+        // In a damaged recording parents may go round in a circle. Whoever closes it is a root.
+        let top = if parent == 0 { id } else { self.root(parent) };
+        self.above.insert(id, top);
+    }
+
+    /// A span has ended. Its begin may have been lost.
+    pub fn ended(&mut self, id: u64, parent: u64) {
+        self.begun(id, parent);
+        self.ended.push_back(id);
+        if self.ended.len() > self.remembered {
+            if let Some(forgotten) = self.ended.pop_front() {
+                self.above.remove(&forgotten);
+            }
+        }
+    }
+
+    /// The root of a span: itself if it has no parent, else the topmost ancestor that is known.
+    pub fn root(&mut self, id: u64) -> u64 {
+        let mut at = id;
+        loop {
+            let Some(&above) = self.above.get(&at) else { return at };
+            if above == at {
+                return at;
+            }
+            // The way is halved for those who come after.
+            if let Some(&next) = self.above.get(&above) {
+                self.above.insert(at, next);
+            }
+            at = above;
+        }
+    }
+
+    /// Number of spans that are remembered.
+    pub fn len(&self) -> usize {
+        self.above.len()
+    }
+
+    /// Whether no span is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.above.is_empty()
+    }
+}
