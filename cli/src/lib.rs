@@ -6,6 +6,7 @@
 //! - [`info`]: who recorded, since when, how much, and what is missing
 //! - [`export`]: the formats of other tools, each written while the recording is read
 //! - [`perfetto`]: a trace for <https://ui.perfetto.dev>
+//! - [`report`]: one page for a browser, with everything
 //! - [`demo`]: a small HTTP service that records itself
 //!
 //! The program `spanring` is a thin shell around these modules.
@@ -18,6 +19,7 @@ pub mod perfetto;
 pub mod places;
 pub mod progress;
 pub mod render;
+pub mod report;
 pub mod spans;
 pub mod text;
 pub mod top;

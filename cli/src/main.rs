@@ -7,12 +7,14 @@ use spanring_cli::export::{self, Destination, ExportError, Format};
 use spanring_cli::info::{self, Listed, SessionInfo};
 use spanring_cli::open;
 use spanring_cli::progress::Bar;
+use spanring_cli::report::{self, Report};
 use spanring_cli::text::{count, parse_duration};
 use spanring_cli::top::{SortBy, Top, TopReport};
 use spanring_cli::{render, spans};
 use std::fmt::Display;
-use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -78,6 +80,20 @@ enum Command {
         #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
         min_age: Option<Duration>,
     },
+    /// Write one page for a browser: summary, latencies, timeline, open spans, losses, search
+    ///
+    /// The page is one file and needs no network. Its counts, sums and percentiles are of all spans. Of more than --max-spans it
+    /// shows one by one those that are open, that failed, the slowest of each name, and a uniform sample of the others.
+    Report {
+        #[command(flatten)]
+        source: Source,
+        /// The file to write; an existing one is replaced
+        #[arg(long, value_name = "FILE", default_value = "report.html")]
+        out: PathBuf,
+        /// Show at most N spans one by one
+        #[arg(long, value_name = "N", default_value_t = report::Options::default().max_spans)]
+        max_spans: usize,
+    },
     /// Write a recording in the format of another tool
     Export {
         #[command(flatten)]
@@ -141,6 +157,7 @@ fn main() -> ExitCode {
         Command::Info { source, json } => show_info(&source, json),
         Command::Top { source, json, sort, limit } => show_top(&source, json, sort, limit),
         Command::Open { source, json, limit, min_age } => show_open(&source, json, limit, min_age.unwrap_or_default()),
+        Command::Report { source, out, max_spans } => write_report(&source, &out, max_spans),
         Command::Export { source, format, out, options } => {
             export(&source, format, &options, &Destination::parse(&out))
         }
@@ -253,6 +270,26 @@ fn export(source: &Source, format: Format, options: &export::Options, to: &Desti
         return Ok(());
     }
     print(&text)
+}
+
+fn write_report(source: &Source, out: &Path, max_spans: usize) -> Result<(), Stop> {
+    let (recording, _) = find(source)?;
+    let mut bar = Bar::new(&recording, "reading");
+    let report = Report::read(&recording, &report::Options { max_spans }, &mut bar).map_err(input)?;
+    let file = File::create(out)
+        .map_err(|error| input(format!("cannot write {}: {error}; choose another file with --out", out.display())))?;
+    let written = report
+        .write(&mut BufWriter::new(file))
+        .map_err(|error| failure(format!("cannot write {}: {error}", out.display())))?;
+    print(&format!(
+        "{}: {}, {} of them open, {} shown one by one, {} missing, {}\nopen it in a browser\n",
+        out.display(),
+        count(written.spans, "span"),
+        written.open,
+        written.shown,
+        count(written.missing_records, "event"),
+        count(written.bytes, "byte")
+    ))
 }
 
 /// The session that is asked for, and all sessions beside it.

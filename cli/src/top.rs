@@ -20,9 +20,14 @@ pub struct Top {
     groups: Vec<Group>,
     /// The groups of each name: nearly always one.
     by_name: FxHashMap<Box<str>, Vec<u32>>,
+    /// Once so many names are known, further ones share [`OTHER_NAMES`].
+    most_names: Option<usize>,
     lost: u64,
     damaged: u64,
 }
+
+/// The name of a row for spans whose own names are too many, see [`Top::bounded`].
+pub const OTHER_NAMES: &str = "<other names>";
 
 /// The finished table.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -93,6 +98,7 @@ pub enum SortBy {
 
 #[derive(Debug)]
 struct Group {
+    is_other: bool,
     kind: SpanKind,
     place: Option<Place>,
     count: u64,
@@ -113,6 +119,12 @@ enum Durations {
 }
 
 impl Top {
+    /// A table of no more than `most_names` names, in bounded memory: spans of names that come later go to rows called
+    /// [`OTHER_NAMES`], one for each location.
+    pub fn bounded(most_names: usize) -> Top {
+        Top { most_names: Some(most_names), ..Top::default() }
+    }
+
     /// Adds what [`crate::spans::read`] hands out.
     pub fn add(&mut self, item: &Item<'_>) {
         match item {
@@ -142,6 +154,11 @@ impl Top {
             group.durations.add(duration);
         }
         index
+    }
+
+    /// Whether that row is one called [`OTHER_NAMES`], whose spans have names of their own.
+    pub fn is_other(&self, number: u32) -> bool {
+        self.groups.get(number as usize).is_some_and(|group| group.is_other)
     }
 
     /// The table of all spans added.
@@ -179,14 +196,17 @@ impl Top {
             group.kind == span.kind
                 && group.place.as_ref().map(|place| place.index) == span.place.map(|place| place.index)
         };
-        if let Some(groups) = self.by_name.get_mut(span.name) {
+        let full = self.most_names.is_some_and(|most| self.by_name.len() >= most);
+        let is_other = full && !self.by_name.contains_key(span.name);
+        let name = if is_other { OTHER_NAMES } else { span.name };
+        if let Some(groups) = self.by_name.get_mut(name) {
             if let Some(&index) = groups.iter().find(|&&index| same(&self.groups[index as usize])) {
                 return index;
             }
         }
         let index = self.groups.len() as u32;
-        self.groups.push(Group::new(span));
-        self.by_name.entry(span.name.into()).or_default().push(index);
+        self.groups.push(Group { is_other, ..Group::new(span) });
+        self.by_name.entry(name.into()).or_default().push(index);
         index
     }
 }
@@ -194,6 +214,7 @@ impl Top {
 impl Group {
     fn new(span: &Span<'_>) -> Group {
         Group {
+            is_other: false,
             kind: span.kind,
             place: span.place.cloned(),
             count: 0,

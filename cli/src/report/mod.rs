@@ -1,0 +1,167 @@
+//! A recording as one page for a browser: summary, latencies, timeline, open spans, losses, search.
+//!
+//! The page is one file and asks for nothing else. What it shows is embedded compressed, as [`columns`](self) of numbers; the
+//! text of a recording stands nowhere in the markup, so that no name can become a part of it.
+//!
+//! | | how much of it |
+//! |---|---|
+//! | counts, totals, percentiles, histograms, activity over time | all spans |
+//! | timeline, trees, search | at most [`Options::max_spans`] spans: all, or the open ones, those that failed, the slowest of each name and a uniform sample of whole trees |
+//! | list of open spans | the oldest [`MOST_OPEN`] |
+//! | losses | all records; of more than [`MOST_LOSSES`] gaps, neighbours are drawn as one |
+//!
+//! Memory and size of the page are bounded by these limits, not by the size of the recording.
+
+mod activity;
+mod columns;
+mod latency;
+mod layout;
+mod losses;
+mod page;
+mod sample;
+
+use crate::info::{SessionInfo, Tally};
+use crate::open::{Circumstances, OpenReport, OpenSpans};
+use crate::progress::Progress;
+use crate::spans::{self, Ending, Item, Span};
+use crate::top::{SortBy, Top, TopReport};
+use activity::Activity;
+use latency::Latencies;
+use layout::Layout;
+use losses::Losses;
+use sample::Sample;
+use spanring::reader::{ReadError, Recording, Status};
+use std::time::SystemTime;
+
+/// As many names get rows of their own; spans of further ones are summed up per location.
+pub const MOST_NAMES: usize = 100_000;
+/// As many open spans are listed.
+pub const MOST_OPEN: usize = 10_000;
+/// As many gaps are drawn one by one.
+pub const MOST_LOSSES: usize = 10_000;
+
+/// What a report is to contain.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The most spans that are embedded one by one.
+    pub max_spans: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { max_spans: 1_000_000 }
+    }
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Spans of the recording, all of which are in the sums.
+    pub spans: u64,
+    /// Of these, spans that are embedded one by one.
+    pub shown: u64,
+    /// Spans that are open.
+    pub open: u64,
+    /// Records that are missing although they should not be.
+    pub missing_records: u64,
+    /// Bytes of the page.
+    pub bytes: u64,
+}
+
+/// Everything that a page shows.
+#[derive(Debug)]
+pub struct Report {
+    info: SessionInfo,
+    /// Records that the recorder says it took from the rings, and what went wrong.
+    status: Option<Status>,
+    /// Begins that are there although their records are not.
+    carried_begins: u64,
+    max_spans: usize,
+    top: TopReport,
+    /// By number of row.
+    histograms: Vec<Vec<(u16, u64)>>,
+    activity: Activity,
+    losses: Losses,
+    open: OpenReport,
+    sample: sample::Shown,
+    layout: Layout,
+    made_unix_ns: u64,
+}
+
+impl Report {
+    /// Reads a recording.
+    ///
+    /// # Errors
+    /// Those of [`Recording::read`].
+    pub fn read(recording: &Recording, options: &Options, progress: &mut dyn Progress) -> Result<Report, ReadError> {
+        let now = SystemTime::now();
+        let circumstances = Circumstances::of(recording, now);
+        let mut tally = Tally::default();
+        let mut top = Top::bounded(MOST_NAMES);
+        let mut open = OpenSpans::default();
+        let mut collected = Collected::new(recording.facts().started_unix_ns, options.max_spans);
+        let summary = spans::read_with(recording, progress, &mut |item| {
+            tally.add(&item);
+            open.add(&item);
+            match &item {
+                Item::Span(span) => {
+                    let row = top.add_span(span);
+                    collected.add(span, row, top.is_other(row));
+                }
+                Item::Loss(loss) => collected.losses.add(loss),
+                Item::Thread(_) | Item::Damage(_) => {}
+            }
+        })?;
+        open.find_parents(recording, &summary)?;
+        let mut open = open.finish(&circumstances, 0);
+        open.limit(MOST_OPEN);
+        let sample = collected.sample.finish();
+        let top = top.finish(SortBy::Total);
+        Ok(Report {
+            info: tally.finish(recording, &summary),
+            status: recording.status().copied(),
+            carried_begins: summary.carried,
+            max_spans: options.max_spans,
+            histograms: collected.latencies.by_row(top.rows.len()),
+            top,
+            activity: collected.activity,
+            losses: collected.losses.finish(),
+            open,
+            layout: Layout::of(&sample.spans),
+            sample,
+            made_unix_ns: now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos() as u64,
+        })
+    }
+}
+
+/// What is collected while spans stream by, besides what other commands show.
+struct Collected {
+    latencies: Latencies,
+    activity: Activity,
+    losses: Losses,
+    sample: Sample,
+}
+
+impl Collected {
+    fn new(started_unix_ns: u64, max_spans: usize) -> Collected {
+        Collected {
+            latencies: Latencies::default(),
+            activity: Activity::since(started_unix_ns),
+            losses: Losses::default(),
+            sample: Sample::new(max_spans),
+        }
+    }
+
+    fn add(&mut self, span: &Span<'_>, row: u32, is_other: bool) {
+        if let Some(duration) = span.duration_ns() {
+            self.latencies.add(row, duration);
+        }
+        self.activity.add(span);
+        self.sample.add(span, row, is_other);
+    }
+}
+
+/// Whether a span ended otherwise than by completing.
+fn failed(ending: Ending) -> bool {
+    matches!(ending, Ending::Cancelled | Ending::Panicked)
+}
