@@ -9,13 +9,13 @@ use crate::recorder::record::{Name, Site};
 /// Begins an async span at a static site. Returns its id, 0 if nobody records.
 #[inline]
 pub fn on_begin_async_scope(scope: &'static SpanMetadata, parent_span_id: u64, depth: u32) -> u64 {
-    by_hand::begin_async(Site::Metadata(scope), Name::OfSite, parent_span_id, depth)
+    by_hand::begin_async(Site::Metadata(&scope), Name::OfSite, parent_span_id, depth)
 }
 
 /// Ends an async span at a static site as completed.
 #[inline]
 pub fn on_end_async_scope(span_id: u64, parent_span_id: u64, scope: &'static SpanMetadata, depth: u32) {
-    by_hand::end_async(span_id, Site::Metadata(scope), Name::OfSite, parent_span_id, depth);
+    by_hand::end_async(span_id, Site::Metadata(&scope), Name::OfSite, parent_span_id, depth);
 }
 
 /// Begins a named async span. Returns its id, 0 if nobody records.
@@ -26,7 +26,7 @@ pub fn on_begin_async_named_scope(
     parent_span_id: u64,
     depth: u32,
 ) -> u64 {
-    by_hand::begin_async(Site::Location(span_location), Name::Static(name), parent_span_id, depth)
+    by_hand::begin_async(Site::Location(&span_location), Name::Static(&name), parent_span_id, depth)
 }
 
 /// Ends a named async span as completed.
@@ -38,31 +38,31 @@ pub fn on_end_async_named_scope(
     name: &'static str,
     depth: u32,
 ) {
-    by_hand::end_async(span_id, Site::Location(span_location), Name::Static(name), parent_span_id, depth);
+    by_hand::end_async(span_id, Site::Location(&span_location), Name::Static(&name), parent_span_id, depth);
 }
 
 /// Begins a thread span at a static site.
 #[inline]
 pub fn on_begin_scope(scope: &'static SpanMetadata) {
-    by_hand::begin_thread(Site::Metadata(scope), Name::OfSite);
+    by_hand::begin_thread(Site::Metadata(&scope), Name::OfSite);
 }
 
 /// Ends a thread span at a static site.
 #[inline]
 pub fn on_end_scope(scope: &'static SpanMetadata) {
-    by_hand::end_thread(Site::Metadata(scope), Name::OfSite);
+    by_hand::end_thread(Site::Metadata(&scope), Name::OfSite);
 }
 
 /// Begins a named thread span.
 #[inline]
 pub fn on_begin_named_scope(thread_span_location: &'static SpanLocation, name: &'static str) {
-    by_hand::begin_thread(Site::Location(thread_span_location), Name::Static(name));
+    by_hand::begin_thread(Site::Location(&thread_span_location), Name::Static(&name));
 }
 
 /// Ends a named thread span.
 #[inline]
 pub fn on_end_named_scope(thread_span_location: &'static SpanLocation, name: &'static str) {
-    by_hand::end_thread(Site::Location(thread_span_location), Name::Static(name));
+    by_hand::end_thread(Site::Location(&thread_span_location), Name::Static(&name));
 }
 
 /// Gives this thread its ring now rather than at its first event. For threads whose signal handlers record.
@@ -91,7 +91,7 @@ mod by_hand {
     /// A begin that awaits its end.
     #[derive(Clone, Copy)]
     struct Open {
-        begun: Option<Begun>,
+        begun: Option<(Begun, u64)>,
         parent: u64,
         depth: Depth,
     }
@@ -103,24 +103,24 @@ mod by_hand {
     }
 
     #[inline]
-    pub(super) fn begin_async(site: Site, name: Name<'_>, parent: u64, depth: u32) -> u64 {
-        let frame = &Frame::of_future(site, parent, Depth::new(depth));
-        begin(&Span { frame, site, name }).map_or(0, |begun| begun.id)
+    pub(super) fn begin_async(site: Site<'_>, name: Name<'_>, parent: u64, depth: u32) -> u64 {
+        let frame = Frame { parent, depth: Depth::new(depth) };
+        begin(&Span { thread: false, frame: &frame, site, name }).map_or(0, |(begun, _)| begun.id)
     }
 
     #[inline]
-    pub(super) fn end_async(id: u64, site: Site, name: Name<'_>, parent: u64, depth: u32) {
+    pub(super) fn end_async(id: u64, site: Site<'_>, name: Name<'_>, parent: u64, depth: u32) {
         if id != 0 {
             // Its begin is not known here, nor in which recording it was: ticks 0 say so in the record.
-            let begun = Begun { id, ticks: 0, generation: running_generation() };
-            let frame = &Frame::of_future(site, parent, Depth::new(depth));
-            let span = Span { frame, site, name };
+            let begun = Begun { id, ticks: 0 };
+            let frame = Frame { parent, depth: Depth::new(depth) };
+            let span = Span { thread: false, frame: &frame, site, name };
             see(&span);
-            end(&span, &begun, Outcome::Completed, 0);
+            end(&span, &begun, running_generation(), Outcome::Completed, 0);
         }
     }
 
-    pub(super) fn begin_thread(site: Site, name: Name<'_>) {
+    pub(super) fn begin_thread(site: Site<'_>, name: Name<'_>) {
         let context = this_thread();
         let (parent, depth) = (context.current().id, context.scope_depth());
         let index = DEPTH.get();
@@ -131,7 +131,7 @@ mod by_hand {
             }
             return;
         }
-        let begun = begin(&Span { frame: &Frame::of_thread(site, parent, depth), site, name });
+        let begun = begin(&Span { thread: true, frame: &Frame { parent, depth }, site, name });
         context.set_scope_depth(depth.deeper());
         OPEN.with_borrow_mut(|open| {
             if let Some(place) = open.get_mut(index) {
@@ -140,14 +140,14 @@ mod by_hand {
         });
     }
 
-    pub(super) fn end_thread(site: Site, name: Name<'_>) {
+    pub(super) fn end_thread(site: Site<'_>, name: Name<'_>) {
         let Some(index) = DEPTH.get().checked_sub(1) else { return };
         DEPTH.set(index);
         let Some(Open { begun, parent, depth }) = OPEN.with_borrow(|open| open.get(index).copied()) else { return };
         this_thread().set_scope_depth(depth);
-        if let Some(begun) = begun {
-            let frame = &Frame::of_thread(site, parent, depth);
-            end(&Span { frame, site, name }, &begun, Outcome::Completed, 0);
+        if let Some((begun, generation)) = begun {
+            let frame = Frame { parent, depth };
+            end(&Span { thread: true, frame: &frame, site, name }, &begun, generation, Outcome::Completed, 0);
         }
     }
 
@@ -161,18 +161,18 @@ mod by_hand {
     use super::{Name, Site};
 
     #[inline(always)]
-    pub(super) fn begin_async(_: Site, _: Name<'_>, _: u64, _: u32) -> u64 {
+    pub(super) fn begin_async(_: Site<'_>, _: Name<'_>, _: u64, _: u32) -> u64 {
         0
     }
 
     #[inline(always)]
-    pub(super) fn end_async(_: u64, _: Site, _: Name<'_>, _: u64, _: u32) {}
+    pub(super) fn end_async(_: u64, _: Site<'_>, _: Name<'_>, _: u64, _: u32) {}
 
     #[inline(always)]
-    pub(super) fn begin_thread(_: Site, _: Name<'_>) {}
+    pub(super) fn begin_thread(_: Site<'_>, _: Name<'_>) {}
 
     #[inline(always)]
-    pub(super) fn end_thread(_: Site, _: Name<'_>) {}
+    pub(super) fn end_thread(_: Site<'_>, _: Name<'_>) {}
 
     #[inline(always)]
     pub(super) fn init_thread() {}

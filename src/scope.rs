@@ -1,7 +1,7 @@
 //! Thread spans: guards that record a scope of one thread.
 
 use crate::events::{SpanLocation, SpanMetadata};
-use crate::future::{Named, SpanName, SpanSite, SpanState};
+use crate::future::{Named, SpanName, SpanSite, ThreadSpan};
 use std::marker::PhantomData;
 
 /// A thread span, from here to the end of its scope. [`crate::span_scope!`] and [`crate::span_scope_named!`] make one.
@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 /// Its parent is the current async span; it is never a parent itself. It stays on its thread.
 #[must_use = "the span ends when this is dropped"]
 pub struct ThreadSpanGuard<S: SpanSite = &'static SpanMetadata> {
-    span: SpanState<S>,
+    span: ThreadSpan<S>,
     /// Not `Send`: begin and end belong to one thread.
     thread: PhantomData<*const ()>,
 }
@@ -27,7 +27,7 @@ impl ThreadSpanGuard {
     #[doc(hidden)]
     #[inline(always)]
     pub fn prepare(description: &'static SpanMetadata) -> Self {
-        ThreadSpanGuard { span: SpanState::of_scope(Some(description)), thread: PhantomData }
+        ThreadSpanGuard { span: ThreadSpan::of_scope(Some(description)), thread: PhantomData }
     }
 }
 
@@ -45,7 +45,7 @@ impl<N: SpanName> ThreadSpanGuard<Named<N>> {
     #[inline(always)]
     pub fn prepare_named(location: &'static SpanLocation, name: Option<N>) -> Self {
         let site = name.map(|name| Named::at(location, name));
-        ThreadSpanGuard { span: SpanState::of_scope(site), thread: PhantomData }
+        ThreadSpanGuard { span: ThreadSpan::of_scope(site), thread: PhantomData }
     }
 }
 

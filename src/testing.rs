@@ -169,10 +169,11 @@ impl Root {
         }
         shared.users += 1;
         drop(shared);
-        let site = Site::Metadata(&ROOT);
-        let span = Span { frame: &Frame::of_future(site, current().id, Depth::ROOT), site, name: Name::OfSite };
-        let begun = begin(&span).expect("the shared recorder runs while it has a user");
-        end(&span, &begun, Outcome::Completed, 0);
+        let site = Site::Metadata(&&ROOT);
+        let frame = Frame { parent: current().id, depth: Depth::ROOT };
+        let span = Span { thread: false, frame: &frame, site, name: Name::OfSite };
+        let (begun, generation) = begin(&span).expect("the shared recorder runs while it has a user");
+        end(&span, &begun, generation, Outcome::Completed, 0);
         Root { inside: CurrentSpan { id: begun.id, next_depth: Depth::ROOT } }
     }
 

@@ -320,3 +320,32 @@ fn after_a_million_run_time_names_each_span_that_is_there_has_its_own() {
     assert_eq!((records + lost, contents.summary.damages), (2 * MANY, 0));
     assert!(records >= (1 << 20) / 128 - 8, "{records} of two slots each");
 }
+
+#[test]
+fn no_two_spans_have_the_same_id_however_many_records_are_dropped() {
+    let _turn = exclusive();
+    // Rings of 64 slots, long records and short ones: often there is room for the short ones alone.
+    let recorder = small().flush_interval(Duration::from_millis(1)).start().unwrap();
+    let long = "x".repeat(MAX_RUN_TIME_NAME);
+    let record = || {
+        let mut ids = Vec::new();
+        for number in 0..40_000 {
+            let keep = async { ids.extend(current_span_id()) };
+            if number % 5 == 0 {
+                run(span_async_named_dyn!(long.as_str(), keep));
+            } else {
+                run(span_async_named!("short", keep));
+            }
+        }
+        ids
+    };
+    let mut ids = std::thread::scope(|scope| {
+        let threads = [scope.spawn(record), scope.spawn(record)];
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert!(recorder.stop().unwrap().lost > 0);
+    assert_eq!(ids.len(), 80_000, "a span that is dropped has an id all the same");
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 80_000);
+}

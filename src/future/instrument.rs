@@ -1,9 +1,11 @@
 //! Wrapping futures.
 
 use super::name::SpanName;
-use super::spanned::{InstrumentedFuture, InstrumentedNamedFuture};
+use super::site::Named;
+use super::spanned::{InstrumentedFuture, InstrumentedNamedFuture, Spanned};
 use crate::events::{SpanLocation, SpanMetadata};
 use std::future::Future;
+use std::panic::Location as Caller;
 
 /// Instruments any future.
 pub trait InstrumentFuture: Future + Sized {
@@ -50,6 +52,6 @@ impl<F: Future> InstrumentFuture for F {}
 /// let future = spanring::spans::span_async_named("load", async { 1 + 1 });
 /// ```
 #[track_caller]
-pub fn span_async_named<F: Future, N: SpanName>(name: N, future: F) -> InstrumentedNamedFuture<F, N> {
-    InstrumentedNamedFuture::at_caller(future, std::panic::Location::caller(), name)
+pub fn span_async_named<F: Future, N: SpanName>(name: N, future: F) -> Spanned<F, Named<N, &'static Caller<'static>>> {
+    Spanned::at_caller(future, Caller::caller(), name)
 }

@@ -18,8 +18,8 @@ pub(crate) use context::{Entered, current};
 pub use context::{WithCurrentSpan, current_span_id, with_current_span};
 pub use instrument::{InstrumentFuture, span_async_named};
 pub use name::{RunTimeName, SpanName};
-pub use site::{Named, SpanSite};
+pub use site::{Named, NamedPlace, SpanSite};
 pub use spanned::{InstrumentedFuture, InstrumentedNamedFuture, Spanned};
 #[cfg(feature = "tokio")]
 pub use spawn::spawn_with_context;
-pub(crate) use state::SpanState;
+pub(crate) use state::ThreadSpan;

@@ -15,7 +15,7 @@ pub(crate) mod sealed {
 
     pub trait Sealed {
         #[doc(hidden)]
-        fn site(&self) -> Site;
+        fn site(&self) -> Site<'_>;
 
         #[doc(hidden)]
         fn name(&self) -> Name<'_>;
@@ -24,7 +24,7 @@ pub(crate) mod sealed {
 
 impl sealed::Sealed for &'static SpanMetadata {
     #[inline(always)]
-    fn site(&self) -> Site {
+    fn site(&self) -> Site<'_> {
         Site::Metadata(self)
     }
 
@@ -34,39 +34,52 @@ impl sealed::Sealed for &'static SpanMetadata {
     }
 }
 
-/// A location and a name.
+/// A place in the program that does not name the spans there.
+pub trait NamedPlace: sealed_place::Sealed {}
+
+impl<T: sealed_place::Sealed> NamedPlace for T {}
+
+mod sealed_place {
+    use super::Site;
+
+    pub trait Sealed {
+        #[doc(hidden)]
+        fn site(&self) -> Site<'_>;
+    }
+}
+
+impl sealed_place::Sealed for &'static SpanLocation {
+    #[inline(always)]
+    fn site(&self) -> Site<'_> {
+        Site::Location(self)
+    }
+}
+
+impl sealed_place::Sealed for &'static Caller<'static> {
+    #[inline(always)]
+    fn site(&self) -> Site<'_> {
+        Site::Caller(self)
+    }
+}
+
+/// A place and a name. What sort of place it is, the type says: the recording path asks nothing that is known when compiling.
 #[derive(Clone, Copy, Debug)]
-pub struct Named<N> {
-    location: Location,
+pub struct Named<N, P = &'static SpanLocation> {
+    place: P,
     name: N,
 }
 
-#[derive(Clone, Copy, Debug)]
-#[repr(u8)]
-enum Location {
-    Static(&'static SpanLocation),
-    Caller(&'static Caller<'static>),
-}
-
-impl<N> Named<N> {
+impl<N, P: NamedPlace> Named<N, P> {
     #[inline(always)]
-    pub(crate) fn at(location: &'static SpanLocation, name: N) -> Named<N> {
-        Named { location: Location::Static(location), name }
-    }
-
-    #[inline(always)]
-    pub(super) fn at_caller(caller: &'static Caller<'static>, name: N) -> Named<N> {
-        Named { location: Location::Caller(caller), name }
+    pub(crate) fn at(place: P, name: N) -> Named<N, P> {
+        Named { place, name }
     }
 }
 
-impl<N: SpanName> sealed::Sealed for Named<N> {
+impl<N: SpanName, P: NamedPlace> sealed::Sealed for Named<N, P> {
     #[inline(always)]
-    fn site(&self) -> Site {
-        match self.location {
-            Location::Static(location) => Site::Location(location),
-            Location::Caller(caller) => Site::Caller(caller),
-        }
+    fn site(&self) -> Site<'_> {
+        self.place.site()
     }
 
     #[inline(always)]

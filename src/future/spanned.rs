@@ -1,7 +1,7 @@
 //! The wrapper: a future, its site, and its span while it is open.
 
 use super::site::{Named, SpanSite};
-use super::state::SpanState;
+use super::state::FutureSpan;
 use crate::events::{SpanLocation, SpanMetadata};
 use pin_project_lite::pin_project;
 use std::future::Future;
@@ -21,7 +21,7 @@ pin_project! {
     pub struct Spanned<F, S: SpanSite> {
         #[pin]
         future: ManuallyDrop<F>,
-        span: SpanState<S>,
+        span: FutureSpan<S>,
     }
 
     impl<F, S: SpanSite> PinnedDrop for Spanned<F, S> {
@@ -63,17 +63,19 @@ impl<F, N: super::SpanName> InstrumentedNamedFuture<F, N> {
     pub fn with_name(future: F, location: &'static SpanLocation, name: Option<N>) -> Self {
         Spanned::wrap(future, name.map(|name| Named::at(location, name)))
     }
+}
 
+impl<F, N: super::SpanName> Spanned<F, Named<N, &'static Caller<'static>>> {
     #[inline]
     pub(super) fn at_caller(future: F, caller: &'static Caller<'static>, name: N) -> Self {
-        Spanned::wrap(future, Some(Named::at_caller(caller, name)))
+        Spanned::wrap(future, Some(Named::at(caller, name)))
     }
 }
 
 impl<F, S: SpanSite> Spanned<F, S> {
     #[inline]
     fn wrap(future: F, site: Option<S>) -> Self {
-        Spanned { future: ManuallyDrop::new(future), span: SpanState::of_future(site) }
+        Spanned { future: ManuallyDrop::new(future), span: FutureSpan::of_future(site) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The span of a wrapped future or of a scope.
 
 #[cfg(feature = "enable")]
-pub(crate) use enabled::SpanState;
+pub(crate) use enabled::{FutureSpan, ThreadSpan};
 
 #[cfg(feature = "enable")]
 mod enabled {
@@ -15,86 +15,74 @@ mod enabled {
     };
     use std::task::Poll;
 
-    /// The span of a wrapped future or of a scope: nothing, if it is not recorded and never will be.
+    /// The span of a wrapped future or of a scope.
     ///
-    /// Writing the records is out of line, once for every kind of site: instrumented code stays small, and the records are written
-    /// from the fields in here, one by one, rather than from arguments that need registers.
-    pub(crate) struct SpanState<S: SpanSite>(Option<Recorded<S>>);
-
-    struct Recorded<S> {
-        site: S,
-        frame: Frame,
+    /// Writing the records is out of line, once for every sort of span and site: instrumented code stays small, and the records are
+    /// written from the fields in here, one by one, rather than from arguments that need registers.
+    pub(crate) struct SpanState<S: SpanSite, const THREAD: bool> {
         phase: Phase,
-    }
-
-    enum Phase {
-        /// Not begun: a future that was never polled.
-        Fresh,
-        /// Begun.
-        Open(Opened),
-        /// Ended. What is known of the begin stays where it is, because the end record is written from there.
-        Ended(Opened),
-        /// Nobody recorded when it might have begun.
-        Unrecorded,
-    }
-
-    #[derive(Clone, Copy)]
-    struct Opened {
+        /// There is one unless the phase is [`Phase::OVER`] from the start.
+        site: Option<S>,
+        frame: Frame,
+        /// Of a span that is open, but for its generation, which the phase says.
         begun: Begun,
-        /// Saturating; 0 for a scope.
+        /// Of a future: how often it was polled, this poll included. Saturating. Of a scope: 0.
         polls: u32,
     }
 
-    impl<S: SpanSite> SpanState<S> {
+    pub(crate) type FutureSpan<S> = SpanState<S, false>;
+    pub(crate) type ThreadSpan<S> = SpanState<S, true>;
+
+    /// No span's id.
+    const NONE: u64 = 0;
+
+    /// How far a span has come, in one word: an open one's generation of the recorder, or one of these, which are no generations.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    struct Phase(u64);
+
+    impl Phase {
+        /// Not begun: a future that was never polled.
+        const FRESH: Phase = Phase(u64::MAX);
+        /// Ended, or nobody recorded when it might have begun.
+        const OVER: Phase = Phase(CLOSED);
+
+        #[inline(always)]
+        fn is_open(self) -> bool {
+            // One comparison: generations count from 1, and no process starts 2^63 recorders.
+            self.0 as i64 > 0
+        }
+    }
+
+    impl<S: SpanSite> FutureSpan<S> {
         /// The span of a future, which begins when that is first polled. `None`: it will not be recorded.
         #[inline(always)]
-        pub(crate) fn of_future(site: Option<S>) -> SpanState<S> {
-            SpanState(site.map(|site| {
-                let CurrentSpan { id, next_depth } = current();
-                let frame = Frame::of_future(site.site(), id, next_depth);
-                Recorded { site, frame, phase: Phase::Fresh }
-            }))
-        }
-
-        /// The span of a scope, which [`SpanState::begin_scope`] begins. `None`: it is not recorded.
-        #[inline(always)]
-        pub(crate) fn of_scope(site: Option<S>) -> SpanState<S> {
-            SpanState(site.map(|site| {
-                let context = this_thread();
-                let frame = Frame::of_thread(site.site(), context.current().id, context.scope_depth());
-                Recorded { site, frame, phase: Phase::Fresh }
-            }))
-        }
-
-        /// Begins the span of a scope.
-        #[inline(always)]
-        pub(crate) fn begin_scope(&mut self) {
-            if let Some(recorded) = &mut self.0 {
-                recorded.begin_if_recording(0);
-            }
-            if let Some(inside) = self.inside() {
-                this_thread().set_scope_depth(inside.next_depth);
-            }
+        pub(crate) fn of_future(site: Option<S>) -> Self {
+            let CurrentSpan { id: parent, next_depth } = current();
+            SpanState::new(site, Frame { parent, depth: next_depth })
         }
 
         /// Polls in the span, which is begun and ended as needed.
         #[inline(always)]
         pub(crate) fn poll_in<T>(&mut self, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
-            if let Some(recorded) = &mut self.0 {
-                match &mut recorded.phase {
-                    Phase::Fresh => recorded.begin_if_recording(1),
-                    Phase::Open(opened) => opened.polls = opened.polls.saturating_add(1),
-                    Phase::Ended(_) | Phase::Unrecorded => {}
+            let id = match self.phase {
+                phase if phase.is_open() => {
+                    self.polls = self.polls.saturating_add(1);
+                    self.begun.id
                 }
+                Phase::FRESH => self.begin_if_recording(),
+                _ => NONE,
+            };
+            if id == NONE {
+                return poll();
             }
-            let Some(inside) = self.inside() else { return poll() };
+            let inside = CurrentSpan { id, next_depth: self.frame.depth.deeper() };
             let entered = Entered::new(inside);
             let unwinding = EndOnUnwind(self);
             let result = poll();
             std::mem::forget(unwinding);
             drop(entered);
             if result.is_ready() {
-                self.end(Outcome::Completed);
+                self.end(Ending::with(Outcome::Completed));
             }
             result
         }
@@ -106,113 +94,137 @@ mod enabled {
             Some(Dropping { span: self, _entered: entered })
         }
 
-        /// Ends the span of a scope, if it is open.
-        #[inline(always)]
-        pub(crate) fn end_scope(&mut self) {
-            if let Some(Recorded { phase: Phase::Open(_), frame, .. }) = &self.0 {
-                this_thread().set_scope_depth(frame.depth());
-                self.end(if std::thread::panicking() { Outcome::Panicked } else { Outcome::Completed });
-            }
-        }
-
         /// What is current inside of the span, if it is open.
         #[inline(always)]
         fn inside(&self) -> Option<CurrentSpan> {
-            match &self.0 {
-                Some(Recorded { phase: Phase::Open(opened), frame, .. }) => {
-                    Some(CurrentSpan { id: opened.begun.id, next_depth: frame.depth().deeper() })
-                }
-                _ => None,
+            self.phase.is_open().then(|| CurrentSpan { id: self.begun.id, next_depth: self.frame.depth.deeper() })
+        }
+    }
+
+    impl<S: SpanSite> ThreadSpan<S> {
+        /// The span of a scope, which [`SpanState::begin_scope`] begins. `None`: it is not recorded.
+        #[inline(always)]
+        pub(crate) fn of_scope(site: Option<S>) -> Self {
+            let context = this_thread();
+            SpanState::new(site, Frame { parent: context.current().id, depth: context.scope_depth() })
+        }
+
+        /// Begins the span of a scope.
+        #[inline(always)]
+        pub(crate) fn begin_scope(&mut self) {
+            if self.phase == Phase::FRESH && self.begin_if_recording() != NONE {
+                this_thread().set_scope_depth(self.frame.depth.deeper());
             }
         }
 
-        /// Writes the end, if the span is open.
+        /// Ends the span of a scope, if it is open.
         #[inline(always)]
-        fn end(&mut self, outcome: Outcome) {
-            if let Some(recorded) = &mut self.0 {
-                recorded.end(Ending::with(outcome));
+        pub(crate) fn end_scope(&mut self) {
+            if self.phase.is_open() {
+                this_thread().set_scope_depth(self.frame.depth);
+                self.end(Ending::with(if std::thread::panicking() { Outcome::Panicked } else { Outcome::Completed }));
             }
         }
     }
 
-    impl<S: SpanSite> Recorded<S> {
-        /// At the first poll of a future, or the start of a scope.
+    impl<S: SpanSite, const THREAD: bool> SpanState<S, THREAD> {
         #[inline(always)]
-        fn begin_if_recording(&mut self, polls: u32) {
+        fn new(site: Option<S>, frame: Frame) -> Self {
+            let phase = if site.is_some() { Phase::FRESH } else { Phase::OVER };
+            let polls = if THREAD { 0 } else { 1 };
+            SpanState { phase, site, frame, begun: Begun { id: NONE, ticks: 0 }, polls }
+        }
+
+        /// At the first poll of a future, or the start of a scope. Returns the span's id, [`NONE`] if it is not recorded.
+        #[inline(always)]
+        fn begin_if_recording(&mut self) -> u64 {
             match running_generation() {
-                CLOSED => self.phase = Phase::Unrecorded,
-                generation => self.begin(polls, generation),
+                CLOSED => {
+                    self.phase = Phase::OVER;
+                    NONE
+                }
+                generation => self.begin(generation),
             }
         }
 
         /// Writes the begin.
         #[inline(never)]
-        fn begin(&mut self, polls: u32, generation: u64) {
+        fn begin(&mut self, generation: u64) -> u64 {
             match begin_quickly(this_thread(), &self.span(), generation) {
-                Some(begun) => self.phase = Phase::Open(Opened { begun, polls }),
-                None => self.begin_slowly(polls),
+                Some(begun) => {
+                    (self.begun, self.phase) = (begun, Phase(generation));
+                    begun.id
+                }
+                None => self.begin_slowly(),
             }
         }
 
         #[cold]
         #[inline(never)]
-        fn begin_slowly(&mut self, polls: u32) {
-            self.phase = match begin_slowly(&self.span()) {
-                Some(begun) => Phase::Open(Opened { begun, polls }),
-                None => Phase::Unrecorded,
+        fn begin_slowly(&mut self) -> u64 {
+            let Some((begun, generation)) = begin_slowly(&self.span()) else {
+                self.phase = Phase::OVER;
+                return NONE;
             };
+            (self.begun, self.phase) = (begun, Phase(generation));
+            begun.id
         }
 
-        /// Writes the end, if the span is open.
+        /// Writes the end of a span that is open.
         #[inline(never)]
         fn end(&mut self, ending: Ending) {
-            let Phase::Open(opened) = self.phase else { return };
+            let Phase(generation) = self.phase;
             // First, so that a name that panics does not end the span twice.
-            self.phase = Phase::Ended(opened);
-            if !end_quickly(this_thread(), &self.span(), &opened.begun, ending, opened.polls) {
-                self.end_slowly(ending);
+            self.phase = Phase::OVER;
+            if !end_quickly(this_thread(), &self.span(), &self.begun, generation, ending, &self.polls) {
+                self.end_slowly(generation, ending);
             }
         }
 
         #[cold]
         #[inline(never)]
-        fn end_slowly(&mut self, ending: Ending) {
-            if let Phase::Ended(opened) = &self.phase {
-                end_slowly(&self.span(), &opened.begun, ending, opened.polls);
-            }
+        fn end_slowly(&mut self, generation: u64, ending: Ending) {
+            end_slowly(&self.span(), &self.begun, generation, ending, self.polls);
         }
 
         #[inline(always)]
         fn span(&self) -> Span<'_> {
-            Span { frame: &self.frame, site: self.site.site(), name: self.site.name() }
+            debug_assert!(self.site.is_some());
+            // SAFETY: only a fresh span begins and only an open one ends, and without a site it is over from the start.
+            let site = unsafe { self.site.as_ref().unwrap_unchecked() };
+            Span { thread: THREAD, frame: &self.frame, site: site.site(), name: site.name() }
         }
     }
 
     /// Ends the span as panicked if its poll unwinds.
-    struct EndOnUnwind<'a, S: SpanSite>(&'a mut SpanState<S>);
+    struct EndOnUnwind<'a, S: SpanSite>(&'a mut FutureSpan<S>);
 
     impl<S: SpanSite> Drop for EndOnUnwind<'_, S> {
         #[cold]
         fn drop(&mut self) {
-            self.0.end(Outcome::Panicked);
+            if self.0.phase.is_open() {
+                self.0.end(Ending::with(Outcome::Panicked));
+            }
         }
     }
 
     /// Ends the span as cancelled once its future is dropped.
     pub(crate) struct Dropping<'a, S: SpanSite> {
-        span: &'a mut SpanState<S>,
+        span: &'a mut FutureSpan<S>,
         _entered: Entered,
     }
 
     impl<S: SpanSite> Drop for Dropping<'_, S> {
         fn drop(&mut self) {
-            self.span.end(Outcome::Cancelled);
+            if self.span.phase.is_open() {
+                self.span.end(Ending::with(Outcome::Cancelled));
+            }
         }
     }
 }
 
 #[cfg(not(feature = "enable"))]
-pub(crate) use disabled::SpanState;
+pub(crate) use disabled::{FutureSpan, ThreadSpan};
 
 /// Without the feature `enable`: no bytes, no instructions.
 #[cfg(not(feature = "enable"))]
@@ -221,6 +233,9 @@ mod disabled {
     use std::task::Poll;
 
     pub(crate) struct SpanState<S>(PhantomData<S>);
+
+    pub(crate) type FutureSpan<S> = SpanState<S>;
+    pub(crate) type ThreadSpan<S> = SpanState<S>;
 
     impl<S> SpanState<S> {
         #[inline(always)]

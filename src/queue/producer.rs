@@ -61,15 +61,17 @@ where
     /// Makes room for a record of `slots` slots. `None`: the ring is full, and the record was dropped and counted.
     #[inline(always)]
     pub fn reserve(&self, slots: usize) -> Option<Reservation<'_, S, WIDTH>> {
-        self.reserve_known(slots).or_else(|| self.make_room(slots as u64).then(|| self.next(slots as u64)))
+        self.reserve_known(slots)
+            .or_else(|| self.make_room(slots as u64).then(|| self.next(self.position(), slots as u64)))
     }
 
     /// The same below the checkpoint and in the room that this end knows of: without a look at the consumer's head, and without a
     /// call. `None`: nothing was counted, [`Producer::reserve`] has to try.
     #[inline(always)]
     pub fn reserve_known(&self, slots: usize) -> Option<Reservation<'_, S, WIDTH>> {
-        let slots = slots as u64;
-        (self.position() + slots <= self.0.limit.get()).then(|| self.next(slots))
+        let (slots, position, limit) = (slots as u64, self.position(), self.0.limit.get());
+        // In this form a record of one slot takes one comparison.
+        (position < limit && limit - position >= slots).then(|| self.next(position, slots))
     }
 
     /// Whether a record of `slots` slots would find room now. Nothing is counted.
@@ -87,8 +89,8 @@ where
     }
 
     #[inline(always)]
-    fn next(&self, slots: u64) -> Reservation<'_, S, WIDTH> {
-        let (ring, position) = (&*self.0, self.position());
+    fn next(&self, position: u64, slots: u64) -> Reservation<'_, S, WIDTH> {
+        let ring = &*self.0;
         debug_assert!(slots >= 1 && slots <= ring.longest);
         self.before_overwriting();
         if cfg!(spanring_mutant = "publish_first") {

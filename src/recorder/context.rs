@@ -7,13 +7,14 @@ use super::gate::{AWAY, Busy};
 use super::thread::ThreadLog;
 use crate::clock::is_processor_counter;
 use std::cell::Cell;
+use std::ptr::NonNull;
 
 /// The generation of a thread without a log: no recorder's, and not `gate::CLOSED`.
 pub(super) const DETACHED: u64 = AWAY;
 
 pub(crate) struct Context {
     /// Of a thread without a log, [`NOBODY`]. A log begins with its mark, so there is a mark either way.
-    log: Cell<*const Busy>,
+    log: Cell<NonNull<Busy>>,
     /// The async span in which this thread runs; 0 for none.
     current_span: Cell<u64>,
     /// The depth that a span created now has.
@@ -29,10 +30,14 @@ pub(crate) struct Context {
 /// The mark of every thread without a log. Nobody changes it.
 static NOBODY: Busy = Busy::new();
 
+const fn nobody() -> NonNull<Busy> {
+    NonNull::new(std::ptr::from_ref(&NOBODY).cast_mut()).expect("a static has an address")
+}
+
 thread_local! {
     static CONTEXT: Context = const {
         Context {
-            log: Cell::new(std::ptr::from_ref(&NOBODY)),
+            log: Cell::new(nobody()),
             current_span: Cell::new(0),
             next_depth: Cell::new(Depth::ROOT),
             scope_depth: Cell::new(Depth::ROOT),
@@ -69,12 +74,6 @@ impl Depth {
         Depth(depth.min(u32::from(u16::MAX)) * Depth::ONE)
     }
 
-    /// The depth in the lower half of a record's head.
-    #[inline(always)]
-    pub(crate) fn of_head(head: u32) -> Depth {
-        Depth(head & !(Depth::ONE - 1))
-    }
-
     /// The lower half of a record's head, as far as it says the depth.
     #[inline(always)]
     pub(crate) fn in_head(self) -> u32 {
@@ -98,7 +97,7 @@ pub(crate) struct CurrentSpan {
 impl Context {
     /// This thread's log; a mark alone if it has none. Which it is, the mark tells.
     #[inline(always)]
-    pub(super) fn log(&self) -> *const Busy {
+    pub(super) fn log(&self) -> NonNull<Busy> {
         self.log.get()
     }
 
@@ -111,11 +110,11 @@ impl Context {
     /// Whether this thread is in the middle of a record: a signal handler asks, or what a record runs.
     pub(super) fn is_recording(&self) -> bool {
         // SAFETY: `log` is `NOBODY`, or a log that stays where it is.
-        unsafe { &*self.log.get() }.is_recording()
+        unsafe { self.log.get().as_ref() }.is_recording()
     }
 
     /// This thread has this log from now on, which stays where it is until [`Context::detach`].
-    pub(super) fn attach(&self, log: *const ThreadLog, generation: u64) {
+    pub(super) fn attach(&self, log: NonNull<ThreadLog>, generation: u64) {
         self.log.set(log.cast());
         self.set_generation(generation);
     }
@@ -123,15 +122,15 @@ impl Context {
     /// This thread has no log any more.
     pub(super) fn detach(&self) {
         self.set_generation(DETACHED);
-        self.log.set(&raw const NOBODY);
+        self.log.set(nobody());
     }
 
     /// Says for which generation the log is this thread's from now on.
     pub(super) fn set_generation(&self, generation: u64) {
         self.generation.set(generation);
-        if self.log.get() != &raw const NOBODY {
+        if self.log.get() != nobody() {
             // SAFETY: a log begins with its mark, and this one stays where it is, as `attach` demands.
-            let mark = unsafe { &*self.log.get() };
+            let mark = unsafe { self.log.get().as_ref() };
             // What is written without further ado takes the processor's own clock.
             mark.set_idle(if is_processor_counter() { generation } else { AWAY });
         }

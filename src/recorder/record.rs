@@ -43,14 +43,17 @@ pub(crate) fn init() {
 }
 
 /// Where a span stands in the program.
+///
+/// This and [`Name`] refer to where a span keeps them, so that the recording path fetches each word when it writes it: few have to be
+/// in registers at a time.
 #[derive(Clone, Copy, Debug)]
-pub enum Site {
+pub enum Site<'a> {
     /// With a name of its own.
-    Metadata(&'static SpanMetadata),
+    Metadata(&'a &'static SpanMetadata),
     /// Named by each span.
-    Location(&'static SpanLocation),
+    Location(&'a &'static SpanLocation),
     /// The caller of a function, which knows neither target nor module.
-    Caller(&'static Caller<'static>),
+    Caller(&'a &'static Caller<'static>),
 }
 
 /// A span's name, as far as its site does not say it.
@@ -59,7 +62,7 @@ pub enum Name<'a> {
     /// The site says it.
     OfSite,
     /// Lives for ever: only its address and length are recorded with the span.
-    Static(&'static str),
+    Static(&'a &'static str),
     /// Its text is recorded with the span, up to [`MAX_RUN_TIME_NAME`] bytes.
     RunTime(&'a str),
 }
@@ -67,18 +70,20 @@ pub enum Name<'a> {
 /// A span, as far as both of its records say it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span<'a> {
+    /// Of a thread's scope, rather than of a future.
+    pub(crate) thread: bool,
     pub(crate) frame: &'a Frame,
-    pub(crate) site: Site,
+    pub(crate) site: Site<'a>,
     pub(crate) name: Name<'a>,
 }
 
-/// Where a span stands among others, and what sort of span it is.
+/// Where a span stands among others.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame {
     /// The span in which this one was made; 0 for none.
     pub(crate) parent: u64,
-    /// The low half of the head of its begin record: kind and depth.
-    head: u32,
+    /// Depth below the root; of a thread span, thread spans around it.
+    pub(crate) depth: Depth,
 }
 
 /// Room for a record in a log.
@@ -88,17 +93,17 @@ type LogReservation<'a> = Reservation<'a, RingWords, SLOT_WORDS>;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Begun {
     pub(crate) id: u64,
+    /// When; 0 if that is not known.
     pub(crate) ticks: u64,
-    pub(crate) generation: u64,
 }
 
-impl Site {
+impl Site<'_> {
     #[inline(always)]
     fn address(self) -> u64 {
         let address = match self {
-            Site::Metadata(metadata) => std::ptr::from_ref(metadata).addr(),
-            Site::Location(location) => std::ptr::from_ref(location).addr(),
-            Site::Caller(caller) => std::ptr::from_ref(caller).addr(),
+            Site::Metadata(metadata) => std::ptr::from_ref(*metadata).addr(),
+            Site::Location(location) => std::ptr::from_ref(*location).addr(),
+            Site::Caller(caller) => std::ptr::from_ref(*caller).addr(),
         };
         address as u64
     }
@@ -120,14 +125,17 @@ impl Name<'_> {
         match self {
             Name::OfSite => StringId { ptr: 0, len: 0 },
             Name::RunTime(_) => StringId { ptr: 0, len: 1 },
-            Name::Static(name) => StringId::from(name),
+            Name::Static(name) => StringId::from(*name),
         }
     }
 
-    /// Whether any text fits into one continuation slot.
+    /// Slots of a record with this name, if that is plain to see: text that fits into one continuation slot, or none at all.
     #[inline(always)]
-    fn is_short(self) -> bool {
-        !matches!(self, Name::RunTime(text) if text.len() > TEXT_BYTES)
+    fn few_slots(&self) -> Option<usize> {
+        match self {
+            Name::OfSite | Name::Static(_) => Some(1),
+            Name::RunTime(text) => (1..=TEXT_BYTES).contains(&text.len()).then_some(2),
+        }
     }
 
     /// The text that goes with the record: as much as it takes, cut at a character boundary.
@@ -157,41 +165,24 @@ fn cut(text: &str) -> &[u8] {
     &text.as_bytes()[..end]
 }
 
-impl Frame {
+impl Span<'_> {
+    /// The head of its begin record, without the record's number. All but the depth is known when compiling.
     #[inline(always)]
-    pub(crate) fn of_future(site: Site, parent: u64, depth: Depth) -> Frame {
-        Frame::new(site, parent, depth, Kind::BeginAsync, Kind::BeginAsyncNamed)
-    }
-
-    #[inline(always)]
-    pub(crate) fn of_thread(site: Site, parent: u64, depth: Depth) -> Frame {
-        Frame::new(site, parent, depth, Kind::BeginThread, Kind::BeginThreadNamed)
-    }
-
-    #[inline(always)]
-    fn new(site: Site, parent: u64, depth: Depth, of_metadata: Kind, named: Kind) -> Frame {
-        let head = match site {
-            Site::Metadata(_) => Head::record(of_metadata, None, 0),
-            Site::Location(_) => Head::record(named, None, 0),
-            Site::Caller(_) => Head::record(named, None, 0).with_caller_location(),
+    fn begin_head(&self) -> Head {
+        let kind = match (self.thread, self.site) {
+            (false, Site::Metadata(_)) => Kind::BeginAsync,
+            (false, _) => Kind::BeginAsyncNamed,
+            (true, Site::Metadata(_)) => Kind::BeginThread,
+            (true, _) => Kind::BeginThreadNamed,
         };
-        Frame { parent, head: head.0 as u32 | depth.in_head() }
-    }
-
-    /// Depth below the root; of a thread span, thread spans around it.
-    #[inline(always)]
-    pub(crate) fn depth(&self) -> Depth {
-        Depth::of_head(self.head)
+        let head = Head::record(kind, None, 0);
+        let head = if let Site::Caller(_) = self.site { head.with_caller_location() } else { head };
+        Head(head.0 | u64::from(self.frame.depth.in_head()))
     }
 
     #[inline(always)]
-    fn begin(&self) -> Head {
-        Head(u64::from(self.head))
-    }
-
-    #[inline(always)]
-    fn end(&self, ending: Ending) -> Head {
-        Head(self.begin().0 | u64::from(ending.0))
+    fn end_head(&self, ending: Ending) -> Head {
+        Head(self.begin_head().0 | u64::from(ending.0))
     }
 }
 
@@ -206,20 +197,23 @@ impl Ending {
     }
 }
 
-/// Records that a span begins now. `None`: nobody records, or the event was refused, which was counted.
+/// Records that a span begins now, in the recording of the generation returned. `None`: nobody records, or the event was refused,
+/// which was counted.
 #[inline(never)]
-pub(crate) fn begin(span: &Span<'_>) -> Option<Begun> {
-    begin_quickly(this_thread(), span, GATE.generation()).or_else(|| begin_slowly(span))
+pub(crate) fn begin(span: &Span<'_>) -> Option<(Begun, u64)> {
+    let generation = GATE.generation();
+    let begun = begin_quickly(this_thread(), span, generation).map(|begun| (begun, generation));
+    begun.or_else(|| begin_slowly(span))
 }
 
 /// Records that a span ends now. Nothing is written if its recording is over; that is counted while another one runs.
 ///
 /// `polls` is how often a future was polled, 0 for a thread span.
 #[inline(never)]
-pub(crate) fn end(span: &Span<'_>, begun: &Begun, outcome: Outcome, polls: u32) {
+pub(crate) fn end(span: &Span<'_>, begun: &Begun, generation: u64, outcome: Outcome, polls: u32) {
     let ending = Ending::with(outcome);
-    if !end_quickly(this_thread(), span, begun, ending, polls) {
-        end_slowly(span, begun, ending, polls);
+    if !end_quickly(this_thread(), span, begun, generation, ending, &polls) {
+        end_slowly(span, begun, generation, ending, polls);
     }
 }
 
@@ -230,70 +224,99 @@ pub(crate) fn end(span: &Span<'_>, begun: &Begun, outcome: Outcome, polls: u32) 
 /// function calls nothing, so it saves few registers or none, and passes nothing through memory.
 #[inline(always)]
 pub(crate) fn begin_quickly(context: &Context, span: &Span<'_>, generation: u64) -> Option<Begun> {
-    let (log, idle) = enter_quickly(context, generation)?;
-    let begun = begin_in(log, span, generation);
-    log.busy.leave(idle);
+    // First: until the clock is read the processor does little else, and what follows is done meanwhile.
+    let ticks = processor_ticks();
+    let entered = enter_quickly(context, generation)?;
+    let begun = begin_in(entered.log, span, ticks);
+    entered.leave();
     begun
 }
 
 #[inline(always)]
-fn begin_in(log: &ThreadLog, span: &Span<'_>, generation: u64) -> Option<Begun> {
-    if !span.name.is_short() || !log.knows(span.site.address(), span.name.id()) {
+fn begin_in(log: &ThreadLog, span: &Span<'_>, ticks: u64) -> Option<Begun> {
+    let slots = span.name.few_slots()?;
+    let producer = log.producer();
+    let reservation = producer.reserve_known(slots)?;
+    if !log.knows(span.site.address(), span.name.id()) {
         return None;
     }
-    let producer = log.producer();
-    let reservation = producer.reserve_known(span.name.slots())?;
-    // Now that nothing is in the way any more, and before the rest: until the clock is read, the processor does nothing else.
-    let ticks = processor_ticks();
-    let id = log.next_id();
-    write(reservation, span, span.frame.begin(), id, 0, 0, ticks);
-    Some(Begun { id, ticks, generation })
+    let draft = Draft::new(&reservation, span);
+    draft.identity(&0);
+    let begun = Begun { id: log.id_of(draft.number), ticks };
+    draft.complete(span.begin_head(), &Begun { ticks: 0, ..begun }, ticks, slots);
+    reservation.publish();
+    Some(begun)
 }
 
 /// [`end`] in the same manner. `false`: nothing was done.
 #[inline(always)]
-pub(crate) fn end_quickly(context: &Context, span: &Span<'_>, begun: &Begun, ending: Ending, polls: u32) -> bool {
-    let Some((log, idle)) = enter_quickly(context, begun.generation) else { return false };
+pub(crate) fn end_quickly(
+    context: &Context,
+    span: &Span<'_>,
+    begun: &Begun,
+    generation: u64,
+    ending: Ending,
+    polls: &u32,
+) -> bool {
     let ticks = processor_ticks();
-    let producer = log.producer();
-    let reservation = if span.name.is_short() { producer.reserve_known(span.name.slots()) } else { None };
-    let written = reservation.map(|reservation| {
-        write(reservation, span, span.frame.end(ending), begun.id, polls, begun.ticks, ticks);
-    });
-    log.busy.leave(idle);
-    written.is_some()
+    let Some(entered) = enter_quickly(context, generation) else { return false };
+    let producer = entered.log.producer();
+    // Not in a closure: the compiler keeps a large one out of line.
+    let slots = span.name.few_slots();
+    let reservation = if let Some(slots) = slots { producer.reserve_known(slots) } else { None };
+    let written = reservation.is_some();
+    if let (Some(slots), Some(reservation)) = (slots, reservation) {
+        let draft = Draft::new(&reservation, span);
+        draft.identity(polls);
+        draft.complete(span.end_head(ending), begun, ticks, slots);
+        reservation.publish();
+    }
+    entered.leave();
+    written
 }
 
 /// [`begin`], whatever has to be done first.
 #[cold]
 #[inline(never)]
-pub(crate) fn begin_slowly(span: &Span<'_>) -> Option<Begun> {
+pub(crate) fn begin_slowly(span: &Span<'_>) -> Option<(Begun, u64)> {
     let (context, generation) = (this_thread(), GATE.generation());
     let (log, idle) = enter(context, generation)?;
     define(log, span);
     let (producer, slots) = (log.producer(), span.name.slots());
     wait_for_room(log, slots, generation);
-    let (id, ticks) = (log.next_id_or_block(), ticks());
+    log.take_ids();
+    // Whether it finds room or is dropped, the record has this number, and none of its ring has the same.
+    let (id, ticks) = (log.id_of(producer.record_number()), ticks());
     if let Some(reservation) = producer.reserve(slots) {
-        write(reservation, span, span.frame.begin(), id, 0, 0, ticks);
+        let draft = Draft::new(&reservation, span);
+        draft.identity(&0);
+        draft.complete(span.begin_head(), &Begun { id, ticks: 0 }, ticks, slots);
+        reservation.publish();
+    } else {
+        log.take_ids();
     }
     log.busy.leave(idle);
-    Some(Begun { id, ticks, generation })
+    Some((Begun { id, ticks }, generation))
 }
 
 /// [`end`], whatever has to be done first.
 #[cold]
 #[inline(never)]
-pub(crate) fn end_slowly(span: &Span<'_>, begun: &Begun, ending: Ending, polls: u32) {
-    let Some((log, idle)) = enter(this_thread(), begun.generation) else { return stray(begun.generation) };
+pub(crate) fn end_slowly(span: &Span<'_>, begun: &Begun, generation: u64, ending: Ending, polls: u32) {
+    let Some((log, idle)) = enter(this_thread(), generation) else { return stray(generation) };
     // Now: what is waited for below is not part of the span.
     let ticks = ticks();
     let (producer, slots) = (log.producer(), span.name.slots());
-    wait_for_room(log, slots, begun.generation);
+    wait_for_room(log, slots, generation);
     log.take_ids();
     // No definition: whoever wrote the begin has defined site and name, and the task came here from there.
     if let Some(reservation) = producer.reserve(slots) {
-        write(reservation, span, span.frame.end(ending), begun.id, polls, begun.ticks, ticks);
+        let draft = Draft::new(&reservation, span);
+        draft.identity(&polls);
+        draft.complete(span.end_head(ending), begun, ticks, slots);
+        reservation.publish();
+    } else {
+        log.take_ids();
     }
     log.busy.leave(idle);
 }
@@ -314,14 +337,29 @@ fn stray(generation: u64) {
     }
 }
 
-/// This thread's log of that generation, marked busy, if it has one and no more is to be done than writing a record.
+/// This thread's log, marked busy.
+struct Entered<'a> {
+    log: &'a ThreadLog,
+    idle: Idle,
+}
+
+impl Entered<'_> {
+    #[inline(always)]
+    fn leave(self) {
+        self.log.busy.leave(self.idle);
+    }
+}
+
+/// This thread's log of that generation, if it has one and no more is to be done than writing a record.
 #[inline(always)]
-fn enter_quickly(context: &Context, generation: u64) -> Option<(&ThreadLog, Idle)> {
+fn enter_quickly(context: &Context, generation: u64) -> Option<Entered<'_>> {
+    let log = context.log();
     // SAFETY: there is a mark, whether there is a log or not, and it stays there as `log` says.
-    let busy = unsafe { &*context.log() };
+    let busy = unsafe { log.as_ref() };
     let idle = GATE.enter_ready(busy, generation)?;
-    // SAFETY: no mark but that of this thread's own log has a recorder's generation.
-    Some((unsafe { log(context) }, idle))
+    // SAFETY: no mark but that of this thread's own log has a recorder's generation; the rest is as for any log.
+    let log = unsafe { log.cast().as_ref() };
+    Some(Entered { log, idle })
 }
 
 /// This thread's log.
@@ -332,7 +370,7 @@ fn enter_quickly(context: &Context, generation: u64) -> Option<(&ThreadLog, Idle
 unsafe fn log(context: &Context) -> &ThreadLog {
     // SAFETY: `attach` sets the generation together with the log, which this thread's handle keeps alive until it takes the
     // generation away; neither happens while the reference is used, for both happen only in `attach` and at thread exit.
-    unsafe { &*context.log().cast() }
+    unsafe { context.log().cast().as_ref() }
 }
 
 /// This thread's log of that generation, marked busy; got first, if need be. The caller records, and then calls `busy.leave()`.
@@ -372,6 +410,7 @@ fn define(log: &ThreadLog, span: &Span<'_>) {
     };
     session.define(StringId { ptr: span.site.address(), len: site }, || span.site.definition());
     if let Name::Static(name) = span.name {
+        let name = *name;
         let StringId { ptr, len } = StringId::from(name);
         session.define(StringId { ptr, len: len + 2 }, || Definition::of_name(name));
     }
@@ -384,44 +423,58 @@ macro_rules! word_of {
     };
 }
 
-/// Publishes one record, word by word, each from where it is kept: little has to be held in registers at a time.
-#[inline(always)]
-fn write(
-    reservation: LogReservation<'_>,
-    span: &Span<'_>,
-    head: Head,
-    id: u64,
-    polls: u32,
-    begin_ticks: u64,
-    ticks: u64,
-) {
-    let (text, slots) = (span.name.text(), span.name.slots());
-    let (name_address, name_length) = match span.name {
-        Name::OfSite => (0, 0),
-        // A static name of 4 GiB cannot exist in a program that was linked.
-        Name::Static(name) => (StringId::from(name).ptr, name.len() as u32),
-        Name::RunTime(whole) => (whole.len() as u64, text.len() as u32),
-    };
-    let head = match span.name {
-        Name::RunTime(_) => head.with_run_time_name().with_slots(slots),
-        Name::OfSite | Name::Static(_) => head,
-    };
-    let slot = reservation.slot(0);
-    slot.write(word_of!(site), span.site.address());
-    slot.write(word_of!(name_address), name_address);
-    slot.write(word_of!(name_length), u64::from(name_length) | u64::from(polls) << 32);
-    slot.write(word_of!(parent_span_id), span.frame.parent);
-    slot.write(word_of!(span_id), id);
-    slot.write(word_of!(begin_ticks), begin_ticks);
-    slot.write(word_of!(ticks), ticks);
-    let number = reservation.record_number();
-    slot.write(word_of!(head), head.with_record_number(number).0);
-    for (index, chunk) in (1..slots).zip(text.chunks(TEXT_BYTES)) {
-        let slot = reservation.slot(index);
-        slot.write(0, Head::continuation(index, slots).with_record_number(number).0);
-        write_text(&slot, chunk);
+/// A record in the making, in its place in the ring. Word by word, each from where it is kept: little has to be held in registers at
+/// a time. If it is not published, it never existed, and the next one is written over it.
+struct Draft<'a> {
+    reservation: &'a LogReservation<'a>,
+    span: &'a Span<'a>,
+    slot: ReservedSlot<'a, SLOT_WORDS>,
+    number: u64,
+}
+
+impl<'a> Draft<'a> {
+    #[inline(always)]
+    fn new(reservation: &'a LogReservation<'a>, span: &'a Span<'a>) -> Draft<'a> {
+        Draft { reservation, span, slot: reservation.slot(0), number: reservation.record_number() }
     }
-    reservation.publish();
+
+    /// Writes what both records of a span say in the same words.
+    #[inline(always)]
+    fn identity(&self, polls: &u32) {
+        let slot = &self.slot;
+        slot.write(word_of!(site), self.span.site.address());
+        let (name_address, name_length) = match self.span.name {
+            Name::OfSite => (0, 0),
+            // A static name of 4 GiB cannot exist in a program that was linked.
+            Name::Static(name) => (StringId::from(*name).ptr, name.len() as u64),
+            Name::RunTime(whole) => (whole.len() as u64, self.span.name.text().len() as u64),
+        };
+        slot.write(word_of!(name_address), name_address);
+        slot.write(word_of!(name_length), name_length | u64::from(*polls) << 32);
+        slot.write(word_of!(parent_span_id), self.span.frame.parent);
+    }
+
+    /// Writes the rest; `slots` is what the reservation has.
+    #[inline(always)]
+    fn complete(self, head: Head, begun: &Begun, ticks: u64, slots: usize) {
+        let Draft { reservation, span, slot, number } = self;
+        slot.write(word_of!(span_id), begun.id);
+        slot.write(word_of!(begin_ticks), begun.ticks);
+        slot.write(word_of!(ticks), ticks);
+        let head = match span.name {
+            Name::RunTime(_) => head.with_run_time_name().with_slots(slots),
+            Name::OfSite | Name::Static(_) => head,
+        };
+        slot.write(word_of!(head), head.with_record_number(number).0);
+        let mut text = span.name.text();
+        for index in 1..slots {
+            let (chunk, rest) = text.split_at(text.len().min(TEXT_BYTES));
+            let slot = reservation.slot(index);
+            slot.write(0, Head::continuation(index, slots).with_record_number(number).0);
+            write_text(&slot, chunk);
+            text = rest;
+        }
+    }
 }
 
 /// Fills a continuation slot: up to [`TEXT_BYTES`] bytes, then zeroes.

@@ -9,6 +9,7 @@ use crate::queue::{Consumer, Producer, Ring, RingWords};
 use crate::sync::{AtomicU64, Ordering};
 use std::cell::{Cell, RefCell};
 use std::ops::Deref;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// Call sites that a thread remembers to have defined. A power of two.
@@ -21,12 +22,12 @@ const CACHED_SIGHTINGS: usize = 128;
 pub(crate) struct ThreadLog {
     /// Set by the owning thread, watched by the one who stops. First: a thread without a log has such a mark alone.
     pub(super) busy: Busy,
-    /// The next span id of the block that this log has taken.
-    next_id: Cell<u64>,
+    /// How much a span's id is more than the number of the record with which it begins; wraps.
+    ids_ahead: Cell<u64>,
     ring: Ring<RingWords, SLOT_WORDS>,
     /// Call sites known to be defined. It stays true when the log changes hands: definitions belong to the process.
     seen: [Cell<Seen>; CACHED_SIGHTINGS],
-    /// The end of that block.
+    /// The end of the block of span ids that this log has taken.
     id_limit: Cell<u64>,
     /// Number of the ring in its session.
     pub(super) number: u32,
@@ -57,7 +58,7 @@ pub(super) type RingConsumer = Consumer<RingOfLog>;
 /// The next block of span ids. The only cache line that recording threads share for writing, once in [`SPAN_ID_BLOCK`] spans.
 static NEXT_SPAN_ID_BLOCK: AtomicU64 = AtomicU64::new(1);
 
-/// Span ids that a log takes at once.
+/// Span ids that a log takes at once: one for each record, so that the number of the record is all that there is to count.
 const SPAN_ID_BLOCK: u64 = 1 << 14;
 
 /// A call site and name; all zero where there is none. As long as it is aligned, so that its address is cheap to compute.
@@ -78,7 +79,7 @@ impl ThreadLog {
         let seen = [const { Cell::new(Seen { site: 0, name: StringId { ptr: 0, len: 0 } }) }; CACHED_SIGHTINGS];
         let log = Arc::new(ThreadLog {
             busy: Busy::new(),
-            next_id: Cell::new(0),
+            ids_ahead: Cell::new(0),
             ring,
             seen,
             id_limit: Cell::new(0),
@@ -100,40 +101,33 @@ impl ThreadLog {
         unsafe { Producer::new(&self.ring) }
     }
 
-    /// A span id that no other span of this process has or will have; 0 is never one. For a record that has been reserved below the
-    /// ring's checkpoint.
+    /// The id of the span that begins with the record of this number: no other span of this process has it or will have it, and 0 is
+    /// never one. For a record that has been reserved below the ring's checkpoint, or after [`ThreadLog::take_ids`].
     #[inline(always)]
-    pub(super) fn next_id(&self) -> u64 {
-        let id = self.next_id.get();
-        self.next_id.set(id + 1);
-        id
-    }
-
-    /// The same whatever has been reserved.
-    pub(super) fn next_id_or_block(&self) -> u64 {
-        self.take_ids();
-        let id = self.next_id();
-        self.limit_ids();
-        id
+    pub(super) fn id_of(&self, record_number: u64) -> u64 {
+        record_number.wrapping_add(self.ids_ahead.get())
     }
 
     /// Takes another block of span ids if there are none left, and sees to it that there are enough for the records below the
     /// ring's checkpoint.
     pub(super) fn take_ids(&self) {
-        if self.next_id.get() == self.id_limit.get() {
+        let number = self.producer().record_number();
+        if self.id_of(number) >= self.id_limit.get() {
             // Relaxed: the ids have to differ, nothing else.
             let first = NEXT_SPAN_ID_BLOCK.fetch_add(SPAN_ID_BLOCK, Ordering::Relaxed);
-            self.next_id.set(first);
+            self.ids_ahead.set(first.wrapping_sub(number));
             self.id_limit.set(first + SPAN_ID_BLOCK);
         }
         self.limit_ids();
     }
 
-    /// A span takes an id and at least one slot, so the ids that are left last for as many slots: there the ring shall have a
-    /// checkpoint, and a record needs no other look at what ids there are.
+    /// A record takes an id and at least one slot, so the ids that are left last for as many slots: there the ring shall have a
+    /// checkpoint, and a record needs no other look at what ids there are. A record that is dropped takes an id and no slot, so
+    /// whoever drops one comes by here.
     fn limit_ids(&self) {
         let producer = self.producer();
-        producer.set_checkpoint(producer.position() + (self.id_limit.get() - self.next_id.get()));
+        let left = self.id_limit.get() - self.id_of(producer.record_number());
+        producer.set_checkpoint(producer.position() + left);
     }
 
     /// Whether this thread remembers that this site and name were defined.
@@ -202,7 +196,7 @@ pub(super) fn attach(context: &Context) -> bool {
         if !session.rings.wait.is_zero() {
             log.blocked_signals.set(SignalSet::blocked());
         }
-        context.attach(Arc::as_ptr(&log), session.generation);
+        context.attach(NonNull::from(&*log), session.generation);
         handle.replace(Some(ThreadHandle(log)));
         Some(())
     });
