@@ -240,7 +240,7 @@ impl ThreadInfo {
 }
 
 impl DamageInfo {
-    fn new(damage: &Damage) -> DamageInfo {
+    pub(crate) fn new(damage: &Damage) -> DamageInfo {
         DamageInfo {
             path: damage.path.clone(),
             offset: damage.offset,

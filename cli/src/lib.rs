@@ -12,8 +12,11 @@
 //! The program `spanring` is a thin shell around these modules.
 
 pub mod demo;
+pub mod diff;
 pub mod export;
+pub mod filter;
 pub mod info;
+mod names;
 pub mod open;
 pub mod perfetto;
 pub mod places;
@@ -21,5 +24,7 @@ pub mod progress;
 pub mod render;
 pub mod report;
 pub mod spans;
+pub mod tail;
 pub mod text;
 pub mod top;
+pub mod trees;

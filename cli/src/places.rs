@@ -25,32 +25,39 @@ impl Place {
 #[derive(Debug, Default)]
 pub(crate) struct Places {
     all: Vec<Place>,
-    /// Where the reader kept a location when it was last seen. Only a hint: what it leads to is compared.
-    by_address: FxHashMap<usize, u32>,
+    /// Our number by the reader's, who may have several for equal locations.
+    by_index: Vec<Option<u32>>,
     /// By the hash of the location. Not one that a file could be made for.
     by_hash: FxHashMap<u64, u32>,
     hasher: RandomState,
 }
 
 impl Places {
-    /// The number of `location`, a new one if it was not seen before.
-    pub(crate) fn intern(&mut self, location: &Location) -> u32 {
-        let address = std::ptr::from_ref(location).addr();
-        if let Some(&index) = self.by_address.get(&address).filter(|index| self.is(**index, location)) {
-            return index;
+    /// The number of `location`, a new one if it was not seen before. `index` is the reader's number for it, if it has one.
+    pub(crate) fn intern(&mut self, index: Option<u32>, location: &Location) -> u32 {
+        let Some(index) = index.map(|index| index as usize) else { return self.by_text(location) };
+        if let Some(&Some(number)) = self.by_index.get(index) {
+            return number;
         }
+        let number = self.by_text(location);
+        if self.by_index.len() <= index {
+            self.by_index.resize(index + 1, None);
+        }
+        self.by_index[index] = Some(number);
+        number
+    }
+
+    fn by_text(&mut self, location: &Location) -> u32 {
         let hash = self.hasher.hash_one(parts(location));
         let known = self.by_hash.get(&hash).copied().filter(|index| self.is(*index, location));
-        let index = known.unwrap_or_else(|| {
+        known.unwrap_or_else(|| {
             let index = self.all.len() as u32;
             let [target, module_path, file] = parts(location).1.map(str::to_owned);
             let Location { lod, line, .. } = *location;
             self.all.push(Place { index, location: Location { lod, line, target, module_path, file } });
             self.by_hash.insert(hash, index);
             index
-        });
-        self.by_address.insert(address, index);
-        index
+        })
     }
 
     /// The place with that number.

@@ -2,6 +2,7 @@
 
 use comfy_table::{CellAlignment, Table as Grid, presets};
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -81,6 +82,17 @@ fn date(days: u64) -> (u64, u64, u64) {
     (era * 400 + year + u64::from(month <= 2), month, day_of_month)
 }
 
+/// Days from 1970 to a date in the Gregorian calendar; `None` if there is no such date, or it is too far away for nanoseconds in
+/// 64 bits.
+pub(crate) fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
+    if !(1970..2500).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    // No date is more than this many days from that of a year of 365 days and months of 30.
+    let least = (year - 1970) * 365 + (month - 1) * 30 + day - 1;
+    (least..least + 150).find(|&days| date(days) == (year, month, day))
+}
+
 /// `1 span`, `2 spans`.
 pub fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
@@ -100,6 +112,44 @@ pub fn clean(text: &str) -> Cow<'_, str> {
 pub struct Table {
     columns: Vec<Column>,
     rows: Vec<Vec<String>>,
+    tones: Vec<Tone>,
+}
+
+/// How a row stands out. Without colours it does not: whatever has to be known is in the text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tone {
+    /// Not at all.
+    #[default]
+    Plain,
+    /// It matters most.
+    Strong,
+    /// It matters little.
+    Faint,
+    /// Something went wrong there.
+    Bad,
+    /// Something is better than it was.
+    Good,
+}
+
+static COLOURS: AtomicBool = AtomicBool::new(false);
+
+/// Whether tables are coloured from now on, by escape sequences for a terminal. At first they are not.
+pub fn set_colours(on: bool) {
+    COLOURS.store(on, Ordering::Relaxed);
+}
+
+impl Tone {
+    /// A line in this tone, if there are colours.
+    pub fn paint(self, line: &str) -> String {
+        let style = match self {
+            Tone::Plain => return line.to_owned(),
+            Tone::Strong => "1",
+            Tone::Faint => "2",
+            Tone::Bad => "31",
+            Tone::Good => "32",
+        };
+        if COLOURS.load(Ordering::Relaxed) { format!("\x1b[{style}m{line}\x1b[0m") } else { line.to_owned() }
+    }
 }
 
 /// A column of a [`Table`].
@@ -130,12 +180,18 @@ impl Table {
     /// A table without rows.
     pub fn new(columns: &[(&'static str, Fit)]) -> Table {
         let columns = columns.iter().map(|&(title, fit)| Column { title, fit }).collect();
-        Table { columns, rows: Vec::new() }
+        Table { columns, rows: Vec::new(), tones: Vec::new() }
     }
 
     /// Adds a row, with a cell for each column.
     pub fn row(&mut self, cells: Vec<String>) {
+        self.row_in(Tone::Plain, cells);
+    }
+
+    /// The same, and the row stands out.
+    pub fn row_in(&mut self, tone: Tone, cells: Vec<String>) {
         self.rows.push(cells);
+        self.tones.push(tone);
     }
 
     /// The table as text that ends in a line break. With a `width`, its lines are no wider, if the columns' limits allow.
@@ -162,7 +218,8 @@ impl Table {
                 set.set_cell_alignment(CellAlignment::Right);
             }
         }
-        grid.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+        let tones = [Tone::Faint].iter().chain(&self.tones);
+        grid.lines().zip(tones).map(|(line, tone)| format!("{}\n", tone.paint(line.trim_end()))).collect()
     }
 
     fn natural_width(&self, index: usize) -> usize {
@@ -199,7 +256,8 @@ impl Fit {
         }
     }
 
-    fn set(self, cell: &str, width: usize) -> String {
+    /// A cell, shortened to a width.
+    pub(crate) fn set(self, cell: &str, width: usize) -> String {
         if cell.width() <= width {
             return cell.to_owned();
         }

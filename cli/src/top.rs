@@ -4,6 +4,7 @@
 //! of them did not exceed. Up to [`EXACT_SPANS`] spans a percentile is exact; with more it comes from a histogram and is
 //! right to three significant digits. Counts, totals and maxima are always exact.
 
+use crate::info::DamageInfo;
 use crate::places::Place;
 use crate::spans::{Ending, Item, Span, add};
 use hdrhistogram::Histogram;
@@ -22,8 +23,13 @@ pub struct Top {
     by_name: FxHashMap<Box<str>, Vec<u32>>,
     /// Once so many names are known, further ones share [`OTHER_NAMES`].
     most_names: Option<usize>,
+    /// The groups of static names by the numbers of name and place, so that most spans need no look at text.
+    by_number: FxHashMap<(u32, Option<u32>, SpanKind), u32>,
     lost: u64,
     damaged: u64,
+    damage: Option<DamageInfo>,
+    /// Spans of one name in one file are one group, whatever the line.
+    by_file: bool,
 }
 
 /// The name of a row for spans whose own names are too many, see [`Top::bounded`].
@@ -40,6 +46,8 @@ pub struct TopReport {
     pub lost_records: u64,
     /// Stretches of the recording's files that could not be understood.
     pub damaged: u64,
+    /// The first of them.
+    pub damage: Option<DamageInfo>,
     /// One row per name and location, in the order asked for.
     pub rows: Vec<Row>,
 }
@@ -76,6 +84,17 @@ pub struct Row {
     pub panicked: u64,
     /// Spans without an end in the recording.
     pub open: u64,
+    /// How many spans took how long, by powers of two; those that no span is in are left out.
+    pub histogram: Vec<Bucket>,
+}
+
+/// Spans that took at least so long, and less than twice as long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Bucket {
+    /// The least duration, in nanoseconds: 0 or a power of two.
+    pub from_ns: u64,
+    /// Number of spans.
+    pub count: u64,
 }
 
 /// What the rows of a [`TopReport`] are sorted by; ties by name.
@@ -96,24 +115,25 @@ pub enum SortBy {
     Name,
 }
 
+/// Spans that belong together.
 #[derive(Debug)]
-struct Group {
+pub(crate) struct Group {
     is_other: bool,
-    kind: SpanKind,
-    place: Option<Place>,
-    count: u64,
-    total_ns: u64,
-    max_ns: u64,
-    cancelled: u64,
-    panicked: u64,
-    open: u64,
-    durations: Durations,
+    pub(crate) kind: SpanKind,
+    pub(crate) place: Option<Place>,
+    pub(crate) count: u64,
+    pub(crate) total_ns: u64,
+    pub(crate) max_ns: u64,
+    pub(crate) cancelled: u64,
+    pub(crate) panicked: u64,
+    pub(crate) open: u64,
+    pub(crate) durations: Durations,
 }
 
 /// Durations of the spans of one group: all of them, or from a certain number on, a histogram. Run-time names can make
 /// very many groups, most of them tiny.
 #[derive(Debug)]
-enum Durations {
+pub(crate) enum Durations {
     Few(Vec<u64>),
     Many(Histogram<u64>),
 }
@@ -125,6 +145,26 @@ impl Top {
         Top { most_names: Some(most_names), ..Top::default() }
     }
 
+    /// One that has a group for each name and file.
+    pub(crate) fn by_file() -> Top {
+        Top { by_file: true, ..Top::default() }
+    }
+
+    /// The groups of all spans added, in no order.
+    pub(crate) fn into_groups(self) -> impl Iterator<Item = (Box<str>, Group)> {
+        let mut groups: Vec<Option<Group>> = self.groups.into_iter().map(Some).collect();
+        let named = self
+            .by_name
+            .into_iter()
+            .flat_map(|(name, groups)| groups.into_iter().map(move |group| (name.clone(), group)));
+        named.filter_map(move |(name, index)| Some((name, groups[index as usize].take()?)))
+    }
+
+    /// Records that are missing, damaged stretches, and the first of those.
+    pub(crate) fn missing(&self) -> (u64, u64, Option<DamageInfo>) {
+        (self.lost, self.damaged, self.damage.clone())
+    }
+
     /// Adds what [`crate::spans::read`] hands out.
     pub fn add(&mut self, item: &Item<'_>) {
         match item {
@@ -132,7 +172,10 @@ impl Top {
                 self.add_span(span);
             }
             Item::Loss(loss) => add(&mut self.lost, loss.records),
-            Item::Damage(_) => self.damaged += 1,
+            Item::Damage(damage) => {
+                self.damaged += 1;
+                self.damage.get_or_insert_with(|| DamageInfo::new(damage));
+            }
             Item::Thread(_) => {}
         }
     }
@@ -187,19 +230,36 @@ impl Top {
             open: rows.iter().map(|row| row.open).sum(),
             lost_records: self.lost,
             damaged: self.damaged,
+            damage: self.damage,
             rows,
         }
     }
 
     fn group_of(&mut self, span: &Span<'_>) -> u32 {
+        let place = span.place.map(|place| place.index);
+        let Some(name) = span.name_index else { return self.group_by_text(span, place) };
+        if let Some(&index) = self.by_number.get(&(name, place, span.kind)) {
+            return index;
+        }
+        let index = self.group_by_text(span, place);
+        self.by_number.insert((name, place, span.kind), index);
+        index
+    }
+
+    fn group_by_text(&mut self, span: &Span<'_>, place: Option<u32>) -> u32 {
+        fn file(place: &Place) -> &str {
+            &place.location.file
+        }
         let same = |group: &Group| {
-            group.kind == span.kind
-                && group.place.as_ref().map(|place| place.index) == span.place.map(|place| place.index)
+            let known = group.place.as_ref();
+            let is_same_place =
+                known.map(|known| known.index) == place || (self.by_file && known.map(file) == span.place.map(file));
+            group.kind == span.kind && is_same_place
         };
         let full = self.most_names.is_some_and(|most| self.by_name.len() >= most);
         let is_other = full && !self.by_name.contains_key(span.name);
         let name = if is_other { OTHER_NAMES } else { span.name };
-        if let Some(groups) = self.by_name.get_mut(name) {
+        if let Some(groups) = self.by_name.get(name) {
             if let Some(&index) = groups.iter().find(|&&index| same(&self.groups[index as usize])) {
                 return index;
             }
@@ -245,6 +305,7 @@ impl Group {
             cancelled: self.cancelled,
             panicked: self.panicked,
             open: self.open,
+            histogram: self.durations.by_powers_of_two(),
         }
     }
 }
@@ -264,8 +325,38 @@ impl Durations {
         }
     }
 
+    fn by_powers_of_two(&self) -> Vec<Bucket> {
+        let mut counts = [0; 65];
+        let mut add = |value: u64, count: u64| counts[64 - value.leading_zeros() as usize] += count;
+        match self {
+            Durations::Few(all) => all.iter().for_each(|&value| add(value, 1)),
+            // Its own buckets never go across a power of two.
+            Durations::Many(histogram) => histogram
+                .iter_recorded()
+                .for_each(|step| add(histogram.lowest_equivalent(step.value_iterated_to()), step.count_at_value())),
+        }
+        let from = |index: usize| if index == 0 { 0 } else { 1 << (index - 1) };
+        let filled = counts.into_iter().enumerate().filter(|(_, count)| *count > 0);
+        filled.map(|(index, count)| Bucket { from_ns: from(index), count }).collect()
+    }
+
+    /// Between which values the duration of a rank is, counted from 1: it itself, or what a histogram cannot tell from it.
+    pub(crate) fn at_rank(&mut self, rank: u64) -> Option<(u64, u64)> {
+        match self {
+            Durations::Few(all) => {
+                let index = usize::try_from(rank.checked_sub(1)?).ok().filter(|index| *index < all.len())?;
+                let value = *all.select_nth_unstable(index).1;
+                Some((value, value))
+            }
+            Durations::Many(histogram) => {
+                let value = histogram.value_at_quantile(rank as f64 / histogram.len() as f64);
+                Some((histogram.lowest_equivalent(value), histogram.highest_equivalent(value)))
+            }
+        }
+    }
+
     /// By nearest rank.
-    fn percentile(&mut self, percent: usize) -> Option<u64> {
+    pub(crate) fn percentile(&mut self, percent: usize) -> Option<u64> {
         match self {
             Durations::Few(all) => {
                 let rank = (all.len() * percent).div_ceil(100).checked_sub(1)?;

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{begin, end, pair};
+use common::{begin, end, pair, poll};
 use proptest::prelude::*;
 use spanring::reader::{Location, Loss, LossCause, Outcome, SpanKind, SpanRecord};
 use spanring_cli::spans::{Ending, Pairing};
@@ -128,8 +128,78 @@ fn memory_follows_the_spans_in_flight() {
         if id > 10 {
             pairing.record(&end(id - 10, 2, id - 10, id)).expect("whole");
         }
-        assert!(pairing.open() <= 11);
+        assert!(pairing.remembered() <= 11);
     }
+}
+
+#[test]
+fn what_was_measured_is_told_whichever_thread_is_read_first() {
+    let begin = SpanRecord { created_unix_ns: Some(90), ..begin(7, 1, 100) };
+    let end = end(7, 2, 100, 200);
+    let polls = [poll(7, 1, 1, 100, 110), poll(7, 2, 2, 180, 200)];
+    let measured = |pairing: &mut Pairing, record: usize| {
+        let span = match record {
+            0 => pairing.record(&begin),
+            1 => pairing.record(&end),
+            poll => pairing.poll(&polls[poll - 2]),
+        };
+        span.map(|span| {
+            (span.wait_ns(), span.busy_ns, span.idle_ns(), span.polls, span.busy_partial, span.begin_thread)
+        })
+    };
+    for order in [[0, 2, 3, 1], [0, 2, 1, 3], [3, 1, 0, 2], [2, 3, 1, 0], [3, 0, 1, 2], [2, 0, 3, 1]] {
+        let mut pairing = Pairing::default();
+        for record in &order[..3] {
+            assert_eq!(measured(&mut pairing, *record), None, "{order:?}");
+        }
+        assert_eq!(
+            measured(&mut pairing, order[3]),
+            Some((Some(10), Some(30), Some(70), 2, false, Some(1))),
+            "{order:?}"
+        );
+        assert_eq!(pairing.remembered(), 0);
+    }
+}
+
+#[test]
+fn a_span_with_a_poll_missing_is_marked_and_has_no_busy_time() {
+    let mut pairing = Pairing::default();
+    pairing.record(&begin(7, 1, 100));
+    assert_eq!(pairing.poll(&poll(7, 1, 2, 180, 200)), None);
+    assert_eq!(pairing.record(&end(7, 1, 100, 200)), None);
+    let mut spans = Vec::new();
+    pairing.finish(&mut |span| spans.push((span.ending, span.busy_ns, span.idle_ns(), span.busy_partial)));
+    assert_eq!(spans, [(Ending::Completed, None, None, true)]);
+}
+
+#[test]
+fn an_open_span_is_as_busy_as_its_polls_so_far() {
+    let mut pairing = Pairing::default();
+    pairing.record(&begin(7, 1, 100));
+    pairing.poll(&poll(7, 1, 1, 100, 110));
+    pairing.poll(&poll(7, 2, 2, 150, 170));
+    let mut spans = Vec::new();
+    pairing.finish(&mut |span| spans.push((span.ending, span.busy_ns, span.busy_partial)));
+    assert_eq!(spans, [(Ending::Open, Some(30), false)]);
+}
+
+#[test]
+fn nobody_waits_for_longer_than_what_is_missing_can_take() {
+    const SLOTS: u64 = 8;
+    let mut pairing = Pairing::of_rings(SLOTS);
+    [(); 2].iter().for_each(|()| pairing.thread());
+    let mut given_up = Vec::new();
+    let mut most = 0;
+    for id in 1..=1000 {
+        // The begins are lost.
+        assert_eq!(pairing.record(&end(id, 1, id, id + 5)), None);
+        while let Some(span) = pairing.overdue() {
+            given_up.push((span.id, span.begin_lost, span.begin_thread, span.duration_ns()));
+        }
+        most = most.max(pairing.remembered());
+    }
+    assert_eq!(given_up, (1..=1000 - 4 * SLOTS - 1).map(|id| (id, true, None, Some(5))).collect::<Vec<_>>());
+    assert_eq!(most as u64, 4 * SLOTS + 1);
 }
 
 proptest! {

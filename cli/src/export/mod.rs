@@ -15,12 +15,13 @@ pub mod parquet;
 mod totals;
 pub mod traces;
 
+use crate::info::DamageInfo;
 use crate::perfetto;
 use crate::progress::Progress;
 use crate::spans::{self, Ending, Item, Step, add};
 use clap::ValueEnum;
 pub use otlp_options::{OtlpOptions, OtlpProtocol};
-use spanring::reader::{ReadError, Recording, SpanRecord};
+use spanring::reader::{PollRecord, ReadError, Recording, SpanRecord};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -69,6 +70,9 @@ pub trait Exporter {
     /// A span has begun; it is added when it has ended, or at the end.
     fn begun(&mut self, _: &SpanRecord<'_>) {}
 
+    /// The future of a span was polled; this may come before its begin and after its end.
+    fn polled(&mut self, _: &PollRecord) {}
+
     /// Adds the next of what [`spans::read`] hands out. It is not called again after it has failed.
     ///
     /// # Errors
@@ -94,6 +98,8 @@ pub struct Exported {
     pub lost_records: u64,
     /// Stretches of the recording's files that could not be understood.
     pub damaged: u64,
+    /// The first of them.
+    pub damage: Option<DamageInfo>,
     /// Bytes written; 0 if they went to a network address.
     pub bytes: u64,
     /// What else the user should know.
@@ -273,7 +279,8 @@ pub fn run(
     let mut failure = None;
     spans::read_steps(recording, progress, &mut |step| match step {
         Step::Begun(record) if failure.is_none() => exporter.begun(record),
-        Step::Begun(_) => {}
+        Step::Polled(record) if failure.is_none() => exporter.polled(&record),
+        Step::Begun(_) | Step::Polled(_) => {}
         Step::Item(item) => {
             exported.count(&item);
             if failure.is_none() {
@@ -297,7 +304,10 @@ impl Exported {
                 self.open += u64::from(span.ending == Ending::Open);
             }
             Item::Loss(loss) => add(&mut self.lost_records, loss.records),
-            Item::Damage(_) => self.damaged += 1,
+            Item::Damage(damage) => {
+                self.damaged += 1;
+                self.damage.get_or_insert_with(|| DamageInfo::new(damage));
+            }
             Item::Thread(_) => {}
         }
     }

@@ -2,7 +2,7 @@
 // Each test uses a part of it.
 #![allow(dead_code)]
 
-use spanring::reader::{NameState, Outcome, Phase, SpanKind, SpanRecord};
+use spanring::reader::{NameState, Outcome, Phase, PollRecord, SpanKind, SpanRecord};
 use spanring_cli::spans::{Ending, Pairing, Span};
 
 /// A begin record of an async span named `a` without parent.
@@ -38,6 +38,11 @@ pub fn end(span_id: u64, thread: u32, begin_unix_ns: u64, unix_ns: u64) -> SpanR
         polls: 2,
         ..begin(span_id, thread, unix_ns)
     }
+}
+
+/// A poll of the same span, of this number.
+pub fn poll(span_id: u64, thread: u32, number: u32, begin_unix_ns: u64, unix_ns: u64) -> PollRecord {
+    PollRecord { thread, record_number: 0, span_id, begin_unix_ns, unix_ns, number }
 }
 
 /// A span as [`Pairing`] would make it, completed, named `a`, on thread 1.

@@ -1,0 +1,232 @@
+//! What the program understands.
+
+use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use spanring_cli::export::{self, Format};
+use spanring_cli::filter::Filter;
+use spanring_cli::report;
+use spanring_cli::text::parse_duration;
+use spanring_cli::top::SortBy;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Reads what the spanring flight recorder has left in a directory.
+#[derive(Parser)]
+#[command(name = "spanring", version, arg_required_else_help = true, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run an HTTP service under load, record it, and show what was recorded
+    Demo {
+        /// Directory for the recording; sessions that are there are kept
+        #[arg(long, value_name = "DIR", default_value = "recording")]
+        out: PathBuf,
+        /// How long the load lasts
+        #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
+        seconds: u64,
+    },
+    /// Tell who recorded, since when, how much, and what is missing
+    Info {
+        #[command(flatten)]
+        source: Source,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show per name and location how many spans there were, and how long they took
+    ///
+    /// Percentiles are of the spans that ended, right to three significant digits. Everything else is exact.
+    Top {
+        #[command(flatten)]
+        source: Source,
+        /// Print JSON, with every row unless there is a --limit
+        #[arg(long)]
+        json: bool,
+        /// What to sort by
+        #[arg(long, value_enum, default_value_t = Sort::Total)]
+        sort: Sort,
+        /// Show at most N rows, 0 for all [default: 30]
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+        #[command(flatten)]
+        filter: Filter,
+    },
+    /// Show the slowest spans, what was below them, and where the time went
+    ///
+    /// A `>` marks the critical path: what the span waited for last, and what that waited for. `self` is the time in which nothing
+    /// below a span was going on, `critical` what it contributes to the time of the first. A span that is below another one of those
+    /// shown is not shown again. Where long spans hide what you look for, narrow with --name.
+    Slow {
+        #[command(flatten)]
+        source: Source,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Show N spans
+        #[arg(long, value_name = "N", default_value_t = 3)]
+        limit: usize,
+        /// Show at most N rows of each tree, 0 for every one
+        #[arg(long, value_name = "N", default_value_t = 40)]
+        rows: usize,
+        #[command(flatten)]
+        filter: Filter,
+    },
+    /// Show spans with everything below them: those with a certain id, or the first roots
+    ///
+    /// Columns and marks are those of `slow`. A root is a span that was not created in another one; with --name and others, only roots
+    /// that are like that are shown.
+    Tree {
+        #[command(flatten)]
+        source: Source,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// The span with this id, as other outputs show it; may be given several times
+        #[arg(long, value_name = "ID")]
+        span: Vec<u64>,
+        /// Show N roots
+        #[arg(long, value_name = "N", default_value_t = 10)]
+        limit: usize,
+        /// Show at most N rows of each tree, 0 for every one
+        #[arg(long, value_name = "N", default_value_t = 40)]
+        rows: usize,
+        #[command(flatten)]
+        filter: Filter,
+    },
+    /// Show the spans that are open: what a process is doing, or was doing when it died
+    ///
+    /// Children stand below their parents, the oldest first. Ages count from the first poll to the last sign of the process,
+    /// or to now if it is running. An open span's ancestor that is not open is shown with its state in place of an age:
+    /// `unknown` if the recording has nothing of it. `lost?` marks a span whose end may be among lost events. `+N` before a
+    /// name: N levels deeper than there is room to show.
+    Open {
+        #[command(flatten)]
+        source: Source,
+        /// Print JSON, with every open span unless there is a --limit
+        #[arg(long)]
+        json: bool,
+        /// Show at most N open spans, 0 for all [default: 30]
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+        /// Leave out spans younger than this: 250ms, 1.5s, 2h30m
+        #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+        min_age: Option<Duration>,
+    },
+    /// Compare two recordings: which names got slower, and whether that is more than noise
+    ///
+    /// Spans are the same if they have the same name, kind and source file. Medians are compared. The column `range` says between which
+    /// bounds the change of the median is at 99 % confidence, by order statistics, without any assumption on how durations are
+    /// distributed, but for that spans do not depend on each other; `slower` and `faster` are only those for which it does not include
+    /// none. The list begins with what costs most: the change of the median times the number of spans.
+    Diff {
+        /// The recording to compare with: a directory, or one session's directory
+        before: PathBuf,
+        /// The recording that is compared
+        after: PathBuf,
+        /// Print JSON, with every row unless there is a --limit
+        #[arg(long)]
+        json: bool,
+        /// Show at most N rows, 0 for all [default: 30]
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+        /// Read what can be read of recordings that are damaged
+        #[arg(long)]
+        partial: bool,
+        #[command(flatten)]
+        filter: Filter,
+    },
+    /// Follow a process: each span as it ends
+    ///
+    /// Goes on until the process stops recording or dies, or you press Ctrl-C. The recording is read again and again, for a fifth of the
+    /// time at most, so what is shown comes the later the longer the recording is.
+    Tail {
+        #[command(flatten)]
+        source: Source,
+        /// Print a JSON object per line
+        #[arg(long)]
+        json: bool,
+        /// Begin with the last N spans that have ended
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
+        last: usize,
+        #[command(flatten)]
+        filter: Filter,
+    },
+    /// Write one page for a browser: summary, latencies, timeline, open spans, losses, search
+    ///
+    /// The page is one file and needs no network. Its counts, sums and percentiles are of all spans. Of more than --max-spans it
+    /// shows one by one those that are open, that failed, the slowest of each name, and a uniform sample of the others.
+    Report {
+        #[command(flatten)]
+        source: Source,
+        /// The file to write; an existing one is replaced
+        #[arg(long, value_name = "FILE", default_value = "report.html")]
+        out: PathBuf,
+        /// Show at most N spans one by one
+        #[arg(long, value_name = "N", default_value_t = report::Options::default().max_spans)]
+        max_spans: usize,
+    },
+    /// Write a recording in the format of another tool
+    Export {
+        #[command(flatten)]
+        source: Source,
+        /// The format
+        #[arg(long, value_enum)]
+        format: Format,
+        /// The file to write, an existing one is replaced; or `-` for standard output, or the address of a collector
+        #[arg(long, value_name = "FILE")]
+        out: String,
+        #[command(flatten)]
+        options: export::Options,
+        /// Print what was done as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a script that completes the arguments of this program in a shell
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print the manual page of this program, for `man -l -`
+    Man,
+}
+
+#[derive(clap::Args)]
+pub struct Source {
+    /// A recording directory, or one session's directory
+    pub dir: PathBuf,
+    /// The session to show, instead of the newest
+    #[arg(long, value_name = "NAME")]
+    pub session: Option<String>,
+    /// Read what can be read of a recording that is damaged
+    #[arg(long)]
+    pub partial: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Sort {
+    Total,
+    Count,
+    P50,
+    P99,
+    Max,
+    Name,
+}
+
+impl From<Sort> for SortBy {
+    fn from(sort: Sort) -> SortBy {
+        match sort {
+            Sort::Total => SortBy::Total,
+            Sort::Count => SortBy::Count,
+            Sort::P50 => SortBy::P50,
+            Sort::P99 => SortBy::P99,
+            Sort::Max => SortBy::Max,
+            Sort::Name => SortBy::Name,
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Static names, each kept once and numbered.
+
+use std::collections::HashMap;
+
+/// The static names seen so far. There are as many as the recorded program has.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    all: Vec<Box<str>>,
+    /// Our number by the reader's, who may have several for equal texts.
+    by_index: Vec<Option<u32>>,
+    by_text: HashMap<Box<str>, u32>,
+}
+
+impl Names {
+    /// The number of a name, a new one if it was not seen before. `index` is the reader's number for it.
+    pub(crate) fn intern(&mut self, index: u32, text: &str) -> u32 {
+        if let Some(&Some(number)) = self.by_index.get(index as usize) {
+            return number;
+        }
+        let number = self.by_text.get(text).copied().unwrap_or_else(|| {
+            let number = self.all.len() as u32;
+            self.all.push(text.into());
+            self.by_text.insert(text.into(), number);
+            number
+        });
+        let index = index as usize;
+        if self.by_index.len() <= index {
+            self.by_index.resize(index + 1, None);
+        }
+        self.by_index[index] = Some(number);
+        number
+    }
+
+    /// The name with that number.
+    pub(crate) fn get(&self, number: u32) -> &str {
+        self.all.get(number as usize).map_or("", |name| name)
+    }
+}

@@ -1,0 +1,31 @@
+//! `spanring tail` as text.
+
+use super::place;
+use crate::tail::Line;
+use crate::text::{Fit, Tone, clean, duration, moment};
+
+/// A span as a line, no wider than `width`: when it ended (UTC), how long it took, how it ended if not well, what it was.
+pub fn tail(line: &Line, width: Option<usize>) -> String {
+    let moment = moment(line.end_unix_ns);
+    // Without the date.
+    let time = moment.get(11..23).unwrap_or(&moment);
+    let outcome = if line.outcome == "completed" { "" } else { line.outcome };
+    let head = format!("{time}  {:>6}  {outcome:<9}  ", duration(line.duration_ns));
+    let name = clean(&line.name);
+    let place = place(line.file.as_deref(), line.line);
+    let text = match width {
+        None => format!("{head}{name}  {place}"),
+        Some(width) => {
+            // The place has a third of the line; it goes where there is little room.
+            let place = if width >= 80 { Fit::Path(8).set(&place, width / 3) } else { String::new() };
+            let room = width.saturating_sub(head.chars().count() + place.chars().count() + 2);
+            format!("{head}{}  {place}", Fit::Middle(8).set(&name, room.max(8)))
+        }
+    };
+    let tone = match line.outcome {
+        "panicked" => Tone::Bad,
+        "cancelled" => Tone::Faint,
+        _ => Tone::Plain,
+    };
+    format!("{}\n", tone.paint(text.trim_end()))
+}

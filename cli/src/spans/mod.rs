@@ -1,0 +1,253 @@
+//! Records in, spans out.
+//!
+//! A recording holds two records per span, its begin and its end, and perhaps one for each poll. A span that moves between threads
+//! leaves them in several rings, so that they may be read in any order. [`Pairing`] joins them while they stream by. It remembers
+//! only what is not joined yet, and gives up on what can no longer come. Its memory therefore follows the number of spans in flight,
+//! not the size of the recording.
+//!
+//! Nothing is invented. What the recording has only a part of is handed out with a mark: [`Span::begin_lost`],
+//! [`Span::end_may_be_lost`], [`Span::busy_partial`]; and what is missing is handed out as [`Item::Loss`] and [`Item::Damage`].
+
+mod pairing;
+
+use crate::places::Place;
+use crate::progress::{Progress, Silent};
+pub use pairing::Pairing;
+use spanring::reader::{
+    Damage, Event, Loss, NameState, Outcome, Phase, PollRecord, ReadError, Recording, SpanKind, SpanRecord, Summary,
+    ThreadFacts,
+};
+
+/// One span: a named stretch of time, with everything that the recording knows about it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Span<'a> {
+    /// Unique within the session, never 0.
+    pub id: u64,
+    /// The id of the span that this one was created in, 0 for none.
+    pub parent: u64,
+    /// Of an async span: how far below its root it was created. Of a thread span: how many thread spans were around it.
+    pub depth: u16,
+    /// Whether a future or a scope on one thread.
+    pub kind: SpanKind,
+    /// The name, or `<name lost>`.
+    pub name: &'a str,
+    /// The name's number: equal numbers in one reading mean equal names, so it can stand for the text. `None` for names made at
+    /// run time, of which there may be any number.
+    pub name_index: Option<u32>,
+    /// Whether the name is as long as it was when recorded; see [`LONGEST_TEXT`].
+    pub name_state: NameState,
+    /// Where in the source the span is made; `None` if the recording lost that.
+    pub place: Option<&'a Place>,
+    /// How it ended, or that it has not.
+    pub ending: Ending,
+    /// When the future was made, in nanoseconds since 1970; `None` unless the recorder was told to measure that.
+    pub created_ns: Option<u64>,
+    /// First poll, in nanoseconds since 1970.
+    pub begin_ns: u64,
+    /// End, in nanoseconds since 1970; `None` while open.
+    pub end_ns: Option<u64>,
+    /// The thread of the first poll, as [`ThreadFacts::id`]; `None` if only the begin record knew it and was lost.
+    pub begin_thread: Option<u32>,
+    /// The thread of the end, as [`ThreadFacts::id`]; `None` while open.
+    pub end_thread: Option<u32>,
+    /// How often the future was polled; 0 for thread spans and while open.
+    pub polls: u32,
+    /// Sum of the times of all polls, in nanoseconds; while open, of those that are over. `None` unless the recorder was told to
+    /// measure polls and every one of this span was read.
+    pub busy_ns: Option<u64>,
+    /// Polls were measured, but some of their records are missing, so [`Span::busy_ns`] cannot be told.
+    pub busy_partial: bool,
+    /// The begin record was lost: all of this comes from the end record.
+    pub begin_lost: bool,
+    /// Open, but records of after the begin are lost or damaged, so its end may be one of those.
+    pub end_may_be_lost: bool,
+}
+
+/// How a span ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
+pub enum Ending {
+    /// The future was ready, or the scope was left.
+    Completed,
+    /// The future was dropped before it was ready.
+    Cancelled,
+    /// A panic went through it.
+    Panicked,
+    /// There is no end in the recording.
+    Open,
+}
+
+impl Ending {
+    /// One lower-case word, as shown in reports and exports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Ending::Completed => "completed",
+            Ending::Cancelled => "cancelled",
+            Ending::Panicked => "panicked",
+            Ending::Open => "open",
+        }
+    }
+}
+
+impl From<Outcome> for Ending {
+    fn from(outcome: Outcome) -> Ending {
+        match outcome {
+            Outcome::Completed => Ending::Completed,
+            Outcome::Cancelled => Ending::Cancelled,
+            Outcome::Panicked => Ending::Panicked,
+        }
+    }
+}
+
+impl Span<'_> {
+    /// Nanoseconds from begin to end, `None` while open. A clock that was set back in between gives 0.
+    pub fn duration_ns(&self) -> Option<u64> {
+        self.end_ns.map(|end| end.saturating_sub(self.begin_ns))
+    }
+
+    /// Nanoseconds from the making of the future to its first poll, `None` if that was not measured.
+    pub fn wait_ns(&self) -> Option<u64> {
+        self.created_ns.map(|created| self.begin_ns.saturating_sub(created))
+    }
+
+    /// Nanoseconds between begin and end in which nobody polled, `None` while open, and if polls were not measured.
+    pub fn idle_ns(&self) -> Option<u64> {
+        Some(self.duration_ns()?.saturating_sub(self.busy_ns?))
+    }
+
+    /// Part of the span is missing in the recording: its begin, or some of its polls; or its end may be.
+    pub fn is_partial(&self) -> bool {
+        self.begin_lost || self.end_may_be_lost || self.busy_partial
+    }
+}
+
+/// What [`read`] hands out.
+#[derive(Clone, Debug)]
+pub enum Item<'a> {
+    /// A thread, before the first span that began or ended on it.
+    Thread(&'a ThreadFacts),
+    /// A span that is whole; open spans come last.
+    Span(Span<'a>),
+    /// Records that a thread wrote, or wanted to, and that are not there.
+    Loss(Loss),
+    /// Bytes of the recording that could not be understood.
+    Damage(Damage),
+}
+
+/// What [`read_steps`] hands out.
+#[derive(Debug)]
+pub enum Step<'a> {
+    /// The begin record of a span.
+    Begun(&'a SpanRecord<'a>),
+    /// A poll, where the recorder measured polls.
+    Polled(PollRecord),
+    /// What [`read`] hands out.
+    Item(Item<'a>),
+}
+
+/// A thread's name, or `thread N` with its [`ThreadFacts::id`] if it has none.
+pub fn thread_label(thread: &ThreadFacts) -> String {
+    if thread.name.is_empty() { format!("thread {}", thread.id) } else { cut(&thread.name).to_owned() }
+}
+
+/// No text in a report is longer than a name made at run time can be, in bytes. Each span may repeat it, so a report would not be
+/// bounded by the size of the recording otherwise.
+pub const LONGEST_TEXT: usize = spanring::events::MAX_RUN_TIME_NAME;
+
+/// A text without what is too much, up to a whole character.
+pub(crate) fn cut(text: &str) -> &str {
+    match text.len() {
+        0..=LONGEST_TEXT => text,
+        _ => {
+            let end = (0..=LONGEST_TEXT).rfind(|end| text.is_char_boundary(*end));
+            &text[..end.unwrap_or(0)]
+        }
+    }
+}
+
+/// Adds records that are missing. In a damaged recording there may seem to be any number of them.
+pub(crate) fn add(total: &mut u64, records: u64) {
+    *total = total.saturating_add(records);
+}
+
+/// Reads a whole recording as spans, in about the order in which they ended; then those that are open, oldest first.
+///
+/// # Errors
+/// Those of [`Recording::read`]: files that cannot be opened or read. What is damaged or lost is an [`Item`], not an error.
+pub fn read(recording: &Recording, visit: &mut dyn FnMut(Item<'_>)) -> Result<Summary, ReadError> {
+    read_with(recording, &mut Silent, visit)
+}
+
+/// The same, and `progress` is told how far it is.
+///
+/// # Errors
+/// As of [`read`].
+pub fn read_with(
+    recording: &Recording,
+    progress: &mut dyn Progress,
+    visit: &mut dyn FnMut(Item<'_>),
+) -> Result<Summary, ReadError> {
+    read_steps(recording, progress, &mut |step| match step {
+        Step::Begun(_) | Step::Polled(_) => {}
+        Step::Item(item) => visit(item),
+    })
+}
+
+/// The same, and begins are visited as they are read. A span is handed out after it has ended, so its descendants come before it: who
+/// wants to know to what they belong has to hear of the begins.
+///
+/// # Errors
+/// As of [`read`].
+pub fn read_steps(
+    recording: &Recording,
+    progress: &mut dyn Progress,
+    visit: &mut dyn FnMut(Step<'_>),
+) -> Result<Summary, ReadError> {
+    /// So many records are read without a word.
+    const STEP: u64 = 1 << 16;
+    let mut pairing = Pairing::of(recording);
+    let (mut records, mut told) = (0_u64, 0);
+    let summary = recording.read(&mut |event| {
+        match event {
+            Event::Thread(thread) => {
+                pairing.thread();
+                visit(Step::Item(Item::Thread(thread)));
+            }
+            Event::Span(record) => {
+                records += 1;
+                if record.phase == Phase::Begin {
+                    visit(Step::Begun(&record));
+                }
+                if let Some(span) = pairing.record(&record) {
+                    visit(Step::Item(Item::Span(span)));
+                }
+            }
+            Event::Poll(record) => {
+                records += 1;
+                visit(Step::Polled(record));
+                if let Some(span) = pairing.poll(&record) {
+                    visit(Step::Item(Item::Span(span)));
+                }
+            }
+            Event::Loss(loss) => {
+                add(&mut records, loss.records);
+                pairing.loss(&loss);
+                visit(Step::Item(Item::Loss(loss)));
+            }
+            Event::Damage(damage) => visit(Step::Item(Item::Damage(damage))),
+        }
+        while let Some(span) = pairing.overdue() {
+            visit(Step::Item(Item::Span(span)));
+        }
+        if records - told >= STEP {
+            told = records;
+            progress.at(records);
+        }
+    });
+    progress.finish();
+    let summary = summary?;
+    if summary.damaged > 0 {
+        pairing.damage();
+    }
+    pairing.finish(&mut |span| visit(Step::Item(Item::Span(span))));
+    Ok(summary)
+}

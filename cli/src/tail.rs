@@ -1,0 +1,127 @@
+//! A recording that grows: what has ended since the last look.
+
+use crate::filter::Wanted;
+use crate::spans::{Ending, Pairing, Span, add, thread_label};
+use crate::top::kind_word;
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+use spanring::reader::{Event, ReadError, Recording};
+
+/// Follows a recording. Each look reads the whole of it, and passes over what it has seen; in between, only open spans are kept.
+#[derive(Debug)]
+pub struct Tail {
+    pairing: Pairing,
+    /// Of each thread, the number of the first record that was not seen.
+    next: FxHashMap<u32, u64>,
+    threads: FxHashMap<u32, String>,
+    missed: u64,
+}
+
+/// A span that has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// Unique within the session, never 0.
+    pub id: u64,
+    /// The id of the span that this one was created in, 0 for none.
+    pub parent: u64,
+    /// The name.
+    pub name: String,
+    /// `async` or `thread`.
+    pub kind: &'static str,
+    /// `completed`, `cancelled` or `panicked`.
+    pub outcome: &'static str,
+    /// First poll, in nanoseconds since 1970.
+    pub begin_unix_ns: u64,
+    /// End, in nanoseconds since 1970.
+    pub end_unix_ns: u64,
+    /// From first poll to end, in nanoseconds.
+    pub duration_ns: u64,
+    /// Name of the thread of the end.
+    pub thread: Option<String>,
+    /// Source file as the compiler was given it; `None` if the recording lost the location.
+    pub file: Option<String>,
+    /// Line in that file.
+    pub line: Option<u32>,
+    /// Log target.
+    pub target: Option<String>,
+}
+
+impl Tail {
+    /// One that has seen nothing of this recording.
+    pub fn of(recording: &Recording) -> Tail {
+        Tail { pairing: Pairing::of(recording), next: FxHashMap::default(), threads: FxHashMap::default(), missed: 0 }
+    }
+
+    /// Looks again: the spans that have ended since the last look and are wanted, in the order in which they ended.
+    ///
+    /// # Errors
+    /// Those of [`Recording::read`].
+    pub fn look(&mut self, recording: &Recording, wanted: &Wanted<'_>) -> Result<Vec<Line>, ReadError> {
+        let Tail { pairing, next, threads, missed } = self;
+        let mut lines = Vec::new();
+        let mut is_new = |thread: u32, number: u64| {
+            let next = next.entry(thread).or_insert(number);
+            let is_new = number >= *next;
+            if is_new {
+                add(missed, number - *next);
+                *next = number.saturating_add(1);
+            }
+            is_new
+        };
+        recording.read(&mut |event| {
+            let span = match event {
+                Event::Thread(thread) => {
+                    if threads.insert(thread.id, thread_label(thread)).is_none() {
+                        pairing.thread();
+                    }
+                    None
+                }
+                Event::Span(record) if is_new(record.thread, record.record_number) => pairing.record(&record),
+                Event::Poll(record) if is_new(record.thread, record.record_number) => pairing.poll(&record),
+                Event::Span(_) | Event::Poll(_) | Event::Loss(_) | Event::Damage(_) => None,
+            };
+            let mut line = |span: &Span<'_>| lines.extend(Line::of(span, threads).filter(|_| wanted.has(span)));
+            if let Some(span) = span {
+                line(&span);
+            }
+            while let Some(span) = pairing.overdue() {
+                line(&span);
+            }
+        })?;
+        lines.sort_by_key(|line| line.end_unix_ns);
+        Ok(lines)
+    }
+
+    /// The spans that have ended, as far as is known, and of which something was missing until now. For when nothing will come any more.
+    pub fn finish(self, wanted: &Wanted<'_>) -> Vec<Line> {
+        let Tail { pairing, threads, .. } = self;
+        let mut lines = Vec::new();
+        pairing.finish(&mut |span| lines.extend(Line::of(&span, &threads).filter(|_| wanted.has(&span))));
+        lines
+    }
+
+    /// Records that came and were gone between two looks.
+    pub fn missed(&self) -> u64 {
+        self.missed
+    }
+}
+
+impl Line {
+    fn of(span: &Span<'_>, threads: &FxHashMap<u32, String>) -> Option<Line> {
+        let location = span.place.map(|place| &place.location);
+        Some(Line {
+            id: span.id,
+            parent: span.parent,
+            name: span.name.to_owned(),
+            kind: kind_word(span.kind),
+            outcome: span.ending.word(),
+            begin_unix_ns: span.begin_ns,
+            end_unix_ns: span.end_ns.filter(|_| span.ending != Ending::Open)?,
+            duration_ns: span.duration_ns()?,
+            thread: span.end_thread.and_then(|thread| threads.get(&thread).cloned()),
+            file: location.map(|location| location.file.clone()),
+            line: location.map(|location| location.line),
+            target: location.map(|location| location.target.clone()),
+        })
+    }
+}
