@@ -11,7 +11,7 @@ use std::io;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
 
-/// Mappings that are guarded at a time: a session's rings, its names, its status and its segment.
+/// Mappings that are guarded at a time: a session's rings, its names and its status.
 const MOST: usize = 1024;
 
 /// A mapped file, shared with whoever else maps it.
@@ -37,22 +37,6 @@ impl Mapping {
     /// The first byte; the others follow.
     pub(crate) fn base(&self) -> NonNull<u8> {
         NonNull::new(self.map.as_mut_ptr()).expect("a mapping has an address")
-    }
-
-    /// Copies `bytes` to `offset`.
-    ///
-    /// # Panics
-    /// If they do not fit.
-    pub(crate) fn write(&mut self, offset: usize, bytes: &[u8]) {
-        let end = offset.checked_add(bytes.len());
-        assert!(end.is_some_and(|end| end <= self.len()), "{} bytes at {offset} of {}", bytes.len(), self.len());
-        // SAFETY: the range was just checked; `bytes` is no part of the mapping, to which nobody in this process has a reference.
-        unsafe { self.base().add(offset).copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
-    }
-
-    /// Whether the file was cut off under the mapping, and some of what was written since is not in it. Known only where it is guarded.
-    pub(crate) fn is_cut_off(&self) -> bool {
-        self.guarded.is_some_and(|guarded| guarded.is_cut_off.load(Ordering::Relaxed))
     }
 }
 

@@ -50,8 +50,7 @@ fn allocate(file: &File, bytes: u64) -> io::Result<()> {
 }
 
 /// The largest file that this process may write.
-#[cfg(target_os = "linux")]
-fn file_size_limit() -> u64 {
+pub(crate) fn file_size_limit() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
     // SAFETY: the call fills the structure that it is given; if it fails, the structure says that there is no limit.
     unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) };

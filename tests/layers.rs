@@ -16,7 +16,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("directory", &[]),
     ("native_thread", &[]),
     // Segments are stamped by the clock when they are created.
-    ("sink", &["events", "format", "sync", "clock", "preallocate", "mapping", "directory", "native_thread"]),
+    ("sink", &["events", "format", "clock", "preallocate", "directory", "native_thread"]),
     (
         "recorder",
         &["sync", "clock", "events", "queue", "format", "sink", "preallocate", "mapping", "directory", "native_thread"],

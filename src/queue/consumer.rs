@@ -59,9 +59,16 @@ where
     /// Appends the words of `positions` to `out`. They must be published and not given back, and in a ring in flight
     /// discipline the producer may be overwriting them: see [`Consumer::snapshot`].
     pub fn copy(&self, positions: Range<u64>, out: &mut Vec<u64>) {
+        self.copy_words(positions, std::array::from_fn::<_, WIDTH, _>(|word| word), out);
+    }
+
+    #[inline(always)]
+    fn copy_words<const N: usize>(&self, positions: Range<u64>, words: [usize; N], out: &mut Vec<u64>) {
+        out.reserve((positions.end - positions.start) as usize * N);
         for position in positions {
+            let slot = self.ring.storage.slot(position);
             // Relaxed: ordered after the tail by `published`, and before it becomes free by `give_back`.
-            out.extend(self.ring.storage.slot(position).each_ref().map(|word| word.load(Ordering::Relaxed)));
+            out.extend(words.map(|word| slot[word].load(Ordering::Relaxed)));
         }
     }
 
@@ -79,11 +86,25 @@ where
     /// done; so the range ends where `positions` ends and begins where it is still whole (at its end, if nothing is). It may
     /// begin in the middle of a record, whose number tells how many are missing before it.
     pub fn snapshot(&self, positions: Range<u64>, out: &mut Vec<u64>) -> Range<u64> {
+        self.snapshot_words(positions, std::array::from_fn::<_, WIDTH, _>(|word| word), out)
+    }
+
+    /// The same of some words of each slot.
+    ///
+    /// # Panics
+    /// If a slot has no such word.
+    #[inline(always)]
+    pub fn snapshot_words<const N: usize>(
+        &self,
+        positions: Range<u64>,
+        words: [usize; N],
+        out: &mut Vec<u64>,
+    ) -> Range<u64> {
         let storage = &self.ring.storage;
         let capacity = storage.capacity();
         let start = positions.start.max(positions.end.saturating_sub(capacity));
         out.clear();
-        self.copy(start..positions.end, out);
+        self.copy_words(start..positions.end, words, out);
         // Acquire: pairs with the producer's `before_overwriting`. If any word copied above is newer than its position, the load
         // below sees at least the tail from which that word's record was begun.
         if !cfg!(spanring_mutant = "no_reader_fence") {
@@ -93,7 +114,7 @@ where
         // From `tail` on the producer may be writing one more record, so as many slots from `tail - capacity` on are lost.
         let in_progress = if cfg!(spanring_mutant = "lap_ignores_record_in_progress") { 0 } else { self.ring.longest };
         let whole_from = tail.saturating_add(in_progress).saturating_sub(capacity).clamp(start, positions.end);
-        out.drain(..(whole_from - start) as usize * WIDTH);
+        out.drain(..(whole_from - start) as usize * N);
         whole_from..positions.end
     }
 }

@@ -147,8 +147,8 @@ impl Builder {
         self
     }
 
-    /// Guards the host against others who cut off files that it has mapped. Without this, as with every mapped file, that is a `SIGBUS`
-    /// at the next record or flush, which ends the process.
+    /// Guards the host against others who cut off files that it has mapped: rings, names and the session's status. Without this, as with
+    /// every mapped file, that is a `SIGBUS` at the next record or flush, which ends the process. (Segments are not mapped.)
     ///
     /// Installs a handler for `SIGBUS`, for the life of the process, which passes on to the handler from before whatever is not about a
     /// file of a recorder; an own handler is installed before the recorder is started, or it takes the place of this one. What the

@@ -1,13 +1,22 @@
 //! Carrying begins forward: a span that is still open stays in the recording when what its begin was written to goes away,
 //! because a ring in flight discipline came round, or because the oldest segment was retired.
 
-use crate::events::{Kind, Slot, SpanFields, extend_record_number, first_record};
+use crate::events::{Head, Kind, Slot, SpanFields, extend_record_number, first_record};
 use crate::format::ThreadFacts;
 use crate::format::block::{BLOCK_ALIGNMENT, BlockHeader, BlockKind, RecordRange};
 use std::collections::{BTreeMap, HashMap};
 
 /// Begins that are kept at most. When there are more, those in doubt are forgotten.
 const MAX_BEGINS: usize = 1 << 16;
+
+/// What has to be known of each slot to tell which spans are open: the first word, and the span's id.
+pub(super) type Mark = [u64; 2];
+
+/// The words of a slot that make its mark.
+pub(super) const MARK_WORDS: [usize; 2] = [0, 2];
+
+/// Marks that are paired at once. Most spans begin and end among so many, and are done with here.
+pub(super) const MOST_MARKS: usize = 4096;
 
 /// Begins whose ends have not been seen.
 #[derive(Default)]
@@ -19,6 +28,7 @@ pub(super) struct Carry {
     step: u64,
     /// Ends that stand in a later segment than their begins, and in which block. While that block is kept, so is the span.
     later_ends: HashMap<u64, u64>,
+    pairs: Pairs,
 }
 
 /// The begin of a span.
@@ -32,38 +42,97 @@ pub(super) struct Begin {
     in_doubt: bool,
 }
 
-impl Carry {
-    /// Notes the begins and ends in records of one ring, the first of which has about the number in `range`.
-    pub(super) fn note(&mut self, mut run: &[Slot], range: RecordRange) {
-        let mut number = range.first_record;
-        let mut position = range.position;
-        while !run.is_empty() {
-            let Ok(record) = first_record(run) else {
-                run = &run[1..];
-                position += 1;
-                continue;
-            };
-            run = &run[record.len()..];
-            let fields = SpanFields::from_slot(&record[0]);
-            number = extend_record_number(fields.head.record_number_low(), number);
-            let Some(kind) = fields.head.kind().filter(|kind| kind.is_span()) else {
-                position += record.len() as u64;
-                continue;
-            };
+/// Begins and ends among a few thousand slots.
+struct Pairs {
+    /// For the low bits of a span's id, which of the slots may be its begin. Ids of one thread follow each other, so hardly any two
+    /// meet here; if they do, the older one is found among those that are open.
+    begin_of: Box<[u16; MOST_MARKS]>,
+    /// Begins without an end so far, a bit for each slot.
+    open: [u64; MOST_MARKS / 64],
+}
+
+impl Default for Pairs {
+    fn default() -> Pairs {
+        Pairs { begin_of: Box::new([0; MOST_MARKS]), open: [0; MOST_MARKS / 64] }
+    }
+}
+
+impl Pairs {
+    /// Pairs begins with their ends, and tells of each end that has no begin before it here. At most [`MOST_MARKS`].
+    fn pair(&mut self, marks: &[Mark], mut unpaired: impl FnMut(u64)) {
+        for (index, [head, id]) in marks.iter().enumerate() {
+            let Some(kind) = Head(*head).kind().filter(|kind| kind.is_span()) else { continue };
+            let place = &mut self.begin_of[*id as usize % MOST_MARKS];
             if kind.is_end() {
-                if self.open.remove(&fields.span_id).is_none() {
-                    self.early_ends.insert(fields.span_id, self.step);
-                }
-            } else if self.early_ends.remove(&fields.span_id).is_none() {
-                let range = RecordRange { first_record: number, next_record: number + 1, position, ..range };
-                let begin = Begin { range, slots: record.to_vec(), carried_to: None, in_doubt: false };
-                self.open.insert(fields.span_id, begin);
+                let begin = usize::from(*place);
+                let (word, bit) = (&mut self.open[begin / 64], 1 << (begin % 64));
+                if *word & bit != 0 && marks[begin][1] == *id { *word &= !bit } else { unpaired(*id) }
+            } else {
+                *place = index as u16;
+                self.open[index / 64] |= 1 << (index % 64);
             }
-            position += record.len() as u64;
+        }
+    }
+
+    /// Takes the begins that were left over.
+    fn take_open(&mut self) -> impl Iterator<Item = usize> + use<> {
+        let words = std::mem::replace(&mut self.open, [0; MOST_MARKS / 64]).into_iter().enumerate();
+        words
+            .filter(|(_, word)| *word != 0)
+            .flat_map(|(at, word)| (0..64).filter(move |bit| word & 1 << bit != 0).map(move |bit| at * 64 + bit))
+    }
+}
+
+impl Carry {
+    /// Notes the begins and ends among the slots of one ring that have these `marks`, the first of which stands at the position in
+    /// `range` and has about its number. Of a span that is still open, `record_at` is asked for the whole record, by the number of its
+    /// slot here and how many slots it takes.
+    ///
+    /// Returns how many begins it did not have any more.
+    pub(super) fn note(
+        &mut self,
+        marks: &[Mark],
+        range: RecordRange,
+        mut record_at: impl FnMut(usize, usize) -> Option<Vec<Slot>>,
+    ) -> u64 {
+        let mut missed = 0;
+        for (chunk, marks) in marks.chunks(MOST_MARKS).enumerate() {
+            let Carry { open, early_ends, pairs, step, .. } = self;
+            pairs.pair(marks, |id| {
+                if open.remove(&id).is_none() {
+                    early_ends.insert(id, *step);
+                }
+            });
+            for index in pairs.take_open() {
+                let [head, id] = marks[index];
+                if early_ends.remove(&id).is_some() {
+                    continue;
+                }
+                let (head, index) = (Head(head), chunk * MOST_MARKS + index);
+                let Some(slots) = record_at(index, head.slots()) else {
+                    missed += 1;
+                    continue;
+                };
+                if first_record(&slots).is_err() {
+                    // Someone has scribbled on it.
+                    continue;
+                }
+                let number = extend_record_number(head.record_number_low(), range.first_record);
+                let position = range.position + index as u64;
+                let range = RecordRange { first_record: number, next_record: number + 1, position, ..range };
+                open.insert(id, Begin { range, slots, carried_to: None, in_doubt: false });
+            }
         }
         if self.open.len() > MAX_BEGINS {
             self.open.retain(|_, begin| !begin.in_doubt);
         }
+        missed
+    }
+
+    /// The same with the slots themselves.
+    pub(super) fn note_slots(&mut self, slots: &[Slot], range: RecordRange) {
+        let marks: Vec<Mark> = slots.iter().map(|slot| MARK_WORDS.map(|word| slot.0[word])).collect();
+        self.note(&marks, range, |index, count| Some(slots.get(index..index + count).unwrap_or_default().to_vec()));
     }
 
     /// Everything of a step was noted: a round over the rings, or a segment.
@@ -145,11 +214,11 @@ impl Carry {
             if let Ok(payload) = header.payload(bytes) {
                 leftover.last_block = header.number;
                 match header.kind {
-                    BlockKind::Records if records => self.note(slots(payload), header.records),
+                    BlockKind::Records if records => self.note_slots(slots(payload), header.records),
                     #[cfg(feature = "compress")]
                     BlockKind::PackedRecords if records => {
                         let slots = crate::format::packed::unpack(payload).unwrap_or_default();
-                        self.note(&slots, header.records);
+                        self.note_slots(&slots, header.records);
                     }
                     BlockKind::Thread => {
                         let facts = ThreadFacts::decode(&String::from_utf8_lossy(payload));
@@ -174,7 +243,7 @@ fn slots(payload: &[u8]) -> &[Slot] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::events::{Head, MAX_RECORD_SLOTS, Outcome};
+    use crate::events::{MAX_RECORD_SLOTS, Outcome};
 
     fn slot(kind: Kind, number: u64, span_id: u64) -> Slot {
         let outcome = kind.is_end().then_some(Outcome::Completed);
@@ -197,14 +266,14 @@ mod tests {
             slot(Kind::BeginThread, 12, 3),
             slot(Kind::EndThread, 13, 3),
         ];
-        carry.note(&run, at(10, 100));
+        carry.note_slots(&run, at(10, 100));
         assert_eq!(carry.threatened(|_| 101), [1]);
         assert_eq!(carry.threatened(|ring| if ring == 8 { 1000 } else { 0 }), [0; 0]);
         carry.carried(1, 5);
         assert_eq!(carry.threatened(|_| 1000), [2]);
         assert_eq!(carry.in_blocks_up_to(4), [2]);
         assert_eq!(carry.in_blocks_up_to(5), [1, 2]);
-        carry.note(&[slot(Kind::EndAsync, 14, 1)], at(14, 104));
+        carry.note_slots(&[slot(Kind::EndAsync, 14, 1)], at(14, 104));
         assert_eq!(carry.in_blocks_up_to(5), [2]);
     }
 
@@ -227,10 +296,10 @@ mod tests {
     #[test]
     fn an_end_may_come_before_its_begin() {
         let mut carry = Carry::default();
-        carry.note(&[slot(Kind::EndAsync, 0, 1), slot(Kind::EndAsync, 1, 2)], at(0, 0));
-        carry.note(&[slot(Kind::BeginAsync, 0, 1)], at(0, 0));
+        carry.note_slots(&[slot(Kind::EndAsync, 0, 1), slot(Kind::EndAsync, 1, 2)], at(0, 0));
+        carry.note_slots(&[slot(Kind::BeginAsync, 0, 1)], at(0, 0));
         carry.end_step();
-        carry.note(&[slot(Kind::BeginAsync, 1, 2), slot(Kind::BeginAsync, 2, 3)], at(1, 1));
+        carry.note_slots(&[slot(Kind::BeginAsync, 1, 2), slot(Kind::BeginAsync, 2, 3)], at(1, 1));
         assert_eq!(carry.in_blocks_up_to(9), [3]);
     }
 
@@ -241,10 +310,33 @@ mod tests {
         end.0[7] = 500;
         carry.note_later_ends(&[end], 501, 4);
         carry.note_later_ends(&[slot(Kind::EndAsync, 9, 2)], 0, 4);
-        carry.note(&[slot(Kind::BeginAsync, 0, 1), slot(Kind::BeginAsync, 1, 2)], at(0, 0));
+        carry.note_slots(&[slot(Kind::BeginAsync, 0, 1), slot(Kind::BeginAsync, 1, 2)], at(0, 0));
         assert_eq!(carry.in_blocks_up_to(3), [2]);
-        carry.note(&[end], at(9, 9));
+        carry.note_slots(&[end], at(9, 9));
         assert_eq!(carry.in_blocks_up_to(4), [2], "its end is gone, and so is it");
+    }
+
+    #[test]
+    fn spans_that_begin_and_end_in_any_order_are_told_from_those_that_are_open() {
+        let mut carry = Carry::default();
+        // As many spans as have the same low bits of their ids by twos, open all at once; every seventh stays so.
+        let ids: Vec<u64> = (0..3 * MOST_MARKS as u64).chain([5 << 40, (5 << 40) + MOST_MARKS as u64]).collect();
+        let ends = ids.iter().rev().filter(|id| *id % 7 != 0);
+        let begins = ids.iter().map(|id| slot(Kind::BeginThreadNamed, *id, *id));
+        let run: Vec<Slot> = begins.chain(ends.map(|id| slot(Kind::EndThreadNamed, *id, *id))).collect();
+        carry.note_slots(&run, at(0, 0));
+        carry.end_step();
+        let open: Vec<u64> = ids.iter().copied().filter(|id| id % 7 == 0).collect();
+        assert_eq!(carry.in_blocks_up_to(0), open);
+    }
+
+    #[test]
+    fn a_begin_that_is_gone_is_missed_and_one_that_was_scribbled_on_is_passed_over() {
+        let mut carry = Carry::default();
+        let marks = [1, 2].map(|id| [slot(Kind::BeginAsync, id, id).0[0], id]);
+        assert_eq!(carry.note(&marks, at(0, 0), |_, _| None), 2);
+        assert_eq!(carry.note(&marks, at(0, 0), |_, _| Some(vec![Slot::EMPTY])), 0);
+        assert_eq!(carry.in_blocks_up_to(0), [0; 0]);
     }
 
     #[test]
@@ -255,7 +347,7 @@ mod tests {
         (text.0[5], text.0[6]) = (10, 10);
         let mut more = Slot::EMPTY;
         more.0[0] = Head::continuation(1, 2).with_record_number(1 << 32).0;
-        carry.note(&[text, more, slot(Kind::BeginAsync, (1 << 32) + 1, 2)], at(1 << 32, 50));
+        carry.note_slots(&[text, more, slot(Kind::BeginAsync, (1 << 32) + 1, 2)], at(1 << 32, 50));
         let second = carry.begin(2).expect("it is open");
         assert_eq!((second.range.first_record, second.range.position), ((1 << 32) + 1, 52));
         assert_eq!(carry.begin(1).map(|begin| begin.slots.len()), Some(2));

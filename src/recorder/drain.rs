@@ -3,7 +3,7 @@
 //! One round takes, in this order: the tails, the registrations, the names, the records up to the tails. Names and owners of
 //! everything below a tail are visible once the tail is, so nothing reaches the sink before what it refers to.
 
-use super::carry::Carry;
+use super::carry::{Carry, MARK_WORDS, MOST_MARKS, Mark};
 use super::drained_ring::{Counted, Ring, Target};
 use super::names::Scanner;
 use super::retention::{Retention, blocks_of};
@@ -11,7 +11,7 @@ use super::session::Session;
 use super::sync_policy::{Schedule, SyncPolicy};
 use super::thread::{REFUSED, STRAY_ENDS};
 use crate::clock::anchor;
-use crate::events::{Head, SLOT_WORDS, Slot};
+use crate::events::{Head, SLOT_WORDS};
 use crate::format::block::{Anchor, BlockKind, RecordRange};
 use crate::format::definition::SlotUse;
 use crate::format::ring_file::Owner;
@@ -22,6 +22,7 @@ use crate::sink::{Block, Sink};
 use crate::sync::Ordering;
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -208,7 +209,7 @@ impl Drainer {
 
     /// If files were cut off or removed, what they said about threads and names is said again in the next one.
     fn look_after_files(&mut self) {
-        let spoiled = self.sink.removed_files() + self.cut_off();
+        let spoiled = self.sink.spoiled_files() + self.cut_off();
         if spoiled == std::mem::replace(&mut self.spoiled, spoiled) {
             return;
         }
@@ -262,16 +263,35 @@ impl Drainer {
     /// overwritten hand their ring over.
     fn scan(&mut self, ring: &mut Ring, target: &Target, now: Anchor) -> io::Result<()> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let (mut position, next_record) = ring.scanned;
-        let seen = ring.consumer.snapshot(position..target.tail, &mut buffer);
-        let counted = Counted::of(&buffer, ring.recent_record, next_record);
-        if seen.start > position {
+        while ring.scanned.0 < target.tail {
+            // No more at once than stays in the cache until the begins among it are looked at again.
+            let from = ring.scanned.0.max(target.tail.saturating_sub(ring.consumer.capacity()));
+            self.scan_part(ring, from..target.tail.min(from + MOST_MARKS as u64), &mut buffer);
+        }
+        self.buffer = buffer;
+        let overwritten = target.tail.saturating_sub(ring.consumer.capacity());
+        while ring.end_of_owner() <= overwritten {
+            ring.position = ring.end_of_owner();
+            self.hand_over(ring, now)?;
+        }
+        Ok(())
+    }
+
+    fn scan_part(&mut self, ring: &mut Ring, positions: Range<u64>, buffer: &mut Vec<u64>) {
+        let (scanned, next_record) = ring.scanned;
+        let seen = ring.consumer.snapshot_words(positions, MARK_WORDS, buffer);
+        let counted = Counted::of(buffer, MARK_WORDS.len(), ring.recent_record, next_record);
+        if seen.start > scanned {
             // What came round before anyone looked may have begun spans that are still open, or ended some.
-            self.status.unscanned += counted.first_record.saturating_sub(next_record);
+            ring.overtaken = true;
             self.carry.doubt(ring.number);
         }
-        position = seen.start;
-        let mut rest: &[Slot] = bytemuck::cast_slice(&buffer);
+        if !seen.is_empty() && std::mem::take(&mut ring.overtaken) {
+            self.status.unscanned += counted.first_record.saturating_sub(next_record);
+        }
+        let mut position = seen.start;
+        let mut rest: &[Mark] = bytemuck::cast_slice(buffer);
+        let mut slots = Vec::new();
         while !rest.is_empty() {
             let (thread, end) = ring.writer_of(position);
             let (part, after) = rest.split_at(rest.len().min((end - position) as usize));
@@ -282,18 +302,16 @@ impl Drainer {
                 position,
                 ..RecordRange::default()
             };
-            self.carry.note(part, range);
+            self.status.unscanned += self.carry.note(part, range, |index, count| {
+                let first = position + index as u64;
+                let wanted = first..first + count as u64;
+                (ring.consumer.snapshot(wanted.clone(), &mut slots) == wanted)
+                    .then(|| bytemuck::cast_slice(&slots).to_vec())
+            });
             position += part.len() as u64;
             rest = after;
         }
-        self.buffer = buffer;
-        ring.scanned = (target.tail, counted.next_record);
-        let overwritten = target.tail.saturating_sub(ring.consumer.capacity());
-        while ring.end_of_owner() <= overwritten {
-            ring.position = ring.end_of_owner();
-            self.hand_over(ring, now)?;
-        }
-        Ok(())
+        ring.scanned = (seen.end, counted.next_record);
     }
 
     /// Writes begins again that their rings, in flight discipline, are about to overwrite.
@@ -474,7 +492,7 @@ impl Drainer {
 
     /// Sends as many whole records as `words` begins with.
     fn send_records(&mut self, ring: &mut Ring, words: &[u64], now: Anchor) -> io::Result<()> {
-        let counted = Counted::of(words, ring.recent_record, ring.next_record);
+        let counted = Counted::of(words, SLOT_WORDS, ring.recent_record, ring.next_record);
         let lost = counted.next_record.saturating_sub(ring.next_record).saturating_sub(counted.records);
         let range = ring.range(counted.first_record, counted.next_record, ring.lost + lost);
         self.send(BlockKind::Records, now, range, bytemuck::cast_slice(&words[..counted.slots * SLOT_WORDS]))?;
@@ -504,7 +522,7 @@ impl Drainer {
     }
 
     fn update_status(&mut self, state: StatusState) {
-        let spoiled = self.cut_off() + self.sink.removed_files();
+        let spoiled = self.cut_off() + self.sink.spoiled_files();
         let status = &mut self.status;
         status.updates += 1;
         status.state = state;

@@ -1,7 +1,7 @@
 //! A ring as the drainer sees it: how far it was sent, scanned and accounted for.
 
 use super::thread::RingConsumer;
-use crate::events::{Head, SLOT_WORDS, extend_record_number};
+use crate::events::{Head, extend_record_number};
 use crate::format::ThreadFacts;
 use crate::format::block::RecordRange;
 use crate::format::ring_file::{FLUSHED_POSITION_WORD, FLUSHED_RECORD_WORD, Owner, RECENT_RECORD_WORD};
@@ -29,6 +29,8 @@ pub(super) struct Ring {
     pub(super) last_block: u64,
     /// Flight discipline: slots below were looked at for begins and ends, and records below this number.
     pub(super) scanned: (u64, u64),
+    /// Flight discipline: some came round unseen, and no record since tells how many.
+    pub(super) overtaken: bool,
 }
 
 /// How far to drain a ring in this round.
@@ -52,6 +54,7 @@ impl Ring {
             recent_record: 0,
             last_block: 0,
             scanned: (0, 0),
+            overtaken: false,
         }
     }
 
@@ -113,12 +116,13 @@ pub(super) struct Counted {
 }
 
 impl Counted {
-    /// Counts the whole records that `words` begins with. Their numbers are near `near`, and none is below `floor`.
+    /// Counts the whole records that `words` begins with, of which every `width`-th is the first of a slot. Their numbers are near
+    /// `near`, and none is below `floor`.
     ///
     /// The slots may have been scribbled on: whatever they hold, at least one slot is taken, and the numbers do not go back.
-    pub(super) fn of(words: &[u64], near: u64, floor: u64) -> Counted {
-        let heads = || words.iter().step_by(SLOT_WORDS).map(|word| Head(*word));
-        let all = words.len() / SLOT_WORDS;
+    pub(super) fn of(words: &[u64], width: usize, near: u64, floor: u64) -> Counted {
+        let heads = || words.iter().step_by(width).map(|word| Head(*word));
+        let all = words.len() / width;
         let is_first = |head: &Head| head.index() == 0;
         let last = heads().enumerate().rfind(|(_, head)| is_first(head));
         // Only the last record may be cut off by the end of the run.

@@ -72,8 +72,9 @@ pub trait Sink: Send {
         0
     }
 
-    /// Files that somebody else removed while they were written. When this rises, what later records refer to is written again.
-    fn removed_files(&self) -> u64 {
+    /// Files that somebody else removed, or cut off, while they were written. When this rises, what later records refer to is written
+    /// again.
+    fn spoiled_files(&self) -> u64 {
         0
     }
 

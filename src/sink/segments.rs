@@ -1,7 +1,10 @@
-//! The sink that production uses: preallocated, mapped segment files, one after another.
+//! The sink that production uses: preallocated segment files, one after another.
 //!
-//! A block is copied behind the last one, its magic last, so a process that is killed while flushing leaves a whole block or
-//! none. Blocks of disk are allocated before a file is mapped: a full disk is an error here, and never a signal later.
+//! A block is written behind the last one, its magic last, so a process that is killed while flushing leaves a whole block or
+//! none. Blocks of disk are allocated when a file is created: a full disk is an error there, and costs nothing that was begun.
+//!
+//! Segments are written, not mapped: a page of a mapped file has to be cleared and faulted in before it is overwritten, which costs
+//! several times as much as to write it (see docs/PERFORMANCE.md), and what was written is in the system's hands either way.
 
 #[cfg(feature = "compress")]
 use super::compress::Compressor;
@@ -10,13 +13,11 @@ use crate::directory;
 use crate::format::block::BLOCK_HEADER_BYTES;
 use crate::format::file::FILE_HEADER_BYTES;
 use crate::format::{FileHeader, FileKind, SessionId};
-use crate::mapping::Mapping;
-use crate::preallocate::create_preallocated;
-use crate::sync::{Ordering, fence};
+use crate::preallocate::{create_preallocated, file_size_limit};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// Bytes at the start of a block that are written last: the word with its magic.
@@ -33,8 +34,8 @@ pub struct SegmentSink {
     sync_sealed: bool,
     /// Segments that are full, oldest first.
     sealed: VecDeque<Sealed>,
-    /// Segments that somebody else removed while they were written.
-    removed: u64,
+    /// Segments that somebody else removed, or cut off, while they were written.
+    spoiled: u64,
     #[cfg(feature = "compress")]
     compressor: Option<Compressor>,
 }
@@ -49,9 +50,10 @@ struct Sealed {
 struct Segment {
     number: u64,
     file: File,
-    map: Mapping,
+    /// Bytes that were allocated.
+    length: u64,
     /// Bytes in use.
-    used: usize,
+    used: u64,
 }
 
 impl SegmentSink {
@@ -65,7 +67,7 @@ impl SegmentSink {
             current: None,
             sync_sealed: false,
             sealed: VecDeque::new(),
-            removed: 0,
+            spoiled: 0,
             #[cfg(feature = "compress")]
             compressor: None,
         }
@@ -101,20 +103,26 @@ impl SegmentSink {
         self.directory.join(FileKind::Segment.file_name(number))
     }
 
-    /// Whether nobody will ever find the current segment.
-    fn is_removed(&self) -> io::Result<bool> {
-        self.current.as_ref().map_or(Ok(false), |segment| Ok(segment.file.metadata()?.nlink() == 0))
+    /// What somebody else did to the current segment, if it is not as it should be.
+    fn harm(&self) -> io::Result<Option<&'static str>> {
+        let Some(segment) = &self.current else { return Ok(None) };
+        let metadata = segment.file.metadata()?;
+        Ok(match metadata.nlink() {
+            // Nobody will ever find it.
+            0 => Some("removed"),
+            _ => (metadata.len() < segment.length).then_some("cut off"),
+        })
     }
 
-    fn has_room(&self, bytes: usize) -> bool {
-        self.current.as_ref().is_some_and(|segment| segment.map.len() - segment.used >= bytes)
+    fn has_room(&self, bytes: u64) -> bool {
+        self.current.as_ref().is_some_and(|segment| segment.length - segment.used >= bytes)
     }
 
     /// Ends the current segment and begins one with room for `bytes`.
-    fn rotate(&mut self, bytes: usize) -> io::Result<()> {
+    fn rotate(&mut self, bytes: u64) -> io::Result<()> {
         self.seal()?;
         let path = self.path(self.next_number);
-        let length = self.segment_bytes.max(FILE_HEADER_BYTES + bytes);
+        let length = (self.segment_bytes as u64).max(FILE_HEADER_BYTES as u64 + bytes);
         let header = FileHeader {
             kind: FileKind::Segment,
             session: self.session,
@@ -123,12 +131,11 @@ impl SegmentSink {
             header_bytes: FILE_HEADER_BYTES as u32,
         };
         // Whoever removed the last segment may have removed more.
-        if self.removed > 0 {
+        if self.spoiled > 0 {
             directory::create(&self.directory)?;
         }
-        let file = create_preallocated(&path, length as u64, &header.encode())?;
-        let map = Mapping::of(&file)?;
-        self.current = Some(Segment { number: self.next_number, file, map, used: FILE_HEADER_BYTES });
+        let file = create_preallocated(&path, length, &header.encode())?;
+        self.current = Some(Segment { number: self.next_number, file, length, used: FILE_HEADER_BYTES as u64 });
         self.next_number += 1;
         Ok(())
     }
@@ -143,7 +150,7 @@ impl SegmentSink {
         io::Error::other(format!("somebody {what} {} while it was written; the next one goes on", path.display()))
     }
 
-    /// The file, what was written to it through a mapping too, and its name.
+    /// The file, and its name.
     fn sync_file(&self, file: &File) -> io::Result<()> {
         file.sync_all()?;
         File::open(&self.directory)?.sync_all()
@@ -151,14 +158,24 @@ impl SegmentSink {
 
     /// Gives back what the current segment did not use.
     fn seal(&mut self) -> io::Result<()> {
-        let Some(Segment { number, file, map, used }) = self.current.take() else { return Ok(()) };
-        drop(map);
-        let given_back = file.set_len(used as u64);
+        let Some(Segment { number, file, used, .. }) = self.current.take() else { return Ok(()) };
+        let given_back = file.set_len(used);
         let synced = if self.sync_sealed { self.sync_file(&file) } else { Ok(()) };
-        self.sealed.push_back(Sealed { number, bytes: used as u64, synced: self.sync_sealed && synced.is_ok() });
+        self.sealed.push_back(Sealed { number, bytes: used, synced: self.sync_sealed && synced.is_ok() });
         #[cfg(feature = "compress")]
         self.compressor.iter().for_each(|compressor| compressor.compress(number));
         given_back.and(synced)
+    }
+}
+
+impl Segment {
+    /// Writes a block behind the last one.
+    fn append(&self, block: &Block<'_>) -> io::Result<()> {
+        let header = block.header().encode();
+        self.file.write_all_at(block.payload, self.used + BLOCK_HEADER_BYTES as u64)?;
+        self.file.write_all_at(&header[MAGIC_BYTES..], self.used + MAGIC_BYTES as u64)?;
+        // A reader of this file that sees the magic sees the block: the system writes one after the other.
+        self.file.write_all_at(&header[..MAGIC_BYTES], self.used)
     }
 }
 
@@ -166,26 +183,25 @@ impl Sink for SegmentSink {
     fn write(&mut self, block: Block<'_>) -> io::Result<()> {
         #[cfg(feature = "compress")]
         self.note_compressed();
-        let bytes = block.file_bytes();
-        if self.is_removed()? {
-            self.removed += 1;
-            return Err(self.abandon("removed"));
+        let bytes = block.file_bytes() as u64;
+        if let Some(what) = self.harm()? {
+            self.spoiled += 1;
+            return Err(self.abandon(what));
         }
         if !self.has_room(bytes) {
             self.rotate(bytes)?;
         }
-        let Some(Segment { map, used, .. }) = &mut self.current else { unreachable!("rotate made a segment") };
-        let header = block.header().encode();
-        map.write(*used + MAGIC_BYTES, &header[MAGIC_BYTES..]);
-        map.write(*used + BLOCK_HEADER_BYTES, block.payload);
-        // Release: a reader of this file that sees the magic sees the block; the checksum guards what this cannot.
-        fence(Ordering::Release);
-        map.write(*used, &header[..MAGIC_BYTES]);
-        if map.is_cut_off() {
-            // The block is not in the file, or not whole: it goes to the next one.
-            return Err(self.abandon("cut off"));
+        let Some(segment) = &mut self.current else { unreachable!("rotate made a segment") };
+        if segment.used + bytes > file_size_limit() {
+            // It was lowered since the file was created, and to write beyond it would be a signal.
+            return Err(io::Error::from_raw_os_error(libc::EFBIG));
         }
-        *used += bytes;
+        if let Err(error) = segment.append(&block) {
+            // Something of the block may be there, without its magic. It does not stay: a shorter block would not cover it.
+            let _ = self.seal();
+            return Err(error);
+        }
+        segment.used += bytes;
         Ok(())
     }
 
@@ -212,13 +228,13 @@ impl Sink for SegmentSink {
         self.next_number.saturating_sub(1)
     }
 
-    fn removed_files(&self) -> u64 {
-        self.removed
+    fn spoiled_files(&self) -> u64 {
+        self.spoiled
     }
 
     fn stored_bytes(&self) -> u64 {
         let sealed: u64 = self.sealed.iter().map(|segment| segment.bytes).sum();
-        sealed + self.current.as_ref().map_or(0, |segment| segment.map.len() as u64)
+        sealed + self.current.as_ref().map_or(0, |segment| segment.length)
     }
 
     fn oldest_file(&self) -> Option<PathBuf> {
