@@ -12,9 +12,13 @@ mod measure;
 mod report;
 mod rows;
 mod runs;
+mod verdicts;
 
 use measure::{Measure, Scale};
 use runs::{Key, Results};
+
+/// Processes for each figure, unless told otherwise.
+const RUNS: usize = 3;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -40,7 +44,7 @@ fn child(measure: &str, library: &str, setup: &str, row: &str, scale: &str) {
 fn parent(words: &[&str]) {
     let after = |option: &str| words.iter().position(|word| *word == option).and_then(|at| words.get(at + 1)).copied();
     let scale = if words.contains(&"--quick") { Scale::Quick } else { Scale::Full };
-    let runs = after("--runs").map_or(scale.pick(3, 5), |runs| runs.parse().expect("how many runs"));
+    let runs = after("--runs").map_or(RUNS, |runs| runs.parse().expect("how many runs"));
     let mut keys = runs::keys();
     if let Some(text) = after("--only") {
         keys.retain(|key| key.library().name().contains(text));

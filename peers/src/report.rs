@@ -4,6 +4,7 @@ use crate::libraries::LIBRARIES;
 use crate::library::Kind;
 use crate::measure::Measure;
 use crate::runs::{Key, Results, Value};
+use crate::verdicts;
 use std::fmt::Write;
 use std::process::Command;
 
@@ -21,10 +22,11 @@ pub fn report(keys: &[Key], results: &Results, runs: usize, arguments: &str) -> 
         command.trim()
     );
     let mut section = |title: &str, keys: &[Key], table: String| {
-        if !keys.is_empty() {
+        if !keys.is_empty() && !table.is_empty() {
             let _ = write!(text, "\n### {title}\n\n{table}");
         }
     };
+    section("Targets", keys, verdicts::table(keys, results));
     section("A span, recorded", &recording, cost(&recording, results, true));
     section("A span while nobody records", &off, cost(&off, results, false));
     section("The whole process", &recording, process(&recording, results));

@@ -3,10 +3,14 @@
 use super::clocks::process_usage;
 use super::{Figures, Scale, Subject, arrived, directory};
 use crate::library::{Spawn, spawn_each, work};
+use std::thread::sleep;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
 const TASKS: u64 = 10_000;
+/// After each round: what a library does in the background has the time to be done, and counts where it belongs. Longer than any of
+/// them sleeps by default while there is something to do, and than spanring does.
+const SETTLE: Duration = Duration::from_millis(25);
 
 pub fn tasks(subject: Subject, scale: Scale) -> Figures {
     let rounds = scale.pick(20, 60);
@@ -24,11 +28,17 @@ pub fn tasks(subject: Subject, scale: Scale) -> Figures {
         // Which of them goes first makes a difference: in turns.
         for bare_now in [round % 2 == 0, round % 2 == 1] {
             match bare_now {
-                true => without += used(|| run(&runtime, bare)),
+                true => {
+                    without += used(|| {
+                        run(&runtime, bare);
+                        sleep(SETTLE);
+                    });
+                }
                 false => {
                     with += used(|| {
                         run(&runtime, spanned);
                         recording.flush();
+                        sleep(SETTLE);
                     });
                 }
             }
