@@ -57,6 +57,17 @@ impl Drop for NativeThread {
     }
 }
 
+/// Lets every other thread that has something to do go first, from here on. Where there is no such call for a single thread, nothing
+/// changes.
+#[cfg(feature = "compress")]
+pub(crate) fn give_way() {
+    // SAFETY: the call takes and returns numbers. On Linux, 0 stands for the calling thread.
+    #[cfg(target_os = "linux")]
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, 19)
+    };
+}
+
 extern "C" fn run(argument: *mut libc::c_void) -> *mut libc::c_void {
     // SAFETY: `spawn` leaked a box of this type for this thread alone.
     let body = unsafe { Box::from_raw(argument.cast::<Body>()) };

@@ -58,15 +58,16 @@ impl Default for Pairs {
 }
 
 impl Pairs {
-    /// Pairs begins with their ends, and tells of each end that has no begin before it here. At most [`MOST_MARKS`].
-    fn pair(&mut self, marks: &[Mark], mut unpaired: impl FnMut(u64)) {
+    /// Pairs begins with their ends, and tells of each end that has no begin before it here, by its number and its span. At most
+    /// [`MOST_MARKS`].
+    fn pair(&mut self, marks: &[Mark], mut unpaired: impl FnMut(usize, u64)) {
         for (index, [head, id]) in marks.iter().enumerate() {
             let Some(kind) = Head(*head).kind().filter(|kind| kind.is_span()) else { continue };
             let place = &mut self.begin_of[*id as usize % MOST_MARKS];
             if kind.is_end() {
                 let begin = usize::from(*place);
                 let (word, bit) = (&mut self.open[begin / 64], 1 << (begin % 64));
-                if *word & bit != 0 && marks[begin][1] == *id { *word &= !bit } else { unpaired(*id) }
+                if *word & bit != 0 && marks[begin][1] == *id { *word &= !bit } else { unpaired(index, *id) }
             } else {
                 *place = index as u16;
                 self.open[index / 64] |= 1 << (index % 64);
@@ -98,7 +99,7 @@ impl Carry {
         let mut missed = 0;
         for (chunk, marks) in marks.chunks(MOST_MARKS).enumerate() {
             let Carry { open, early_ends, pairs, step, .. } = self;
-            pairs.pair(marks, |id| {
+            pairs.pair(marks, |_, id| {
                 if open.remove(&id).is_none() {
                     early_ends.insert(id, *step);
                 }
@@ -131,8 +132,9 @@ impl Carry {
 
     /// The same with the slots themselves.
     pub(super) fn note_slots(&mut self, slots: &[Slot], range: RecordRange) {
-        let marks: Vec<Mark> = slots.iter().map(|slot| MARK_WORDS.map(|word| slot.0[word])).collect();
-        self.note(&marks, range, |index, count| Some(slots.get(index..index + count).unwrap_or_default().to_vec()));
+        self.note(&marks_of(slots), range, |index, count| {
+            Some(slots.get(index..index + count).unwrap_or_default().to_vec())
+        });
     }
 
     /// Everything of a step was noted: a round over the rings, or a segment.
@@ -145,11 +147,19 @@ impl Carry {
     /// Notes the ends in records that are written to block `block`, if their begins may stand in an earlier segment than the one
     /// that began at `segment_ticks`.
     pub(super) fn note_later_ends(&mut self, run: &[Slot], segment_ticks: u64, block: u64) {
-        for slot in run.iter().filter(|slot| slot.head().kind().is_some_and(Kind::is_end)) {
-            let fields = SpanFields::from_slot(slot);
-            if fields.begin_ticks < segment_ticks {
-                self.later_ends.insert(fields.span_id, block);
-            }
+        let began_earlier = |slot: &Slot| SpanFields::from_slot(slot).begin_ticks < segment_ticks;
+        if !run.iter().any(|slot| slot.head().kind().is_some_and(Kind::is_end) && began_earlier(slot)) {
+            return;
+        }
+        // Before the segment began, but perhaps not before these records.
+        let Carry { later_ends, pairs, .. } = self;
+        for run in run.chunks(MOST_MARKS) {
+            pairs.pair(&marks_of(run), |index, id| {
+                if began_earlier(&run[index]) {
+                    later_ends.insert(id, block);
+                }
+            });
+            drop(pairs.take_open());
         }
     }
 
@@ -235,6 +245,10 @@ impl Carry {
     }
 }
 
+fn marks_of(slots: &[Slot]) -> Vec<Mark> {
+    slots.iter().map(|slot| MARK_WORDS.map(|word| slot.0[word])).collect()
+}
+
 /// The slots in a payload, which begins at a multiple of 8 in a buffer of words.
 fn slots(payload: &[u8]) -> &[Slot] {
     bytemuck::try_cast_slice(payload).unwrap_or_default()
@@ -287,7 +301,7 @@ mod tests {
         };
         let run = [slot(Kind::BeginAsync, 10, 1), poll(11, 1), poll(12, 2), slot(Kind::BeginAsync, 13, 3)];
         carry.note_later_ends(&run, 1000, 4);
-        carry.note(&run, at(10, 100));
+        carry.note_slots(&run, at(10, 100));
         assert_eq!(carry.threatened(|_| 1000), [1, 3]);
         assert_eq!(carry.begin(3).map(|begin| (begin.range.first_record, begin.range.position)), Some((13, 103)));
         assert_eq!(carry.begin(1).map(|begin| begin.slots[0]), Some(run[0]));

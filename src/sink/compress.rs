@@ -7,7 +7,7 @@ use crate::events::Slot;
 use crate::format::block::{BLOCK_HEADER_BYTES, BlockHeader, BlockKind};
 use crate::format::file::FILE_HEADER_BYTES;
 use crate::format::{FileKind, packed};
-use crate::native_thread::NativeThread;
+use crate::native_thread::{self, NativeThread};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -34,6 +34,7 @@ impl Compressor {
         let kept_from = Arc::new(Mutex::new(0));
         let (directory, kept) = (directory.to_owned(), Arc::clone(&kept_from));
         let work = move || {
+            native_thread::give_way();
             for number in todo {
                 let path = directory.join(FileKind::Segment.file_name(number));
                 // The original stays if this fails; the next segment is tried again.

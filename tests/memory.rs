@@ -1,0 +1,83 @@
+//! How much memory a recording takes: the rings of as many threads as record at the same time, the names, and a constant. However many
+//! threads there ever were, and however much they recorded.
+
+#![cfg(all(feature = "enable", target_os = "linux"))]
+
+mod common;
+
+use common::run;
+use spanring::prelude::*;
+use spanring::sink::NullSink;
+use spanring::{Builder, Discipline, Recorder};
+use std::sync::Barrier;
+use std::thread;
+
+const RING_BYTES: u64 = 256 << 10;
+const NAMES_BYTES: u64 = 256 << 10;
+/// Threads that record at the same time.
+const PEAK: usize = 8;
+/// So many after each other.
+const GENERATIONS: usize = 30;
+/// Three times round its ring.
+const SPANS: usize = 3 * RING_BYTES as usize / 128;
+
+/// What a thread has beside its slots: the ring's header, and the log.
+const PER_THREAD: u64 = 12 << 10;
+/// The names region and the table of what is in it, which is half as large.
+const NAMES: u64 = NAMES_BYTES + NAMES_BYTES / 2;
+/// A block in flight, what is known of spans that are open, the flusher's stack, the status, and what the allocator keeps.
+const CONSTANT: u64 = 1 << 20;
+
+/// Bytes of this process in memory, its files' pages among them.
+fn resident() -> u64 {
+    let map = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap();
+    let line = map.lines().find_map(|line| line.strip_prefix("Rss:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+/// Generations of threads, all of which record at the same time. Says what is resident while the last ones are there.
+fn generations() -> u64 {
+    let mut most = 0;
+    for _ in 0..GENERATIONS {
+        let (recorded, over) = (Barrier::new(PEAK + 1), Barrier::new(PEAK + 1));
+        thread::scope(|scope| {
+            for _ in 0..PEAK {
+                scope.spawn(|| {
+                    (0..SPANS).for_each(|_| run(span_async_named!("span", async {})));
+                    recorded.wait();
+                    over.wait();
+                });
+            }
+            recorded.wait();
+            most = resident();
+            over.wait();
+        });
+    }
+    most
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "maps files")]
+fn a_recording_takes_its_rings_its_names_and_a_constant() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings: [(&str, Builder); 4] = [
+        ("flight, heap", Recorder::builder().sink(NullSink).discipline(Discipline::Flight)),
+        ("drain, heap", Recorder::builder().sink(NullSink)),
+        ("flight, files", Recorder::builder().directory(directory.path()).discipline(Discipline::Flight)),
+        ("drain, files", Recorder::builder().directory(directory.path())),
+    ];
+    let bound = PEAK as u64 * (RING_BYTES + PER_THREAD) + NAMES + CONSTANT;
+    // Stacks, and what threads and the allocator take anyway.
+    generations();
+    let without = generations();
+    for (name, builder) in settings {
+        let recorder = builder.ring_bytes(RING_BYTES).names_bytes(NAMES_BYTES).start().unwrap();
+        let taken = generations().saturating_sub(without);
+        let health = recorder.stop().unwrap();
+        assert_eq!(health.rings, PEAK, "{name}: a ring for each thread that recorded at the same time as others");
+        assert_eq!(health.flushed + health.lost, (2 * SPANS * PEAK * GENERATIONS) as u64, "{name}");
+        assert!(taken <= bound, "{name}: {taken} bytes, {bound} at most");
+        // Nor is this a bound that holds whatever happens.
+        assert!(taken >= PEAK as u64 * RING_BYTES, "{name}: {taken} bytes, less than the rings that were filled");
+    }
+}
