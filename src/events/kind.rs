@@ -72,19 +72,25 @@ impl Kind {
         self as u8 & !(Self::END | Self::NAMED | Self::THREAD) == Kind::BeginAsync as u8
     }
 
+    /// Whether this is a span kind with this bit. No other kind has it beside the base's.
+    const fn is_span_with(self, bit: u8) -> bool {
+        let both = Kind::BeginAsync as u8 | bit;
+        self as u8 & both == both
+    }
+
     /// Whether this span kind marks an end.
     pub const fn is_end(self) -> bool {
-        self.is_span() && self as u8 & Self::END != 0
+        self.is_span_with(Self::END)
     }
 
     /// Whether this span kind carries a location and a name of its own.
     pub const fn is_named(self) -> bool {
-        self.is_span() && self as u8 & Self::NAMED != 0
+        self.is_span_with(Self::NAMED)
     }
 
     /// Whether this span kind belongs to a thread rather than to a future.
     pub const fn is_thread(self) -> bool {
-        self.is_span() && self as u8 & Self::THREAD != 0
+        self.is_span_with(Self::THREAD)
     }
 
     /// The event's name in the self-description and in the documentation.
@@ -135,5 +141,21 @@ impl std::fmt::Display for Outcome {
             Outcome::Cancelled => "cancelled",
             Outcome::Panicked => "panicked",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_what_its_name_says() {
+        for kind in (0..=255).filter_map(Kind::from_u8) {
+            let name = kind.event_name();
+            assert_eq!(kind.is_span(), name.contains("Span"), "{name}");
+            assert_eq!(kind.is_end(), name.starts_with("End"), "{name}");
+            assert_eq!(kind.is_named(), name.contains("Named"), "{name}");
+            assert_eq!(kind.is_thread(), name.contains("Thread"), "{name}");
+        }
     }
 }

@@ -14,7 +14,7 @@ mod string_id;
 
 pub use kind::{Kind, Outcome};
 pub use location::{SpanLocation, SpanMetadata, Verbosity};
-pub use run::{first_record, records};
+pub use run::{first_record, plain_records, records};
 pub use schema::self_description;
 pub use slot::{
     Head, MAX_RECORD_SLOTS, MAX_RUN_TIME_NAME, SLOT_BYTES, SLOT_WORDS, Slot, TEXT_BYTES, extend_record_number,

@@ -55,6 +55,49 @@ fn is_consistent(first: &Slot, slots: usize) -> bool {
     of_its_phase && of_its_name
 }
 
+/// How many slots at the start of a run are records of one slot, of kinds that are known, in which [`first_record`] finds no fault, and
+/// whose numbers follow each other from `number` on.
+pub fn plain_records(run: &[Slot], number: u32) -> usize {
+    /// So many are looked at without a branch.
+    const AT_ONCE: usize = 8;
+    let faults = |slots: &[Slot], number: u32| {
+        slots
+            .iter()
+            .zip(0..)
+            .fold(0, |faults, (slot, index)| faults | faults_of_plain(slot, number.wrapping_add(index)))
+    };
+    let mut count = 0;
+    for slots in run.chunks_exact(AT_ONCE) {
+        if faults(slots, number.wrapping_add(count as u32)) != 0 {
+            break;
+        }
+        count += AT_ONCE;
+    }
+    let rest = run[count..].iter();
+    count + rest.take_while(|slot| faults(std::slice::from_ref(*slot), number.wrapping_add(count as u32)) == 0).count()
+}
+
+/// Not 0 if this is no record of one slot with this number in which [`first_record`] finds no fault; or if it is of a kind that is not
+/// known. What [`is_consistent`] says in branches, for a sweep over many.
+#[inline(always)]
+fn faults_of_plain(slot: &Slot, number: u32) -> u64 {
+    /// All ones if the bit is not set.
+    const fn unless(bit: u64) -> u64 {
+        (bit & 1).wrapping_sub(1)
+    }
+    let words = &slot.0;
+    let head = words[0];
+    let is_poll = u64::from(head as u8 == Kind::Poll as u8);
+    let kind = (head & 0xf8 ^ Kind::BeginAsync as u64) & unless(is_poll);
+    // One slot, and no text.
+    let shape = (head >> 10 & 0x1f) ^ 1;
+    let outcome = (head >> 8 | head >> 9) & 1 ^ head & 1;
+    let thread_begin = words[7] & unless(!(head >> 2)) & unless(head);
+    let of_static = (words[5] | words[6] as u32 as u64 | head & 1 << 15) & unless(head >> 1) & unless(is_poll);
+    let of_poll = u64::from((words[6] >> 32 == 0) | (words[7] == 0)) & is_poll;
+    kind | shape | outcome | thread_begin | of_static | of_poll | (head >> 32) ^ u64::from(number)
+}
+
 /// The whole records in a run; what is no part of one is passed over.
 pub fn records(run: &[Slot]) -> impl Iterator<Item = &[Slot]> {
     let mut rest = run;
@@ -96,6 +139,47 @@ mod tests {
             slot.0[0] = Head::continuation(index, slots).with_record_number(number).0;
         }
         words
+    }
+
+    proptest::proptest! {
+        /// Nearly right slots: any bits of a few in which the faults are.
+        #[test]
+        fn a_plain_record_is_one_without_a_fault(
+            kind in 0..=255u8,
+            low: u16,
+            flips in proptest::collection::vec(0..64u32, 0..3),
+            words in proptest::array::uniform3(proptest::option::of(0..u64::MAX)),
+        ) {
+            for head in [u64::from(kind) | 1 << 10, u64::from(low), 1 << 10 | u64::from(low & 0xc3ff)] {
+                let head = flips.iter().fold(head | 9 << 32, |head, bit| head ^ 1 << bit);
+                let [address, length, last] = words.map(|word| word.unwrap_or(0));
+                let slot = Slot([head, 1, 2, 3, 4, address, length, last]);
+                let is_known = slot.head().kind().is_some();
+                let whole = first_record(&[slot]).is_ok() && !slot.head().has_run_time_name();
+                let expected = whole && is_known && head >> 32 == 9;
+                proptest::prop_assert_eq!(plain_records(&[slot], 9) == 1, expected, "{:?}", slot);
+            }
+        }
+    }
+
+    #[test]
+    fn plain_records_are_counted_up_to_the_first_that_is_not() {
+        for plain in 0..40 {
+            let mut run: Vec<Slot> =
+                (0..plain).flat_map(|number| of_number(number as u64 + u64::from(u32::MAX) - 20)).collect();
+            assert_eq!(plain_records(&run, u32::MAX - 20), plain);
+            run.extend(record(1000, 2));
+            run.extend(of_number(1001));
+            assert_eq!(plain_records(&run, u32::MAX - 20), plain);
+            assert_eq!(plain_records(&run, 0), 0);
+        }
+    }
+
+    /// A record in one slot, without text, with this number.
+    fn of_number(number: u64) -> Vec<Slot> {
+        let mut slots = of_kind(Kind::BeginAsyncNamed);
+        slots[0].0[0] = slots[0].head().with_record_number(number).0;
+        slots
     }
 
     #[test]

@@ -21,19 +21,19 @@ pub(super) struct ClockMap {
     /// Each piece begins at its anchor and goes on to the next; the last one for ever. Never empty.
     pieces: Vec<Piece>,
     /// The piece that was used last: the next ticks are likely to be in it too.
-    recent: Cell<usize>,
+    recent: Cell<Piece>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Piece {
     /// Where it begins.
     ticks: u64,
-    /// Where the next one begins; `u64::MAX` for the last.
-    end: u64,
     /// The time where it begins.
     unix_ns: u64,
     /// Nanoseconds per tick, times 2^[`SHIFT`].
     rate: u64,
+    /// Ticks from where it begins that are in it, and of which no time overflows.
+    sure: u64,
 }
 
 impl ClockMap {
@@ -55,23 +55,25 @@ impl ClockMap {
             rate = next.map_or(rate, |next| rate_between(anchor, next));
             let since_start = anchor.monotonic_ns - start.monotonic_ns;
             let unix_ns = start.unix_ns.saturating_add(since_start);
-            Piece { ticks: anchor.ticks, end: next.map_or(u64::MAX, |next| next.ticks), unix_ns, rate }
+            Piece::new(anchor.ticks, next.map_or(u64::MAX, |next| next.ticks), unix_ns, rate)
         });
-        ClockMap { pieces: pieces.collect(), recent: Cell::new(0) }
+        let pieces: Vec<Piece> = pieces.collect();
+        ClockMap { recent: Cell::new(pieces[0]), pieces }
     }
 
     /// The time of `ticks`, in nanoseconds since 1970.
     #[inline]
     pub(super) fn unix_ns(&self, ticks: u64) -> u64 {
-        let recent = &self.pieces[self.recent.get()];
-        if (recent.ticks..recent.end).contains(&ticks) { recent.unix_ns(ticks) } else { self.unix_ns_elsewhere(ticks) }
+        let recent = self.recent.get();
+        let since = ticks.wrapping_sub(recent.ticks);
+        if since < recent.sure { recent.unix_ns + recent.ns_of(since) as u64 } else { self.unix_ns_elsewhere(ticks) }
     }
 
     #[cold]
     fn unix_ns_elsewhere(&self, ticks: u64) -> u64 {
         let index = self.pieces.partition_point(|piece| piece.ticks <= ticks).saturating_sub(1);
-        self.recent.set(index);
         let piece = &self.pieces[index];
+        self.recent.set(*piece);
         match piece.ticks.checked_sub(ticks) {
             // Before the first.
             Some(distance) => piece.unix_ns.saturating_sub(piece.ns(distance)),
@@ -81,15 +83,25 @@ impl ClockMap {
 }
 
 impl Piece {
-    #[inline]
+    fn new(ticks: u64, end: u64, unix_ns: u64, rate: u64) -> Piece {
+        let most = (1_u128 << (63 + SHIFT)) / u128::from(rate.max(1));
+        // Two numbers below 2^63 have a sum.
+        let most = if unix_ns >> 63 == 0 { u64::try_from(most).unwrap_or(u64::MAX) } else { 0 };
+        Piece { ticks, unix_ns, rate, sure: most.min(end - ticks) }
+    }
+
     fn unix_ns(&self, ticks: u64) -> u64 {
         self.unix_ns.saturating_add(self.ns(ticks - self.ticks))
     }
 
     /// How long so many ticks take.
-    #[inline]
     fn ns(&self, ticks: u64) -> u64 {
-        u64::try_from((u128::from(ticks) * u128::from(self.rate)) >> SHIFT).unwrap_or(u64::MAX)
+        u64::try_from(self.ns_of(ticks)).unwrap_or(u64::MAX)
+    }
+
+    #[inline]
+    fn ns_of(&self, ticks: u64) -> u128 {
+        (u128::from(ticks) * u128::from(self.rate)) >> SHIFT
     }
 }
 
@@ -135,6 +147,22 @@ mod tests {
         let times: Vec<u64> =
             (0..100_000).step_by(if cfg!(miri) { 499 } else { 1 }).map(|i| map.unix_ns(i * 1_500_001)).collect();
         assert!(times.is_sorted());
+    }
+
+    #[test]
+    fn the_short_way_to_a_time_and_the_long_one_end_alike() {
+        let second = Anchor { ticks: 3_000_001_000, monotonic_ns: 2_000_005_000, unix_ns: 7 };
+        for unix_ns in [START.unix_ns, (1 << 63) - 1, 1 << 63, u64::MAX] {
+            for ticks_per_second in [0, 1, 3, 2_600_000_000, u64::MAX] {
+                let map = ClockMap::new(Anchor { unix_ns, ..START }, ticks_per_second, vec![second]);
+                let near = (0..64).flat_map(|bit| [1 << bit, (1 << bit) - 1, (1 << bit) + 1_000]);
+                for ticks in near.flat_map(|ticks: u64| [ticks, ticks.wrapping_neg(), second.ticks.wrapping_add(ticks)])
+                {
+                    let long = map.unix_ns_elsewhere(ticks);
+                    assert_eq!(map.unix_ns(ticks), long, "{ticks} ticks from {unix_ns} at {ticks_per_second}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::clock::ClockMap;
 use super::dictionary::Dictionary;
 use super::event::{Damage, Event, Loss, LossCause, NameState, Phase, PollRecord, SpanKind, SpanRecord, Summary};
 use super::sequence::{Run, Slots};
-use crate::events::{Kind, MAX_RECORD_SLOTS, SLOT_BYTES, Slot, SpanFields, first_record};
+use crate::events::{Kind, MAX_RECORD_SLOTS, SLOT_BYTES, Slot, SpanFields, TEXT_BYTES, first_record};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
@@ -105,6 +105,13 @@ impl Decoder<'_> {
             let (mut index, end) = (run.start, run.end());
             let mut number = run.first;
             while index < end {
+                if number >= progress.next_record {
+                    let plain = self.plain(slots.ahead(index, end), number, progress, origin);
+                    (index, number) = (index + plain, number.saturating_add(plain as u64));
+                    if index >= end {
+                        break;
+                    }
+                }
                 let Ok(record) = slots.record(index, &mut joined) else { break };
                 if number >= progress.next_record {
                     self.record(record, number, progress, origin);
@@ -146,6 +153,34 @@ impl Decoder<'_> {
     fn damage(&mut self, damage: Damage) {
         self.summary.damages += 1;
         (self.visit)(Event::Damage(damage));
+    }
+
+    /// Visits the first of these records, from number `number` on, as long as each has one slot and is of a kind that is known. It does
+    /// for all of them what [`Decoder::record`] does for one. Returns how many.
+    fn plain(&mut self, slots: &[Slot], number: u64, progress: &mut Progress, origin: &Origin<'_>) -> usize {
+        let (thread, until) = origin.thread_of(number);
+        let most = usize::try_from(until - number).unwrap_or(usize::MAX).min(slots.len());
+        let mut count = 0;
+        for (slot, number) in slots[..most].iter().zip(number..) {
+            let fields: &SpanFields = bytemuck::cast_ref(slot);
+            let Some(kind) = fields.head.kind().filter(|_| fields.head.slots() == 1) else { break };
+            match kind {
+                Kind::Poll => self.poll(fields, (number, thread)),
+                Kind::Continuation => break,
+                _ => self.span(kind, fields, &[], (number, thread), false),
+            }
+            count += 1;
+        }
+        if let Some(last) = slots[..count].last() {
+            let next = number.saturating_add(count as u64);
+            progress.next_record = next;
+            progress.last_unix_ns = Some(self.clock.unix_ns(SpanFields::from_slot(last).ticks));
+            self.summary.records += count as u64;
+            while let Some((&key, _)) = self.carried.range((origin.ring, number)..(origin.ring, next)).next() {
+                self.carried.remove(&key);
+            }
+        }
+        count
     }
 
     fn record(&mut self, record: &[Slot], number: u64, progress: &mut Progress, origin: &Origin<'_>) {
@@ -238,6 +273,7 @@ impl Decoder<'_> {
         }));
     }
 
+    #[inline(always)]
     fn span(
         &mut self,
         kind: Kind,
@@ -249,13 +285,7 @@ impl Decoder<'_> {
         const LOST: (&str, NameState) = ("<name lost>", NameState::Missing);
         let head = fields.head;
         let run_time_name;
-        let (static_name, location) = if kind.is_named() {
-            let length = u64::from(fields.name_length);
-            let name = if head.has_run_time_name() { None } else { self.dictionary.name(fields.name_address, length) };
-            (name, self.dictionary.location(fields.site))
-        } else {
-            self.dictionary.metadata(fields.site).unzip()
-        };
+        let (static_name, location) = self.dictionary.find(kind, fields);
         let (name, name_state) = if head.has_run_time_name() {
             let (text, state) = run_time_text(fields, text);
             run_time_name = text;
@@ -289,8 +319,10 @@ impl Decoder<'_> {
 }
 
 /// The text in a record's continuation slots.
+#[inline(never)]
 fn run_time_text(fields: &SpanFields, slots: &[Slot]) -> (String, NameState) {
-    let mut bytes: Vec<u8> = slots.iter().flat_map(Slot::text).copied().collect();
+    let mut bytes = Vec::with_capacity(slots.len() * TEXT_BYTES);
+    slots.iter().for_each(|slot| bytes.extend_from_slice(slot.text()));
     bytes.truncate(fields.name_length as usize);
     let whole = bytes.len() as u64 == fields.name_address;
     let state = if whole { NameState::Whole } else { NameState::Cut };

@@ -15,6 +15,7 @@ mod decode;
 mod dictionary;
 mod error;
 mod event;
+mod headers;
 mod pass;
 mod recording;
 mod recover;

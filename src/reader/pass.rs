@@ -10,7 +10,7 @@ use super::recording::{Recording, files_of};
 use super::recover::recover;
 use super::ring::{RingCopy, Setting};
 use super::segment::{SegmentFile, Step, describe, first_block, header_in, read_words, walk, walk_blocks};
-use super::sequence::{Run, Slots, fitting, runs};
+use super::sequence::{Run, Slots, fitting, runs, whole_run};
 use crate::events::{SLOT_BYTES, Slot};
 use crate::format::block::{BLOCK_HEADER_BYTES, RecordRange};
 use crate::format::definition::decode_all;
@@ -160,9 +160,13 @@ impl<'a> Pass<'a> {
         let alive = self.is_alive();
         let segments = SegmentFile::list(self.recording.path(), alive);
         self.retired = segments.first().is_some_and(|segment| segment.number > 0);
+        // The memory of one serves all.
+        let mut words = Vec::new();
         for segment in &segments {
+            let is_all =
+                segment.headers(self.recording.id(), is_context, |header, bytes| self.gather_block(header, bytes));
             // What cannot be read is reported below.
-            if let Ok(words) = segment.words() {
+            if !is_all && segment.read(&mut words).is_ok() {
                 self.gather(&segment.path, bytemuck::cast_slice(&words));
             }
         }
@@ -174,8 +178,8 @@ impl<'a> Pass<'a> {
                 self.damage(&missing, 0, 0, 0, "a segment is missing");
             }
             expected = segment.number.saturating_add(1);
-            match segment.settled_words(self.recording.id()) {
-                Ok(words) => self.segment(&segment.path, bytemuck::cast_slice(&words)),
+            match segment.read_settled(self.recording.id(), &mut words) {
+                Ok(()) => self.segment(&segment.path, bytemuck::cast_slice(&words)),
                 Err(error) => self.damaged_file(&segment.path, &error),
             }
         }
@@ -185,14 +189,17 @@ impl<'a> Pass<'a> {
     /// that were carried forward, which stand behind the records that come after them.
     fn gather(&mut self, path: &Path, bytes: &[u8]) {
         let start = first_block(self.recording.id(), path, bytes).0;
-        walk_blocks(bytes, start, |header, rest| {
-            self.anchors.push(header.anchor);
-            if matches!(header.kind, BlockKind::Thread | BlockKind::Definitions | BlockKind::Carried) {
-                if let Ok(payload) = header.payload(rest) {
-                    self.context(header, payload);
-                }
+        walk_blocks(bytes, start, |header, rest| self.gather_block(header, rest));
+    }
+
+    /// `bytes` begin with the block, if it [`is_context`].
+    fn gather_block(&mut self, header: &BlockHeader, bytes: &[u8]) {
+        self.anchors.push(header.anchor);
+        if is_context(header.kind) {
+            if let Ok(payload) = header.payload(bytes) {
+                self.context(header, payload);
             }
-        });
+        }
     }
 
     fn set_clock(&mut self) {
@@ -249,16 +256,19 @@ impl<'a> Pass<'a> {
         if known.is_some() && range.next_record <= progress.next_record {
             return;
         }
-        let slots = Slots::straight(slots);
         let end = range.next_record;
         let next = progress.next_record;
+        // Nearly always they are as they should be.
+        let whole = whole_run(slots, range.first_record);
+        let whole = whole.filter(|run| run.records > 0 && run.first >= next && run.next() <= end);
+        let slots = Slots::straight(slots);
         // What a block says about its records is checked, and what its slots say may have been scribbled on before.
         let number = |low: u32| {
             let ahead = low.wrapping_sub(range.first_record as u32);
             let number = range.first_record.checked_add(u64::from(ahead))?;
             (next..end).contains(&number).then_some(number)
         };
-        let runs = fitting(runs(&slots, slots.len(), number));
+        let runs = whole.map_or_else(|| fitting(runs(&slots, slots.len(), number)), |run| vec![run]);
         let lost = range.lost.saturating_sub(progress.lost);
         let stretches = stretches_of_block(&runs, slots.len(), next, end, lost);
         let offset_of = |slot: usize| (offset + BLOCK_HEADER_BYTES + slot * SLOT_BYTES) as u64;
@@ -361,6 +371,11 @@ impl<'a> Pass<'a> {
             visit: self.visit,
         }
     }
+}
+
+/// Whether such a block has to be known before records are read.
+fn is_context(kind: BlockKind) -> bool {
+    matches!(kind, BlockKind::Thread | BlockKind::Definitions | BlockKind::Carried)
 }
 
 /// The slots in a block of packed records.

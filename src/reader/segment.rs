@@ -1,10 +1,12 @@
 //! Segment files, and the blocks of session files: walking them past any damage.
 
 use super::error::ReadError;
+use super::headers::walk_headers;
 use super::recording::files_of;
-use crate::format::{BlockHeader, FileHeader, FileKind, FormatError, SessionId};
+use crate::format::{BlockHeader, BlockKind, FileHeader, FileKind, FormatError, SessionId};
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// How often a segment that its writer appends to is read, until what it holds makes sense.
@@ -22,8 +24,9 @@ pub(super) fn read_words(path: &Path) -> Result<Vec<u64>, ReadError> {
 
 /// The first words of a file, `most` at most.
 pub(super) fn read_first_words(path: &Path, most: usize) -> Result<Vec<u64>, ReadError> {
-    let words = open(path).and_then(|file| words_of(&file, most));
-    words.map_err(|source| ReadError::Io { path: path.to_owned(), source })
+    let mut words = Vec::new();
+    let read = open(path).and_then(|file| read_into(&mut words, &file, most));
+    read.map(|()| words).map_err(|source| ReadError::Io { path: path.to_owned(), source })
 }
 
 /// Opens a file, and nothing else: opening a pipe would wait for a writer, for ever.
@@ -31,29 +34,35 @@ fn open(path: &Path) -> io::Result<File> {
     if std::fs::metadata(path)?.is_file() { File::open(path) } else { Err(io::ErrorKind::InvalidInput.into()) }
 }
 
-fn words_of(mut file: &File, most: usize) -> io::Result<Vec<u64>> {
+/// Reads the first words of a file, `most` at most, in place of those of another.
+fn read_into(words: &mut Vec<u64>, file: &File, most: usize) -> io::Result<()> {
     let length = file.metadata()?.len();
-    file.rewind()?;
     let wanted = usize::try_from(length / 8).unwrap_or(usize::MAX).min(most);
     if wanted > MOST_WORDS {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
     // No more than the file has by the file system's word, which costs its writer nothing, and no more than it has in truth.
-    let mut words: Vec<u64> = Vec::new();
-    words.try_reserve_exact(wanted).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    words.truncate(wanted);
+    words.try_reserve_exact(wanted - words.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
     words.resize(wanted, 0);
-    let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
+    let bytes: &mut [u8] = bytemuck::cast_slice_mut(words);
+    let filled = read_at(file, 0, bytes)?;
+    words.truncate(filled / 8);
+    Ok(())
+}
+
+/// Fills `bytes` from `offset` on, as far as the file goes. Returns how far that is.
+pub(super) fn read_at(file: &File, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < bytes.len() {
-        match file.read(&mut bytes[filled..]) {
+        match file.read_at(&mut bytes[filled..], offset + filled as u64) {
             Ok(0) => break,
             Ok(read) => filled += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    words.truncate(filled / 8);
-    Ok(words)
+    Ok(filled)
 }
 
 /// A segment of a session.
@@ -89,18 +98,33 @@ impl SegmentFile {
         found
     }
 
-    /// What it holds at this moment.
-    pub(super) fn words(&self) -> Result<Vec<u64>, ReadError> {
+    fn with_file<T>(&self, work: impl FnOnce(&File) -> io::Result<T>) -> Result<T, ReadError> {
         match &self.held {
-            Some(file) => words_of(file, usize::MAX),
-            None => open(&self.path).and_then(|file| words_of(&file, usize::MAX)),
+            Some(file) => work(file),
+            None => open(&self.path).and_then(|file| work(&file)),
         }
         .map_err(|source| ReadError::Io { path: self.path.clone(), source })
     }
 
-    /// What it holds, without a block that is just being written: a copy may have a later one and not, or not all of, the one
+    /// Calls `each` for its blocks, by their headers alone. Returns whether these are all, as of [`walk_headers`].
+    pub(super) fn headers(
+        &self,
+        session: SessionId,
+        wanted: impl Fn(BlockKind) -> bool,
+        each: impl FnMut(&BlockHeader, &[u8]),
+    ) -> bool {
+        let walk = |file: &File| walk_headers(file, &self.path, session, wanted, each);
+        !self.growing && self.with_file(walk).unwrap_or(false)
+    }
+
+    /// Reads what it holds at this moment, in place of other `words`.
+    pub(super) fn read(&self, words: &mut Vec<u64>) -> Result<(), ReadError> {
+        self.with_file(|file| read_into(words, file, usize::MAX))
+    }
+
+    /// Reads what it holds, without a block that is just being written: a copy may have a later one and not, or not all of, the one
     /// before. Damage is what two copies have in the same place.
-    pub(super) fn settled_words(&self, session: SessionId) -> Result<Vec<u64>, ReadError> {
+    pub(super) fn read_settled(&self, session: SessionId, words: &mut Vec<u64>) -> Result<(), ReadError> {
         let damaged = |words: &[u64]| {
             let mut offsets = Vec::new();
             let bytes = bytemuck::cast_slice(words);
@@ -111,19 +135,19 @@ impl SegmentFile {
             });
             offsets
         };
-        let mut words = self.words()?;
+        self.read(words)?;
         if !self.growing {
-            return Ok(words);
+            return Ok(());
         }
-        let mut before = damaged(&words);
+        let mut before = damaged(words);
         for _ in 1..TRIES {
             if before.is_empty() {
-                return Ok(words);
+                return Ok(());
             }
-            words = self.words()?;
-            let now = damaged(&words);
+            self.read(words)?;
+            let now = damaged(words);
             if now.iter().all(|offset| before.contains(offset)) {
-                return Ok(words);
+                return Ok(());
             }
             before = now;
         }
@@ -131,7 +155,7 @@ impl SegmentFile {
         if let Some(first) = before.first() {
             words.truncate(first / 8);
         }
-        Ok(words)
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 //! Slots that were damaged may hold anything. A record counts if it is whole, and if its number fits in with the numbers of the
 //! others: of all ways to pass over records until the numbers of the rest rise, the one that passes over the fewest.
 
-use crate::events::{MAX_RECORD_SLOTS, Slot, first_record};
+use crate::events::{MAX_RECORD_SLOTS, Slot, first_record, plain_records};
 use std::collections::BTreeMap;
 
 /// Slots in the order in which they were written.
@@ -45,6 +45,13 @@ impl<'a> Slots<'a> {
     /// Slot `index`; `None` if it is not there.
     pub(super) fn get(&self, index: usize) -> Option<&'a Slot> {
         self.buffer.get(self.place(index))
+    }
+
+    /// Slots one after another, from `index` on: up to `end`, unless the ring ends before.
+    pub(super) fn ahead(&self, index: usize, end: usize) -> &'a [Slot] {
+        let place = self.place(index);
+        let most = (end - index).min(self.round - place);
+        self.buffer.get(place..).map_or(&[], |rest| &rest[..most.min(rest.len())])
     }
 
     /// The first slot from `index` on that is there. A ring has as many slots as its file says, so those that are not there are
@@ -128,6 +135,26 @@ pub(super) fn runs(slots: &Slots<'_>, starts: usize, number: impl Fn(u32) -> Opt
         index += length;
     }
     runs
+}
+
+/// The run that all of these slots are, if there is a record in each or behind it, and their numbers follow each other from `first`
+/// on. It is the only one that [`runs`] would find.
+pub(super) fn whole_run(slots: &[Slot], first: u64) -> Option<Run> {
+    let (mut index, mut number) = (0, first);
+    while index < slots.len() {
+        let plain = plain_records(&slots[index..], number as u32);
+        index += plain;
+        number = number.checked_add(plain as u64)?;
+        if index < slots.len() {
+            let record = first_record(&slots[index..]).ok()?;
+            if record[0].head().record_number_low() != number as u32 {
+                return None;
+            }
+            index += record.len();
+            number = number.checked_add(1)?;
+        }
+    }
+    Some(Run { start: 0, slots: slots.len(), first, records: number - first })
 }
 
 /// Records in these runs.
