@@ -1,13 +1,18 @@
 //! How fast records go from the rings to a sink, and from a recording to a visitor: records per second.
+//!
+//! Reading alone: `cargo bench -p spanring --bench flush -- decode`.
 
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput};
 use spanring::prelude::*;
-use spanring::reader::Recording;
+use spanring::reader::{Event, Recording};
 use spanring::sink::NullSink;
 use spanring::{Builder, Recorder, RecorderGuard};
 use std::future::Future;
 use std::hint::black_box;
 use std::pin::pin;
+use std::process::Command;
+use std::sync::Barrier;
 use std::task::{Context, Waker};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -49,25 +54,106 @@ fn flush(criterion: &mut Criterion) {
     bench("to segment files", files.start().expect("nothing else records"));
 }
 
-fn decode(criterion: &mut Criterion) {
-    const ROUNDS: u64 = 64;
-    let directory = directory();
-    let guard = recorder().directory(directory.path()).start().expect("nothing else records");
-    for _ in 0..ROUNDS {
-        fill();
-        guard.flush().expect("the disk has room");
+/// Every other span at a static site, so that a reader meets both kinds of names.
+fn fill_both_kinds() {
+    static_span_location!(HERE);
+    static_span_desc!(DESC, "static");
+    let mut context = Context::from_waker(Waker::noop());
+    for number in 0..SPANS / 2 {
+        let future = pin!(async { black_box(number) }.instrument_named(&HERE, "named"));
+        let _ = black_box(future.poll(&mut context));
+        let future = pin!(async { black_box(number) }.instrument(&DESC));
+        let _ = black_box(future.poll(&mut context));
     }
-    guard.stop().expect("the disk has room");
-    let mut group = criterion.benchmark_group("decode");
-    group.throughput(Throughput::Elements(RECORDS * ROUNDS)).sample_size(10).measurement_time(Duration::from_secs(3));
-    group.bench_function("every record of a recording", |bencher| {
+}
+
+/// Reads all of a recording, and uses what every record says.
+fn sum(recording: &Recording) -> (u64, u64) {
+    let mut sum = 0_u64;
+    let mut add = |number: u64| sum = sum.wrapping_add(number);
+    let summary = recording.read(&mut |event| {
+        if let Event::Span(record) = event {
+            add(record.unix_ns);
+            add(record.begin_unix_ns.unwrap_or(0));
+            add(record.span_id);
+            add(record.name.len() as u64 + u64::from(record.name_index.unwrap_or(0)));
+            add(u64::from(record.location_index.unwrap_or(0)));
+        }
+    });
+    (summary.expect("it was just written").records, sum)
+}
+
+fn measure(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, records: u64, open: impl Fn() -> Recording) {
+    group.throughput(Throughput::Elements(records)).sample_size(10).measurement_time(Duration::from_secs(3));
+    group.bench_function(name, |bencher| {
         bencher.iter(|| {
-            let recording = Recording::open(directory.path()).expect("it was just written");
-            let summary = recording.read(&mut |event| drop(black_box(event))).expect("it was just written");
-            assert_eq!(summary.records, RECORDS * ROUNDS);
+            let (read, sum) = sum(&open());
+            assert_eq!(read, records);
+            sum
         });
     });
 }
 
-criterion_group!(benches, flush, decode);
-criterion_main!(benches);
+fn decode(criterion: &mut Criterion) {
+    const ROUNDS: u64 = 64;
+    let mut group = criterion.benchmark_group("decode");
+    let in_files = directory();
+    let guard = recorder().directory(in_files.path()).start().expect("nothing else records");
+    for _ in 0..ROUNDS {
+        fill_both_kinds();
+        guard.flush().expect("the disk has room");
+    }
+    guard.stop().expect("the disk has room");
+    let open = || Recording::open(in_files.path()).expect("it was just written");
+    measure(&mut group, "sealed segments in files", RECORDS * ROUNDS, open);
+
+    let guard = recorder().memory().start().expect("nothing else records");
+    fill_both_kinds();
+    guard.flush().expect("there is memory");
+    let bytes = guard.memory().expect("it records to memory").bytes();
+    guard.stop().expect("there is memory");
+    let recording = Recording::from_segment(&bytes).expect("it was just written");
+    group.throughput(Throughput::Elements(RECORDS)).sample_size(100);
+    group.bench_function("a segment in memory", |bencher| bencher.iter(|| sum(&recording)));
+
+    let killed = directory();
+    let child =
+        Command::new(std::env::current_exe().expect("a program knows itself")).env(RINGS, killed.path()).status();
+    assert!(!child.expect("a program can run itself").success(), "it aborts");
+    let open = || Recording::open(killed.path()).expect("it was just written");
+    let records = sum(&open()).0;
+    assert!(records > THREADS as u64 * 8000, "{records} records in the rings");
+    measure(&mut group, "64 full rings of 512 KiB of a process that aborted", records, open);
+}
+
+/// Where to record, for the process that aborts.
+const RINGS: &str = "SPANRING_BENCH_RINGS";
+const THREADS: usize = 64;
+
+/// Fills rings of many threads at once, and aborts before anything is flushed.
+fn abort_with_full_rings(directory: &str) -> ! {
+    let guard = Recorder::builder().flush_interval(Duration::from_secs(3600)).directory(directory).start();
+    let _guard = guard.expect("nothing else records");
+    let all_are_full = Barrier::new(THREADS + 1);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                fill_both_kinds();
+                all_are_full.wait();
+                std::thread::park();
+            });
+        }
+        all_are_full.wait();
+        std::process::abort();
+    })
+}
+
+fn main() {
+    if let Ok(directory) = std::env::var(RINGS) {
+        abort_with_full_rings(&directory);
+    }
+    let mut criterion = Criterion::default().configure_from_args();
+    flush(&mut criterion);
+    decode(&mut criterion);
+    criterion.final_summary();
+}
