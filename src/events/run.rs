@@ -73,8 +73,9 @@ pub fn plain_records(run: &[Slot], number: u32) -> usize {
         }
         count += AT_ONCE;
     }
-    let rest = run[count..].iter();
-    count + rest.take_while(|slot| faults(std::slice::from_ref(*slot), number.wrapping_add(count as u32)) == 0).count()
+    let from = |index: usize| number.wrapping_add(index as u32);
+    let rest = run.iter().enumerate().skip(count);
+    count + rest.take_while(|(index, slot)| faults_of_plain(slot, from(*index)) == 0).count()
 }
 
 /// Not 0 if this is no record of one slot with this number in which [`first_record`] finds no fault; or if it is of a kind that is not

@@ -111,9 +111,9 @@ pub fn unpack(payload: &[u8]) -> Result<Vec<Slot>, &'static str> {
             continue;
         }
         let mask = if layout == 0 { &[0xff; SLOT_WORDS] } else { take(SLOT_WORDS)? };
-        for word in 0..if is_text { 1 } else { SLOT_WORDS } {
+        for (word, planes) in mask.iter().enumerate().take(if is_text { 1 } else { SLOT_WORDS }) {
             let mut differences = vec![0u64; places.len()];
-            for plane in (0..8).filter(|plane| mask[word] >> plane & 1 != 0) {
+            for plane in (0..8).filter(|plane| planes >> plane & 1 != 0) {
                 let bytes = take(places.len())?;
                 differences.iter_mut().zip(bytes).for_each(|(all, byte)| *all |= u64::from(*byte) << (8 * plane));
             }

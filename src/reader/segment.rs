@@ -15,7 +15,7 @@ const TRIES: usize = 10;
 const HELD: usize = 64;
 
 /// Words of the largest file that is read: twice the largest segment that a recorder makes.
-const MOST_WORDS: usize = (8 << 30) / 8;
+pub(super) const MOST_WORDS: usize = (8 << 30) / 8;
 
 /// The whole words of a file; a last part of a word, which no writer leaves, is left out.
 pub(super) fn read_words(path: &Path) -> Result<Vec<u64>, ReadError> {
