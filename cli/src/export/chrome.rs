@@ -42,7 +42,7 @@ struct Thread {
 }
 
 /// One event. Which fields there are depends on what it is.
-#[derive(Serialize, Default)]
+#[derive(Serialize)]
 struct Event<'a, A> {
     ph: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -160,7 +160,7 @@ impl<'w> ChromeWriter<'w> {
         // The array stays open: the events follow, and then what closes it.
         writer.out.write_all(head.trim_end_matches("]}").as_bytes())?;
         let args = Some(NameOnly { name: &facts.executable });
-        writer.write(&Event { ph: "M", name: "process_name", pid: facts.pid, args, ..Event::default() }, "\n")?;
+        writer.write(&Event { args, ..Event::new("M", "process_name", facts.pid) }, "\n")?;
         Ok(writer)
     }
 
@@ -178,7 +178,7 @@ impl<'w> ChromeWriter<'w> {
     fn thread(&mut self, facts: &ThreadFacts) -> Result<(), ExportError> {
         let thread = Thread { os_id: facts.os_id, label: thread_label(facts) };
         let args = Some(NameOnly { name: &thread.label });
-        let event = Event { ph: "M", name: "thread_name", pid: self.pid, tid: thread.os_id, args, ..Event::default() };
+        let event = Event { tid: thread.os_id, args, ..Event::new("M", "thread_name", self.pid) };
         self.write(&event, ",\n")?;
         self.threads.insert(facts.id, thread);
         Ok(())
@@ -278,10 +278,7 @@ impl<'w> ChromeWriter<'w> {
     fn damage(&mut self, damage: &Damage) -> Result<(), ExportError> {
         let name = format!("damage: {}", damage.what);
         let event = Event {
-            ph: "I",
             cat: Some("damage"),
-            name: &name,
-            pid: self.pid,
             ts: Some(self.time(self.base_ns + SECOND_NS)),
             args: Some(DamageArguments {
                 file: damage.path.display().to_string(),
@@ -289,13 +286,17 @@ impl<'w> ChromeWriter<'w> {
                 bytes: damage.bytes,
                 records: damage.records,
             }),
-            ..Event::default()
+            ..Event::new("I", &name, self.pid)
         };
         self.write(&event, ",\n")
     }
 }
 
 impl<'a, A> Event<'a, A> {
+    fn new(ph: &'a str, name: &'a str, pid: u32) -> Event<'a, A> {
+        Event { ph, cat: None, name, pid, tid: 0, id: None, ts: None, args: None }
+    }
+
     /// The end of what this is the begin of.
     fn end(&self, ts: f64) -> Event<'a, ()> {
         let Event { cat, name, pid, tid, id, .. } = *self;

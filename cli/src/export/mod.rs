@@ -5,6 +5,7 @@
 //! [`Format`] and an arm of [`Format::exporter`]; what users can choose about it is a field of [`Options`].
 
 pub mod chrome;
+pub mod folded;
 #[cfg(any(feature = "otlp", feature = "parquet"))]
 mod in_order;
 #[cfg(feature = "otlp")]
@@ -35,6 +36,8 @@ pub enum Format {
     Perfetto,
     /// A trace in Chrome's JSON, for chrome://tracing and other readers of that
     Chrome,
+    /// Stacks of spans with their times, for flame graphs: inferno, speedscope
+    Folded,
     /// A table with a row for each span, for DuckDB, pandas, Polars, Spark (feature `parquet`)
     Parquet,
     /// OpenTelemetry's protocol, to a file or a collector (feature `otlp`)
@@ -44,6 +47,9 @@ pub enum Format {
 /// What can be chosen about an export, by format.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 pub struct Options {
+    /// folded: which time counts
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t)]
+    pub weight: folded::Weight,
     /// Of the format `otlp`.
     #[command(flatten)]
     pub otlp: OtlpOptions,
@@ -167,13 +173,13 @@ impl Format {
     pub fn exporter<'w>(
         self,
         recording: &Recording,
-        #[cfg_attr(not(feature = "otlp"), expect(unused_variables, reason = "no other format has options"))]
         options: &Options,
         output: Output<'w>,
     ) -> Result<Box<dyn Exporter + 'w>, ExportError> {
         match self {
             Format::Perfetto => Ok(Box::new(perfetto::TraceWriter::of(recording, self.stream(output)?))),
             Format::Chrome => Ok(Box::new(chrome::ChromeWriter::of(recording, self.stream(output)?)?)),
+            Format::Folded => Ok(Box::new(folded::FoldedWriter::new(self.stream(output)?, options.weight))),
             #[cfg(feature = "parquet")]
             Format::Parquet => {
                 Ok(Box::new(self::parquet::ParquetWriter::new(recording.facts(), self.stream(output)?)?))
@@ -198,7 +204,7 @@ impl Format {
     /// The feature of this crate that the format needs, and whether this build has it.
     fn feature(self) -> Option<(&'static str, bool)> {
         match self {
-            Format::Perfetto | Format::Chrome => None,
+            Format::Perfetto | Format::Chrome | Format::Folded => None,
             Format::Parquet => Some(("parquet", cfg!(feature = "parquet"))),
             Format::Otlp => Some(("otlp", cfg!(feature = "otlp"))),
         }
