@@ -16,6 +16,7 @@
 //! from there they are exact to the nanosecond for a hundred days. What is said to have happened before is put at 0, and its
 //! `begin_unix_ns` is right all the same. That argument is text because numbers of that size are not safe in JavaScript.
 
+use crate::export::perfetto::Process;
 use crate::export::{ExportError, Exporter, cause_word};
 use crate::spans::{Ending, Item, Span, thread_label};
 use crate::text::count;
@@ -121,17 +122,16 @@ struct DamageArguments {
 /// What stands in front of the events; their array is the last field.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Head {
+struct Head<'a> {
     display_time_unit: &'static str,
-    other_data: OtherData,
+    other_data: OtherData<'a>,
     trace_events: [(); 0],
 }
 
 #[derive(Serialize)]
-struct OtherData {
+struct OtherData<'a> {
     base_unix_ns: String,
-    recorded_by: String,
-    session: String,
+    description: &'a str,
 }
 
 fn is_false(value: &bool) -> bool {
@@ -139,28 +139,27 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl<'w> ChromeWriter<'w> {
-    /// Writes the head of a trace of a recording.
+    /// A trace of a recording.
     ///
     /// # Errors
     /// If `out` fails.
     pub fn of(recording: &Recording, out: Box<dyn Write + Send + 'w>) -> Result<ChromeWriter<'w>, ExportError> {
-        let facts = recording.facts();
-        let base_ns = (facts.started_unix_ns / SECOND_NS).saturating_sub(1) * SECOND_NS;
-        let mut writer = ChromeWriter { out, pid: facts.pid, base_ns, threads: FxHashMap::default(), losses: 0 };
-        let head = Head {
-            display_time_unit: "ns",
-            other_data: OtherData {
-                base_unix_ns: base_ns.to_string(),
-                recorded_by: format!("spanring {}", facts.version),
-                session: facts.session.clone(),
-            },
-            trace_events: [],
-        };
-        let head = serde_json::to_string(&head).map_err(std::io::Error::from)?;
+        ChromeWriter::new(out, &Process::of(recording))
+    }
+
+    /// Writes the trace's head.
+    ///
+    /// # Errors
+    /// If `out` fails.
+    pub fn new(out: Box<dyn Write + Send + 'w>, process: &Process) -> Result<ChromeWriter<'w>, ExportError> {
+        let base_ns = (process.started_unix_ns / SECOND_NS).saturating_sub(1) * SECOND_NS;
+        let mut writer = ChromeWriter { out, pid: process.pid, base_ns, threads: FxHashMap::default(), losses: 0 };
+        let other_data = OtherData { base_unix_ns: base_ns.to_string(), description: &process.description };
+        let head = serde_json::to_string(&Head { display_time_unit: "ns", other_data, trace_events: [] });
         // The array stays open: the events follow, and then what closes it.
-        writer.out.write_all(head.trim_end_matches("]}").as_bytes())?;
-        let args = Some(NameOnly { name: &facts.executable });
-        writer.write(&Event { args, ..Event::new("M", "process_name", facts.pid) }, "\n")?;
+        writer.out.write_all(head.map_err(std::io::Error::from)?.trim_end_matches("]}").as_bytes())?;
+        let args = Some(NameOnly { name: &process.name });
+        writer.write(&Event { args, ..Event::new("M", "process_name", process.pid) }, "\n")?;
         Ok(writer)
     }
 
