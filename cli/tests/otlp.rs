@@ -333,7 +333,7 @@ fn a_request_that_is_refused_for_good_ends_the_export_and_says_why() {
     for (protocol, answer, said) in cases {
         let collector = collector(protocol, &[answer]);
         let error = send(&collector, 10, options(protocol)).expect_err("refused").to_string();
-        assert!(error.contains(said) && error.contains("(0 spans taken before)"), "{error}");
+        assert!(error.contains(said) && error.contains("(0 spans known to be taken)"), "{error}");
         assert_eq!(collector.received().len(), 1);
     }
 }

@@ -90,7 +90,8 @@ impl Collector {
     pub fn send(&mut self, batch: Batch) -> Result<(), ExportError> {
         match &self.queue {
             Some(queue) if queue.blocking_send(batch).is_ok() => Ok(()),
-            _ => self.finish().map(drop),
+            // Nobody takes batches any more, which has a reason.
+            _ => self.finish().and_then(|_| Err(Collector::failed("nothing is sent any more"))),
         }
     }
 
@@ -104,7 +105,7 @@ impl Collector {
         match ended {
             Some(Ok((tally, None))) => Ok(tally),
             Some(Ok((tally, Some(why)))) => {
-                Err(Collector::failed(&format!("{why} ({} taken before)", count(tally.accepted, "span"))))
+                Err(Collector::failed(&format!("{why} ({} known to be taken)", count(tally.accepted, "span"))))
             }
             _ => Err(Collector::failed("it has failed before")),
         }
