@@ -144,6 +144,15 @@ class Tools:
             self.run(["tar", "xzf", self.node / packed, "-C", place, "--strip-components=1"])
             (self.node / packed).unlink()
 
+    def cargo(self, package, version, program):
+        """Builds a program of a crate unless it is there; returns its path."""
+        place = self.scratch / "cargo" / f"{package}-{version}"
+        path = place / "bin" / program
+        if not path.exists():
+            command = ["cargo", "install", "--quiet", package, "--version", version, "--bin", program, "--locked"]
+            self.run([*command, "--root", place, "--target-dir", self.scratch / "cargo" / "target"])
+        return path
+
     def chromium(self):
         """A Chromium; where there is none, and we may, Debian's is installed."""
         for name in ["chromium", "chromium-browser", "google-chrome"]:

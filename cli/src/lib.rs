@@ -5,7 +5,6 @@
 //! - [`open`]: what was going on at the end: the open spans as a tree, with their ages
 //! - [`info`]: who recorded, since when, how much, and what is missing
 //! - [`export`]: the formats of other tools, each written while the recording is read
-//! - [`perfetto`]: a trace for <https://ui.perfetto.dev>
 //! - [`report`]: one page for a browser, with everything
 //! - [`demo`]: a small HTTP service that records itself
 //!
@@ -18,7 +17,6 @@ pub mod filter;
 pub mod info;
 mod names;
 pub mod open;
-pub mod perfetto;
 pub mod places;
 pub mod progress;
 pub mod render;

@@ -36,7 +36,7 @@ fn every_lost_event_is_counted_in_info_top_and_trace() {
     let said = run_well(&["export", out, "--format", "perfetto", "--out", file.to_str().expect("UTF-8")]);
     assert!(said.contains(&format!("{lost} lost events")), "{said}");
     let replay = replay::replay(&fs::read(&file).expect("written"));
-    let losses = replay.instants.iter().filter(|instant| instant.category == "loss");
+    let losses = replay.losses.iter();
     assert_eq!(losses.map(|loss| loss.number("records")).sum::<u64>(), lost);
     assert_eq!(info["spans"], replay.slices.len());
 }

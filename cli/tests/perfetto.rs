@@ -8,8 +8,8 @@ use common::{begin, end, span};
 use proptest::prelude::*;
 use replay::{Replay, replay};
 use spanring::reader::{Damage, Location, Loss, LossCause, NameState, SpanKind, SpanRecord, ThreadFacts};
+use spanring_cli::export::perfetto::{Process, TraceWriter, WINDOW};
 use spanring_cli::export::{ExportError, Exporter};
-use spanring_cli::perfetto::{Process, TraceWriter, WINDOW};
 use spanring_cli::spans::{Ending, Item, Pairing, Span};
 use std::path::PathBuf;
 
@@ -192,16 +192,72 @@ fn what_is_lost_or_damaged_can_be_seen() {
     let nameless = Span { name: "<name lost>", name_state: NameState::Missing, begin_lost: true, ..span(1, 10, 20) };
     let items = [Item::Thread(&worker), Item::Loss(loss), Item::Damage(damage), Item::Span(nameless)];
     let replay = export(&items, WINDOW);
-    let [loss, damage] = [&replay.instants[1], &replay.instants[0]];
-    assert_eq!((loss.begin_ns, loss.category.as_str(), loss.name.as_str()), (1600, "loss", "12 events lost"));
+    let [loss, damage] = [&replay.losses[0], &replay.instants[0]];
+    assert_eq!((loss.begin_ns, loss.end_ns, loss.name.as_str()), (1500, Some(1600), "12 events lost"));
     assert_eq!(
-        (loss.number("records"), loss.number("after_unix_ns"), replay.row_name(loss.track)),
-        (12, 1500, "worker")
+        (loss.number("records"), loss.number("after_ns"), loss.number("before_ns"), replay.row_name(loss.track)),
+        (12, 1500, 1600, "worker, lost events")
     );
+    assert_eq!((loss.arguments["cause"].as_str(), loss.arguments["thread"].as_str()), ("dropped", "worker"));
     assert_eq!((damage.category.as_str(), damage.name.as_str()), ("damage", "damage: wrong checksum"));
     assert_eq!((damage.number("offset"), damage.number("bytes"), damage.number("records")), (64, 128, 2));
-    assert_eq!(replay.slices[0].arguments["name"], "lost");
+    assert_eq!(replay.slices[0].arguments["name_state"], "missing");
     assert_eq!(replay.slices[0].arguments["begin_lost"], "true");
+}
+
+/// Every arrow, as the ids of parent and child.
+fn arrows(replay: &Replay) -> Vec<(u64, u64)> {
+    let mut arrows = Vec::new();
+    for slice in &replay.slices {
+        let children = slice.arrows_out.iter().map(|&child| (slice.number("span_id"), child));
+        arrows.extend(children);
+    }
+    arrows.sort_unstable();
+    arrows
+}
+
+#[test]
+fn arrows_lead_to_children_that_are_drawn_elsewhere() {
+    let child = |id, begin_ns, end_ns| Span { parent: 1, depth: 1, ..span(id, begin_ns, end_ns) };
+    let scope = Span { kind: SpanKind::Thread, ..child(4, 22, 24) };
+    let spans = [child(2, 20, 30), child(3, 25, 35), scope, child(5, 45, 70), child(6, 60, 65), span(1, 10, 50)];
+    let replay = export_spans(&spans);
+    assert_eq!(arrows(&replay), [(1, 3), (1, 4), (1, 5), (1, 6)]);
+    let targets: Vec<u64> = replay.slices.iter().flat_map(|slice| slice.arrows_in.clone()).collect();
+    assert_eq!(targets, [4, 3, 5, 6]);
+}
+
+#[test]
+fn a_parent_that_is_written_before_its_children_has_arrows_to_them() {
+    let child = |id, begin_ns, end_ns| Span { parent: 1, depth: 1, ..span(id, begin_ns, end_ns) };
+    let spans = [span(7, 1, 2), span(1, 10, 50), child(2, 20, 30), child(3, 55, 60)];
+    let items: Vec<_> = spans.iter().map(|span| Item::Span(*span)).collect();
+    let replay = export(&items, 4);
+    assert_eq!(arrows(&replay), [(1, 2), (1, 3)]);
+    assert!(replay.slices.iter().all(|slice| slice.inside.is_none()));
+}
+
+#[test]
+fn times_that_were_measured_are_arguments() {
+    let measured = Span { created_ns: Some(4), busy_ns: Some(15), ..span(1, 10, 50) };
+    let replay = export_spans(&[measured, span(2, 60, 70)]);
+    let [first, second] = [&replay.slices[0], &replay.slices[1]];
+    assert_eq!((first.number("wait_ns"), first.number("busy_ns"), first.number("idle_ns")), (6, 15, 25));
+    assert!(["wait_ns", "busy_ns", "idle_ns"].iter().all(|argument| !second.arguments.contains_key(*argument)));
+}
+
+#[test]
+fn a_name_with_a_number_is_written_once() {
+    let numbered = |id| Span { name: "a name of the program", name_index: Some(3), ..span(id, id * 10, id * 10 + 5) };
+    let mut bytes = Vec::new();
+    let process = Process { pid: 1, name: String::new(), started_unix_ns: 0, description: String::new() };
+    let mut trace = Box::new(TraceWriter::new(Box::new(&mut bytes), process));
+    for id in 1..=3 {
+        trace.add(&Item::Span(numbered(id))).expect("a vector takes everything");
+    }
+    trace.finish().expect("a vector takes everything");
+    assert_eq!(String::from_utf8_lossy(&bytes).matches("a name of the program").count(), 1);
+    assert!(replay(&bytes).slices.iter().all(|slice| slice.name == "a name of the program"));
 }
 
 #[test]
@@ -266,6 +322,15 @@ proptest! {
         let items: Vec<_> = spans.iter().map(|span| Item::Span(*span)).collect();
         let replay = export(&items, window);
         prop_assert_eq!(replay.slices.len(), spans.len());
+        let mut drawn_arrows = arrows(&replay);
+        let number = drawn_arrows.len();
+        drawn_arrows.dedup();
+        prop_assert_eq!(drawn_arrows.len(), number);
+        let arrivals: usize = replay.slices.iter().map(|slice| slice.arrows_in.len()).sum();
+        prop_assert_eq!(arrivals, number);
+        for (parent, child) in drawn_arrows {
+            prop_assert_eq!(spans.iter().find(|span| span.id == child).map(|span| span.parent), Some(parent));
+        }
         let mut slices: Vec<_> = replay.slices.iter().collect();
         slices.sort_by_key(|slice| slice.number("span_id"));
         let mut spans = spans;

@@ -4,6 +4,8 @@
 //! the recording, counts what goes by, and counts the bytes that come out. A new format is a module here, a variant of
 //! [`Format`] and an arm of [`Format::exporter`]; what users can choose about it is a field of [`Options`].
 
+pub mod chrome;
+pub mod folded;
 #[cfg(any(feature = "otlp", feature = "parquet"))]
 mod in_order;
 #[cfg(feature = "otlp")]
@@ -11,17 +13,17 @@ pub mod otlp;
 mod otlp_options;
 #[cfg(feature = "parquet")]
 pub mod parquet;
+pub mod perfetto;
 #[cfg(any(feature = "otlp", feature = "parquet"))]
 mod totals;
 pub mod traces;
 
 use crate::info::DamageInfo;
-use crate::perfetto;
 use crate::progress::Progress;
 use crate::spans::{self, Ending, Item, Step, add};
 use clap::ValueEnum;
 pub use otlp_options::{OtlpOptions, OtlpProtocol};
-use spanring::reader::{PollRecord, ReadError, Recording, SpanRecord};
+use spanring::reader::{LossCause, PollRecord, ReadError, Recording, SpanRecord};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -32,6 +34,10 @@ use std::path::PathBuf;
 pub enum Format {
     /// A trace for ui.perfetto.dev
     Perfetto,
+    /// A trace in Chrome's JSON, for chrome://tracing and other readers of that
+    Chrome,
+    /// Stacks of spans with their times, for flame graphs: inferno, speedscope
+    Folded,
     /// A table with a row for each span, for DuckDB, pandas, Polars, Spark (feature `parquet`)
     Parquet,
     /// OpenTelemetry's protocol, to a file or a collector (feature `otlp`)
@@ -41,6 +47,9 @@ pub enum Format {
 /// What can be chosen about an export, by format.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 pub struct Options {
+    /// folded: which time counts
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t)]
+    pub weight: folded::Weight,
     /// Of the format `otlp`.
     #[command(flatten)]
     pub otlp: OtlpOptions,
@@ -164,12 +173,13 @@ impl Format {
     pub fn exporter<'w>(
         self,
         recording: &Recording,
-        #[cfg_attr(not(feature = "otlp"), expect(unused_variables, reason = "no other format has options"))]
         options: &Options,
         output: Output<'w>,
     ) -> Result<Box<dyn Exporter + 'w>, ExportError> {
         match self {
             Format::Perfetto => Ok(Box::new(perfetto::TraceWriter::of(recording, self.stream(output)?))),
+            Format::Chrome => Ok(Box::new(chrome::ChromeWriter::of(recording, self.stream(output)?)?)),
+            Format::Folded => Ok(Box::new(folded::FoldedWriter::new(self.stream(output)?, options.weight))),
             #[cfg(feature = "parquet")]
             Format::Parquet => {
                 Ok(Box::new(self::parquet::ParquetWriter::new(recording.facts(), self.stream(output)?)?))
@@ -194,7 +204,7 @@ impl Format {
     /// The feature of this crate that the format needs, and whether this build has it.
     fn feature(self) -> Option<(&'static str, bool)> {
         match self {
-            Format::Perfetto => None,
+            Format::Perfetto | Format::Chrome | Format::Folded => None,
             Format::Parquet => Some(("parquet", cfg!(feature = "parquet"))),
             Format::Otlp => Some(("otlp", cfg!(feature = "otlp"))),
         }
@@ -254,6 +264,15 @@ impl fmt::Display for Destination {
             Destination::Stdout => f.write_str("standard output"),
             Destination::Address(address) => f.write_str(address),
         }
+    }
+}
+
+/// Why records are missing, in one word.
+fn cause_word(cause: LossCause) -> &'static str {
+    match cause {
+        LossCause::Dropped => "dropped",
+        LossCause::Overwritten => "overwritten",
+        LossCause::Retired => "retired",
     }
 }
 

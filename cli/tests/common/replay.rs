@@ -3,7 +3,9 @@
 #![allow(dead_code)]
 
 use prost::Message;
-use spanring_cli::perfetto::proto::{Data, EventType, InternedText, SequenceFlags, Trace, TrackDescriptor, Value};
+use spanring_cli::export::perfetto::proto::{
+    Data, EventType, InternedText, SequenceFlags, Trace, TrackDescriptor, Value,
+};
 use std::collections::HashMap;
 
 /// A slice as it is drawn.
@@ -21,6 +23,10 @@ pub struct Slice {
     pub category: String,
     /// Arguments, as text.
     pub arguments: HashMap<String, String>,
+    /// Arrows that begin here.
+    pub arrows_out: Vec<u64>,
+    /// Arrows that end here.
+    pub arrows_in: Vec<u64>,
     /// The slice around it, as an index into [`Replay::slices`].
     pub inside: Option<usize>,
 }
@@ -37,6 +43,8 @@ impl Slice {
 pub struct Replay {
     /// All slices, in order of their begin.
     pub slices: Vec<Slice>,
+    /// What was lost, as slices, in order of their begin.
+    pub losses: Vec<Slice>,
     /// All instants, as time, track, category, name and arguments.
     pub instants: Vec<Slice>,
     /// All rows.
@@ -48,13 +56,14 @@ pub fn replay(bytes: &[u8]) -> Replay {
     let trace = Trace::decode(bytes).expect("a trace");
     let mut replay = Replay::default();
     let mut events = Vec::new();
-    let [mut categories, mut names, mut values] = [const { Texts::new() }; 3];
+    let [mut categories, mut names, mut event_names, mut values] = [const { Texts::new() }; 4];
     for (index, packet) in trace.packet.into_iter().enumerate() {
         let cleared = packet.sequence_flags == Some(SequenceFlags::IncrementalStateCleared as u32);
         assert_eq!(cleared, index == 0, "only the first packet starts the sequence");
         if let Some(new) = packet.interned_data {
             categories.learn(new.event_categories);
             names.learn(new.debug_annotation_names);
+            event_names.learn(new.event_names);
             values.learn(new.debug_annotation_string_values);
         }
         match packet.data.expect("every packet says something") {
@@ -80,7 +89,11 @@ pub fn replay(bytes: &[u8]) -> Replay {
                     track,
                     begin_ns: packet.timestamp.expect("an event has a time"),
                     end_ns: None,
-                    name: event.name.clone().unwrap_or_default(),
+                    name: event
+                        .name_iid
+                        .map_or(event.name.clone().unwrap_or_default(), |number| event_names.get(number)),
+                    arrows_out: event.flow_ids.clone(),
+                    arrows_in: event.terminating_flow_ids.clone(),
                     category: event.category_iids.first().map(|&number| categories.get(number)).unwrap_or_default(),
                     arguments: event
                         .debug_annotations
@@ -104,18 +117,21 @@ impl Replay {
     fn nest(&mut self, mut events: Vec<(EventType, Slice)>) {
         // Stable, as the trace processor sorts: events of one moment stay in the file's order.
         events.sort_by_key(|(_, event)| event.begin_ns);
-        let mut stacks: HashMap<u64, Vec<usize>> = HashMap::new();
+        let mut stacks: HashMap<u64, Vec<(usize, bool)>> = HashMap::new();
         for (kind, mut event) in events {
             let stack = stacks.entry(event.track).or_default();
             match kind {
                 EventType::SliceBegin => {
-                    event.inside = stack.last().copied();
-                    stack.push(self.slices.len());
-                    self.slices.push(event);
+                    let is_loss = event.category == "loss";
+                    let slices = if is_loss { &mut self.losses } else { &mut self.slices };
+                    event.inside = stack.last().map(|&(index, _)| index);
+                    stack.push((slices.len(), is_loss));
+                    slices.push(event);
                 }
                 EventType::SliceEnd => {
-                    let slice = stack.pop().expect("an end has its begin");
-                    self.slices[slice].end_ns = Some(event.begin_ns);
+                    let (index, is_loss) = stack.pop().expect("an end has its begin");
+                    let slices = if is_loss { &mut self.losses } else { &mut self.slices };
+                    slices[index].end_ns = Some(event.begin_ns);
                 }
                 EventType::Instant => self.instants.push(event),
                 EventType::Unspecified => panic!("an event without a type"),

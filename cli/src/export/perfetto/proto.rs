@@ -29,6 +29,9 @@ pub struct TracePacket {
     /// Texts that this packet and later ones refer to by number.
     #[prost(message, optional, tag = "12")]
     pub interned_data: Option<InternedData>,
+    /// What packets of the sequence say unless they say otherwise.
+    #[prost(message, optional, tag = "59")]
+    pub trace_packet_defaults: Option<TracePacketDefaults>,
     /// What the packet says.
     #[prost(oneof = "Data", tags = "6, 11, 60")]
     pub data: Option<Data>,
@@ -46,6 +49,14 @@ pub enum Data {
     /// A row that events are drawn in.
     #[prost(message, tag = "60")]
     TrackDescriptor(TrackDescriptor),
+}
+
+/// What the packets of a sequence say unless they say otherwise.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct TracePacketDefaults {
+    /// One of [`BuiltinClock`].
+    #[prost(uint32, optional, tag = "58")]
+    pub timestamp_clock_id: Option<u32>,
 }
 
 /// Bits of `TracePacket::sequence_flags`.
@@ -186,9 +197,18 @@ pub struct TrackEvent {
     /// What it is called.
     #[prost(string, optional, tag = "23")]
     pub name: Option<String>,
+    /// Number of its interned name, instead of `name`.
+    #[prost(uint64, optional, tag = "10")]
+    pub name_iid: Option<u64>,
     /// Everything else about it.
     #[prost(message, repeated, tag = "4")]
     pub debug_annotations: Vec<DebugAnnotation>,
+    /// Arrows that lead on from here: each to the next event with its number.
+    #[prost(fixed64, repeated, packed = "false", tag = "47")]
+    pub flow_ids: Vec<u64>,
+    /// Arrows that end here.
+    #[prost(fixed64, repeated, packed = "false", tag = "48")]
+    pub terminating_flow_ids: Vec<u64>,
 }
 
 /// What a [`TrackEvent`] is.
@@ -239,6 +259,9 @@ pub struct InternedData {
     /// For `TrackEvent::category_iids`.
     #[prost(message, repeated, tag = "1")]
     pub event_categories: Vec<InternedText>,
+    /// For `TrackEvent::name_iid`.
+    #[prost(message, repeated, tag = "2")]
+    pub event_names: Vec<InternedText>,
     /// For `DebugAnnotation::name_iid`.
     #[prost(message, repeated, tag = "3")]
     pub debug_annotation_names: Vec<InternedText>,
@@ -247,7 +270,7 @@ pub struct InternedData {
     pub debug_annotation_string_values: Vec<InternedText>,
 }
 
-/// A text and its number: Perfetto's `EventCategory`, `DebugAnnotationName` and `InternedString`, which are alike.
+/// A text and its number: Perfetto's `EventCategory`, `EventName`, `DebugAnnotationName` and `InternedString`, which are alike.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct InternedText {
     /// Not 0.

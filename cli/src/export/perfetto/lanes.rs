@@ -73,24 +73,24 @@ impl AsyncLanes {
         }
     }
 
-    /// The row for a span.
-    pub(super) fn place(&mut self, stay: Stay) -> Spot {
+    /// The row for a span, and the slice it is drawn inside. Only `may_nest` may be drawn inside its parent.
+    pub(super) fn place(&mut self, stay: Stay, may_nest: bool) -> (Spot, Option<u64>) {
         let home = self.homes.get(&stay.parent).copied();
         let spot = match home.filter(|home| self.families[home.spot.family].life == home.life) {
             Some(home) => {
                 let rows = &mut self.families[home.spot.family].rows;
-                let row =
-                    if rows.takes_child(home.spot.row, stay) { home.spot.row } else { rows.idle_row(stay.begin_ns, 0) };
+                let nests = may_nest && rows.takes_child(home.spot.row, stay);
+                let row = if nests { home.spot.row } else { rows.idle_row(stay.begin_ns, 0) };
                 Spot { row, ..home.spot }
             }
             None => Spot { family: self.idle_family(stay.begin_ns), row: 0 },
         };
         let family = &mut self.families[spot.family];
-        family.rows.put(spot.row, stay);
+        let around = family.rows.put(spot.row, stay);
         let life = family.life;
         self.keep_busy(spot.family, stay.end_ns);
         self.remember(stay.id, Home { spot, life });
-        spot
+        (spot, around)
     }
 
     /// A family that is idle from `at_ns` on, for a new root.
@@ -132,13 +132,14 @@ pub(super) struct ThreadLanes {
 }
 
 impl ThreadLanes {
-    /// The row for a span: 0 is the thread's own. A `doubtful` span is not to have others nested in it.
-    pub(super) fn place(&mut self, stay: Stay, doubtful: bool) -> usize {
+    /// The row for a span, 0 is the thread's own, and the slice it is drawn inside. A `doubtful` span is not to have others nested
+    /// in it.
+    pub(super) fn place(&mut self, stay: Stay, doubtful: bool) -> (usize, Option<u64>) {
         let rows = &mut self.rows;
         rows.reserve(1);
         let row = if !doubtful && rows.takes_nested(0, stay) { 0 } else { rows.idle_row(stay.begin_ns, 1) };
-        rows.put(row, stay);
-        row
+        let around = rows.put(row, stay);
+        (row, around)
     }
 }
 
@@ -185,8 +186,8 @@ impl Rows {
         lowest_idle(&self.idle_from, at_ns, first).unwrap_or(self.all.len())
     }
 
-    /// Draws a slice.
-    fn put(&mut self, row: usize, stay: Stay) {
+    /// Draws a slice; returns the one it is in.
+    fn put(&mut self, row: usize, stay: Stay) -> Option<u64> {
         self.reserve(row + 1);
         let idle_from = &mut self.all[row].idle_from;
         if stay.end_ns > *idle_from {
@@ -195,8 +196,9 @@ impl Rows {
             self.idle_from.insert((stay.end_ns, row));
         }
         let row = &mut self.all[row];
-        row.innermost(stay.begin_ns);
+        let around = row.innermost(stay.begin_ns).flatten().map(|(id, _)| id);
         row.slices.push((stay.id, stay.end_ns));
+        around
     }
 
     /// Makes sure of `count` rows.

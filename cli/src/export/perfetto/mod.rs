@@ -4,36 +4,38 @@
 //! |---|---|
 //! | async span | slice of category `async`, on a row of its family under "async spans" |
 //! | thread span | slice of category `thread`, on the row of its thread |
+//! | parent and child in different rows | arrow (a flow) from the parent's slice to the child's |
 //! | open span | slice that begins and does not end |
-//! | lost records | instant of category `loss`, on the row of the thread that lost them |
+//! | lost records | slice of category `loss`, from the record before the gap to the one behind it, on a row under their thread |
 //! | damage | instant of category `damage`, on the row of the process |
 //!
 //! Each slice carries as arguments `span_id`, `parent_id` (0 for none), `depth`, `outcome`, `polls`, `target`, `module`,
-//! `location` (`file:line`), `begin_thread` and `end_thread`. Timestamps are nanoseconds since 1970, unchanged. There are as
+//! `location` (`file:line`), `begin_thread` and `end_thread`; where they were measured, `busy_ns`, `idle_ns` and `wait_ns` (before
+//! the first poll); and where they hold, `name_state` (`cut` or `missing`), `begin_lost`, `end_may_be_lost` and `busy_partial`. A
+//! loss has `thread`, `records`, `cause`, `after_ns` and `before_ns`. Timestamps are nanoseconds since 1970, unchanged. There are as
 //! many slices as spans: a slice is never drawn inside one that is not its parent, so nothing is cut to fit.
 //!
 //! The export streams: it holds the spans that are open and at most [`WINDOW`] finished ones, to sort them by their begin.
 
+mod held;
 mod lanes;
 pub mod proto;
 mod texts;
 
-use crate::export::{ExportError, Exporter};
-use crate::places::Place;
+use crate::export::{ExportError, Exporter, cause_word};
 use crate::spans::{Ending, Item, Span, thread_label};
 use crate::text::count;
-use crate::top::kind_word;
+use held::{Batch, Held, Name, Waiting};
 use lanes::{AsyncLanes, OPEN, Spot, Stay, ThreadLanes};
 use prost::Message;
-use proto::{Data, DebugAnnotation, EventType, TracePacket, TrackDescriptor, Value};
+use proto::{Data, DebugAnnotation, EventType, TracePacket, TrackDescriptor, TrackEvent, Value};
 use rustc_hash::FxHashMap;
-use spanring::reader::{Damage, Loss, LossCause, NameState, Recording, SpanKind, ThreadFacts};
-use std::cmp::Reverse;
+use spanring::reader::{Damage, Loss, NameState, Recording, SpanKind, ThreadFacts};
 use std::io::{self, Write};
-use texts::Texts;
+use texts::{Argument, Category, Texts};
 
 /// As many finished spans are held back, at most, to be sorted. In recordings with fewer spans children always find their
-/// parents; in longer ones a span that took very long may be drawn apart from its children.
+/// parents; in longer ones a span that took very long may be drawn apart from its children, and without arrows to them.
 pub const WINDOW: usize = 1 << 18;
 
 const PROCESS_TRACK: u64 = 1;
@@ -59,8 +61,6 @@ pub struct TraceWriter<'w> {
     out: Box<dyn Write + Send + 'w>,
     /// The first failure of `out`; nothing is written after it.
     failure: Option<io::Error>,
-    /// Spans so far.
-    spans: u64,
     packet: Vec<u8>,
     texts: Texts,
     process: Process,
@@ -68,35 +68,30 @@ pub struct TraceWriter<'w> {
     threads: FxHashMap<u32, Thread>,
     lanes: AsyncLanes,
     rows: FxHashMap<Spot, u64>,
-    held: Vec<Held>,
+    waiting: Waiting,
     window: usize,
 }
 
 struct Thread {
     label: String,
+    /// The number of the label's text.
+    text: u64,
     lanes: ThreadLanes,
     /// The tracks of its rows.
     tracks: Vec<u64>,
+    /// Where its losses are drawn, and the tracks of those rows.
+    loss_lanes: ThreadLanes,
+    loss_tracks: Vec<u64>,
 }
 
-/// A finished span that waits for those that began before it.
-struct Held {
-    id: u64,
-    parent: u64,
-    depth: u16,
-    kind: SpanKind,
-    name: String,
-    name_state: NameState,
-    place: Option<u32>,
-    ending: Ending,
-    begin_ns: u64,
-    end_ns: u64,
-    begin_thread: Option<u32>,
-    end_thread: Option<u32>,
-    polls: u32,
-    begin_lost: bool,
-    end_may_be_lost: bool,
-    number: u64,
+/// Where a slice is drawn, and how it is connected.
+#[derive(Clone, Debug)]
+struct Drawn {
+    track: u64,
+    /// An arrow leads here from its parent.
+    is_target: bool,
+    /// Children that arrows lead to.
+    targets: Vec<u64>,
 }
 
 impl Process {
@@ -124,7 +119,7 @@ impl Exporter for TraceWriter<'_> {
     }
 
     fn finish(mut self: Box<Self>) -> Result<Vec<String>, ExportError> {
-        self.release(self.held.len());
+        self.release(self.waiting.len());
         match self.failure.take() {
             Some(error) => Err(ExportError::Write(error)),
             None => self.out.flush().map_err(ExportError::Write),
@@ -149,15 +144,14 @@ impl<'w> TraceWriter<'w> {
         let mut writer = TraceWriter {
             out,
             failure: None,
-            spans: 0,
             packet: Vec::new(),
-            texts: Texts::default(),
+            texts: Texts::new(),
             process,
             next_track: ASYNC_TRACK + 1,
             threads: FxHashMap::default(),
             lanes: AsyncLanes::new(window),
             rows: FxHashMap::default(),
-            held: Vec::new(),
+            waiting: Waiting::default(),
             window: window.max(2),
         };
         writer.head();
@@ -172,6 +166,9 @@ impl<'w> TraceWriter<'w> {
         let clocks = vec![clock(proto::BuiltinClock::Realtime), clock(proto::BuiltinClock::Boottime)];
         self.packet(TracePacket {
             sequence_flags: Some(proto::SequenceFlags::IncrementalStateCleared as u32),
+            trace_packet_defaults: Some(proto::TracePacketDefaults {
+                timestamp_clock_id: Some(proto::BuiltinClock::Realtime as u32),
+            }),
             data: Some(Data::ClockSnapshot(proto::ClockSnapshot {
                 clocks,
                 primary_trace_clock: Some(proto::BuiltinClock::Realtime as i32),
@@ -212,96 +209,127 @@ impl<'w> TraceWriter<'w> {
             }),
             ..TrackDescriptor::default()
         });
-        let thread = Thread { label: thread_label(facts), lanes: ThreadLanes::default(), tracks: vec![uuid] };
+        let label = thread_label(facts);
+        let thread = Thread {
+            text: self.texts.value(&label),
+            label,
+            lanes: ThreadLanes::default(),
+            tracks: vec![uuid],
+            loss_lanes: ThreadLanes::default(),
+            loss_tracks: Vec::new(),
+        };
         self.threads.insert(facts.id, thread);
     }
 
-    /// Makes sure of a thread that the recording has not introduced (its facts are damaged).
-    fn unknown_thread(&mut self, id: u32) {
+    /// A thread, even if the recording has not introduced it (its facts are damaged).
+    fn known_thread(&mut self, id: u32) -> &mut Thread {
         if !self.threads.contains_key(&id) {
             self.thread(&ThreadFacts { id, os_id: 0, name: String::new() });
         }
+        self.threads.get_mut(&id).expect("made sure of just now")
     }
 
     fn loss(&mut self, loss: &Loss) {
-        self.unknown_thread(loss.thread);
-        let cause = match loss.cause {
-            LossCause::Dropped => "dropped: the ring was full",
-            LossCause::Overwritten => "overwritten by newer records",
-            LossCause::Retired => "retired to keep the directory within its budget",
-        };
+        let begin_ns = loss.after_unix_ns.unwrap_or(self.process.started_unix_ns);
+        let begin_ns = begin_ns.min(loss.before_unix_ns.unwrap_or(begin_ns)).min(OPEN - 1);
+        let end_ns = loss.before_unix_ns.unwrap_or(begin_ns).min(OPEN - 1);
+        let track = self.loss_track(loss.thread, Stay { id: 0, parent: 0, begin_ns, end_ns });
         let mut annotations = vec![
-            self.texts.annotation("records", Value::Uint(loss.records)),
-            self.texts.annotation("cause", Value::String(cause.to_owned())),
+            Argument::Thread.text(self.threads[&loss.thread].text),
+            Argument::Records.number(loss.records),
+            Argument::Cause.text(self.texts.value(cause_word(loss.cause))),
         ];
-        for (name, time) in [("after_unix_ns", loss.after_unix_ns), ("before_unix_ns", loss.before_unix_ns)] {
-            annotations.extend(time.map(|time| self.texts.annotation(name, Value::Uint(time))));
+        for (argument, time) in [(Argument::AfterNs, loss.after_unix_ns), (Argument::BeforeNs, loss.before_unix_ns)] {
+            annotations.extend(time.map(|time| argument.number(time)));
         }
-        let time = loss.before_unix_ns.or(loss.after_unix_ns).unwrap_or(self.process.started_unix_ns);
-        let track = self.threads[&loss.thread].tracks[0];
-        self.event(
-            time,
-            EventType::Instant,
-            track,
-            Some(("loss", format!("{} lost", count(loss.records, "event")))),
-            annotations,
-        );
+        let title = (Category::Loss, Name::Text(format!("{} lost", count(loss.records, "event"))));
+        self.event(begin_ns, event(EventType::SliceBegin, track, title, annotations));
+        self.end(end_ns, track);
+    }
+
+    fn loss_track(&mut self, id: u32, stay: Stay) -> u64 {
+        let thread = self.known_thread(id);
+        let (row, _) = thread.loss_lanes.place(stay, true);
+        if let Some(&track) = thread.loss_tracks.get(row) {
+            return track;
+        }
+        let (parent, name) = (thread.tracks[0], format!("{}, lost events", thread.label));
+        let track = self.row(parent, name, usize::MAX);
+        let tracks = &mut self.known_thread(id).loss_tracks;
+        // Rows are numbered without gaps, but the first is left to what nests.
+        tracks.resize(row + 1, track);
+        track
     }
 
     fn damage(&mut self, damage: &Damage) {
         let annotations = vec![
-            self.texts.annotation("file", Value::String(damage.path.display().to_string())),
-            self.texts.annotation("offset", Value::Uint(damage.offset)),
-            self.texts.annotation("bytes", Value::Uint(damage.bytes)),
-            self.texts.annotation("records", Value::Uint(damage.records)),
+            Argument::File.with(Value::String(damage.path.display().to_string())),
+            Argument::Offset.number(damage.offset),
+            Argument::Bytes.number(damage.bytes),
+            Argument::Records.number(damage.records),
         ];
-        let name = ("damage", format!("damage: {}", damage.what));
-        self.event(self.process.started_unix_ns, EventType::Instant, PROCESS_TRACK, Some(name), annotations);
+        let title = (Category::Damage, Name::Text(format!("damage: {}", damage.what)));
+        let event = event(EventType::Instant, PROCESS_TRACK, title, annotations);
+        self.event(self.process.started_unix_ns, event);
     }
 
     fn span(&mut self, span: &Span<'_>) {
-        self.spans += 1;
-        for thread in [span.begin_thread, span.end_thread].into_iter().flatten() {
-            self.unknown_thread(thread);
-        }
-        if let Some(place) = span.place {
-            self.texts.know_place(place);
-        }
-        self.held.push(Held::new(span, self.spans));
-        if self.held.len() >= self.window {
+        let name = match self.texts.name(span) {
+            Some(number) => Name::Numbered(number),
+            None => Name::Text(span.name.to_owned()),
+        };
+        let place = span.place.map(|place| self.texts.place(place));
+        self.waiting.push(Held::new(span, name, place));
+        if self.waiting.len() >= self.window {
             self.release(self.window / 2);
         }
     }
 
-    /// Writes the `count` spans that began first.
+    /// Draws the `count` spans that began first.
     fn release(&mut self, count: usize) {
-        let mut held = std::mem::take(&mut self.held);
-        // A parent before its children, the outer of two scopes before the inner (which ends, and comes, first).
-        held.sort_by_key(|span| (span.begin_ns, span.depth, Reverse(span.end_ns), Reverse(span.number)));
-        for span in held.drain(..count) {
-            self.slice(span);
+        let Batch { spans, by_id, later_children } = self.waiting.take(count);
+        let mut drawn: Vec<Drawn> = Vec::with_capacity(spans.len());
+        for (index, (span, targets)) in spans.iter().zip(later_children).enumerate() {
+            let is_promised = self.waiting.is_promised(span.id);
+            let (track, around) = match span.kind {
+                SpanKind::Async => self.async_track(span.stay(), !is_promised),
+                SpanKind::Thread => self.thread_track(span),
+            };
+            let parent = by_id.get(&span.parent).copied().filter(|_| !is_promised && around != Some(span.parent));
+            drawn.push(Drawn { track, is_target: is_promised || parent.is_some(), targets });
+            if let Some(parent) = parent {
+                // A child that is said to begin before its parent is drawn before it, and has no arrow.
+                match drawn.get_mut(parent) {
+                    Some(parent) => parent.targets.push(span.id),
+                    None => drawn[index].is_target = false,
+                }
+            }
         }
-        self.held = held;
+        for (span, drawn) in spans.into_iter().zip(drawn) {
+            self.slice(span, drawn);
+        }
     }
 
-    fn slice(&mut self, span: Held) {
-        let stay = Stay { id: span.id, parent: span.parent, begin_ns: span.begin_ns, end_ns: span.end_ns };
-        let track = match span.kind {
-            SpanKind::Async => self.async_track(stay),
-            SpanKind::Thread => self.thread_track(stay, &span),
-        };
+    fn slice(&mut self, span: Held, drawn: Drawn) {
         let annotations = self.annotations(&span);
-        let category = kind_word(span.kind);
-        self.event(span.begin_ns, EventType::SliceBegin, track, Some((category, span.name)), annotations);
+        let category = match span.kind {
+            SpanKind::Async => Category::Async,
+            SpanKind::Thread => Category::Thread,
+        };
+        let mut begin = event(EventType::SliceBegin, drawn.track, (category, span.name), annotations);
+        begin.flow_ids = drawn.targets;
+        begin.terminating_flow_ids = drawn.is_target.then_some(span.id).into_iter().collect();
+        self.event(span.begin_ns, begin);
         if span.end_ns != OPEN {
-            self.event(span.end_ns, EventType::SliceEnd, track, None, Vec::new());
+            self.end(span.end_ns, drawn.track);
         }
     }
 
-    fn async_track(&mut self, stay: Stay) -> u64 {
-        let spot = self.lanes.place(stay);
+    /// The row of an async span, and the span around it there.
+    fn async_track(&mut self, stay: Stay, may_nest: bool) -> (u64, Option<u64>) {
+        let (spot, around) = self.lanes.place(stay, may_nest);
         if let Some(&track) = self.rows.get(&spot) {
-            return track;
+            return (track, around);
         }
         let number = spot.family + 1;
         let (parent, name, rank) = match spot.row {
@@ -314,52 +342,54 @@ impl<'w> TraceWriter<'w> {
         };
         let track = self.row(parent, name, rank);
         self.rows.insert(spot, track);
-        track
+        (track, around)
     }
 
-    fn thread_track(&mut self, stay: Stay, span: &Held) -> u64 {
+    /// The row of a thread span, and the span around it there.
+    fn thread_track(&mut self, span: &Held) -> (u64, Option<u64>) {
         let id = span.end_thread.or(span.begin_thread).unwrap_or_default();
-        self.unknown_thread(id);
-        let thread = self.threads.get_mut(&id).expect("made sure of just now");
-        let row = thread.lanes.place(stay, span.end_may_be_lost);
+        let thread = self.known_thread(id);
+        let (row, around) = thread.lanes.place(span.stay(), span.end_may_be_lost);
         if let Some(&track) = thread.tracks.get(row) {
-            return track;
+            return (track, around);
         }
         let (parent, name) = (thread.tracks[0], format!("{}, overlapping {row}", thread.label));
         let track = self.row(parent, name, row);
-        self.threads.get_mut(&id).expect("made sure of just now").tracks.push(track);
-        track
+        self.known_thread(id).tracks.push(track);
+        (track, around)
     }
 
     fn annotations(&mut self, span: &Held) -> Vec<DebugAnnotation> {
-        let texts = &mut self.texts;
-        let mut all = Vec::with_capacity(12);
-        all.push(texts.annotation("span_id", Value::Uint(span.id)));
-        all.push(texts.annotation("parent_id", Value::Uint(span.parent)));
-        all.push(texts.annotation("depth", Value::Uint(u64::from(span.depth))));
-        all.push(texts.annotation_with_text("outcome", span.ending.word()));
+        let mut all = Vec::with_capacity(16);
+        all.push(Argument::SpanId.number(span.id));
+        all.push(Argument::ParentId.number(span.parent));
+        all.push(Argument::Depth.number(u64::from(span.depth)));
+        all.push(Argument::Outcome.text(self.texts.value(span.ending.word())));
         if span.kind == SpanKind::Async && span.ending != Ending::Open {
-            all.push(texts.annotation("polls", Value::Uint(u64::from(span.polls))));
+            all.push(Argument::Polls.number(u64::from(span.polls)));
         }
+        let measured =
+            [(Argument::BusyNs, span.busy_ns), (Argument::IdleNs, span.idle_ns), (Argument::WaitNs, span.wait_ns)];
+        all.extend(measured.into_iter().filter_map(|(argument, ns)| ns.map(|ns| argument.number(ns))));
         if let Some(place) = span.place {
-            texts.place_annotations(place, &mut all);
+            all.push(Argument::Target.text(place.target));
+            all.push(Argument::Module.text(place.module));
+            all.push(Argument::Location.text(place.file_line));
         }
-        for (name, thread) in [("begin_thread", span.begin_thread), ("end_thread", span.end_thread)] {
-            if let Some(thread) = thread.and_then(|id| self.threads.get(&id)) {
-                all.push(texts.annotation_with_text(name, &thread.label));
-            }
+        for (argument, thread) in [(Argument::BeginThread, span.begin_thread), (Argument::EndThread, span.end_thread)] {
+            all.extend(thread.map(|id| argument.text(self.known_thread(id).text)));
         }
         match span.name_state {
             NameState::Whole => {}
-            NameState::Cut => all.push(texts.annotation_with_text("name", "cut")),
-            NameState::Missing => all.push(texts.annotation_with_text("name", "lost")),
+            NameState::Cut => all.push(Argument::NameState.text(self.texts.value("cut"))),
+            NameState::Missing => all.push(Argument::NameState.text(self.texts.value("missing"))),
         }
-        if span.begin_lost {
-            all.push(texts.annotation("begin_lost", Value::Bool(true)));
-        }
-        if span.end_may_be_lost {
-            all.push(texts.annotation("end_may_be_lost", Value::Bool(true)));
-        }
+        let marks = [
+            (Argument::BeginLost, span.begin_lost),
+            (Argument::EndMayBeLost, span.end_may_be_lost),
+            (Argument::BusyPartial, span.busy_partial),
+        ];
+        all.extend(marks.into_iter().filter(|(_, holds)| *holds).map(|(argument, _)| argument.with(Value::Bool(true))));
         all
     }
 
@@ -386,25 +416,15 @@ impl<'w> TraceWriter<'w> {
         self.packet(TracePacket { data: Some(Data::TrackDescriptor(track)), ..TracePacket::default() });
     }
 
-    fn event(
-        &mut self,
-        time: u64,
-        kind: EventType,
-        track: u64,
-        title: Option<(&str, String)>,
-        debug_annotations: Vec<DebugAnnotation>,
-    ) {
-        let (category, name) = title.unzip();
-        let event = proto::TrackEvent {
-            r#type: Some(kind as i32),
-            track_uuid: Some(track),
-            category_iids: category.map(|category| self.texts.category(category)).into_iter().collect(),
-            name,
-            debug_annotations,
-        };
+    fn end(&mut self, time: u64, track: u64) {
+        let end =
+            TrackEvent { r#type: Some(EventType::SliceEnd as i32), track_uuid: Some(track), ..TrackEvent::default() };
+        self.event(time, end);
+    }
+
+    fn event(&mut self, time: u64, event: TrackEvent) {
         let packet = TracePacket {
             timestamp: Some(time),
-            timestamp_clock_id: Some(proto::BuiltinClock::Realtime as u32),
             sequence_flags: Some(proto::SequenceFlags::NeedsIncrementalState as u32),
             interned_data: self.texts.take_new(),
             data: Some(Data::TrackEvent(event)),
@@ -423,27 +443,23 @@ impl<'w> TraceWriter<'w> {
     }
 }
 
-impl Held {
-    fn new(span: &Span<'_>, number: u64) -> Held {
-        let begin_ns = span.begin_ns.min(OPEN - 1);
-        Held {
-            id: span.id,
-            parent: span.parent,
-            depth: span.depth,
-            kind: span.kind,
-            name: span.name.to_owned(),
-            name_state: span.name_state,
-            place: span.place.map(|place: &Place| place.index),
-            ending: span.ending,
-            begin_ns,
-            // A clock that was set back must not make a slice end before it begins.
-            end_ns: span.end_ns.map_or(OPEN, |end_ns| end_ns.clamp(begin_ns, OPEN - 1)),
-            begin_thread: span.begin_thread,
-            end_thread: span.end_thread,
-            polls: span.polls,
-            begin_lost: span.begin_lost,
-            end_may_be_lost: span.end_may_be_lost,
-            number,
-        }
+fn event(
+    kind: EventType,
+    track: u64,
+    (category, name): (Category, Name),
+    debug_annotations: Vec<DebugAnnotation>,
+) -> TrackEvent {
+    let (name_iid, name) = match name {
+        Name::Numbered(number) => (Some(number), None),
+        Name::Text(text) => (None, Some(text)),
+    };
+    TrackEvent {
+        r#type: Some(kind as i32),
+        track_uuid: Some(track),
+        category_iids: vec![category as u64],
+        name,
+        name_iid,
+        debug_annotations,
+        ..TrackEvent::default()
     }
 }
