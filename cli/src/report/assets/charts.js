@@ -132,7 +132,7 @@ export function drawActivity(holder, recording, onRange, windowOf) {
     ],
     series: [
       { label: "at", value: (_chart, ns) => (ns === null || ns === undefined ? "–" : offset(ns, step)) },
-      { label: "spans that were there", stroke: themed("accent"), fill: themed("accent-soft"), width: 1, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false }, value: (_chart, value) => (value === null || value === undefined ? "–" : number(value)) },
+      { label: "spans there at that time", stroke: themed("accent"), fill: themed("accent-soft"), width: 1, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false }, value: (_chart, value) => (value === null || value === undefined ? "–" : number(value)) },
       { label: "failed", scale: "failed", stroke: themed("bad"), fill: themed("bad"), width: 0, paths: uPlot.paths.bars({ size: [0.9, 100, 1], align: 1 }), points: { show: false }, value: (_chart, value) => number(value ?? 0) },
     ],
     hooks: {
@@ -152,10 +152,9 @@ export function describeActivity(recording) {
   let now = 0;
   let most = 0;
   activity.began.forEach((began, index) => {
-    now += began;
-    most = Math.max(most, now);
-    now -= activity.ended[index];
+    most = Math.max(most, now + began);
+    now += began - activity.ended[index];
   });
   const failed = activity.failed.reduce((sum, value) => sum + value, 0);
-  return `Activity over ${duration(recording.until)}: at most about ${count(most, "span")} at once, ${count(failed, "span")} failed. Drag to choose a range.`;
+  return `Activity over ${duration(recording.until)}, in steps of ${duration(2 ** activity.step_log2)}: up to ${count(most, "span")} in a step, ${count(failed, "span")} failed. Drag to choose a range.`;
 }

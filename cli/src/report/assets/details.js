@@ -88,7 +88,7 @@ function tree(recording, index, actions) {
   const body = element("tbody");
   const { measured } = recording;
   const titles = ["span", "after", "took", ...(measured ? ["wait", "busy", "idle"] : []), "polls", "when"];
-  const table = element("table", { class: "grid tree" }, element("caption", {}, "The tree of the selected span: what it was made in, and what was made in it"), element("thead", {}, element("tr", {}, ...titles.map((title) => element("th", { scope: "col", class: title === "span" || title === "when" ? title : "number" }, title)))), body);
+  const table = element("table", { class: "grid tree" }, element("caption", {}, "Tree of the selected span"), element("thead", {}, element("tr", {}, ...titles.map((title) => element("th", { scope: "col", class: title === "span" || title === "when" ? title : "number" }, title)))), body);
   const frame = { begin: recording.begin[index], length: Math.max(1, recording.duration(index)) };
   const line = (span, level, kind) => {
     const { total, busy, idle, wait } = times(recording, span);

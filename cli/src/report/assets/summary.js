@@ -52,7 +52,7 @@ function banners(recording) {
   ].filter(([amount]) => amount > 0).map(([amount, noun, how]) => `${count(amount, noun)} ${how}`);
   if (!info.complete || lacks.length > 0) {
     const begins = !info.complete && missing.begins > 0 ? [`${count(missing.begins, "span")} known by their ends alone`] : [];
-    found.push([lost > 0 || missing.damage.length > 0 ? "bad" : "warn", "Incomplete:", `${[...lacks, ...begins].join(", ")}. Counts may be too low, and open spans may have ended.`]);
+    found.push([lost > 0 || missing.damage.length > 0 ? "bad" : "warn", "Incomplete:", `${[...lacks, ...begins].join(", ")}.${lost > 0 || missing.damage.length > 0 ? " Counts may be too low, and open spans may have ended." : ""}`]);
   } else if (info.spans > 0) {
     const older = missing.overwritten_records + missing.retired_records;
     found.push(["good", "Complete:", older === 0
@@ -129,9 +129,10 @@ export function showLosses(recording, goTo) {
       { title: "after", kind: "number", cell: (gap) => time(gap.after_ns, "the start") },
       { title: "before", kind: "number", cell: (gap) => time(gap.before_ns, "the end") },
       { title: "drawn as one", kind: "number", cell: (gap) => (gap.gaps === 1 ? "" : count(gap.gaps, "gap")) },
-      { title: "", cell: (gap) => element("button", { type: "button", onclick: () => goTo(gap.after_ns ?? 0, gap.before_ns ?? recording.until) }, "Show") },
+      { title: "", cell: (gap) => element("button", { type: "button", class: "link", onclick: () => goTo(gap.after_ns ?? 0, gap.before_ns ?? recording.until) }, "Show") },
     ], losses, 20);
   }
+  byId("threads-table").parentElement.hidden = info.threads.length === 0;
   fillTable(byId("threads-table"), byId("threads-more"), count(info.threads.length, "thread"), [
     { title: "thread", kind: "name", cell: (thread) => named(thread.name) },
     { title: "id", kind: "number", cell: (thread) => String(thread.id) },
