@@ -66,16 +66,16 @@ impl Act {
         }
     }
 
-    /// Whether `record` is the one of this act, with nothing of any other in it. `begins`: spans begun before it.
-    pub fn made(self, record: &Record, begins: u64) -> bool {
+    /// Whether `record` is the one of this act, with nothing of any other in it. `id`: that of the span, if it begins.
+    pub fn made(self, record: &Record, id: u64) -> bool {
         let number = record.number;
         let static_name = if self == Act::NewName { NEW_NAME } else { name(number) };
         let by_hand = (PARENT + number, depth(number) as u16);
         let (phase, outcome, span_id, (parent, depth), name) = match self {
-            Act::Begin | Act::NewName => (Phase::Begin, None, begins + 1, by_hand, static_name.to_owned()),
-            Act::Scope => (Phase::Begin, None, begins + 1, (0, 0), static_name.to_owned()),
+            Act::Begin | Act::NewName => (Phase::Begin, None, id, by_hand, static_name.to_owned()),
+            Act::Scope => (Phase::Begin, None, id, (0, 0), static_name.to_owned()),
             Act::End => (Phase::End, Some(Outcome::Completed), ENDED + number, by_hand, static_name.to_owned()),
-            Act::RunTime(bytes) => (Phase::Begin, None, begins + 1, (0, 0), text(number, bytes)),
+            Act::RunTime(bytes) => (Phase::Begin, None, id, (0, 0), text(number, bytes)),
         };
         let expected = (phase, outcome, span_id, parent, depth, name.as_str(), NameState::Whole, PLACE.line);
         let found = (

@@ -190,7 +190,7 @@ fn check(load: &Load, killed: &Killed) -> Result<Checked, Trouble> {
             ensure!(record.number == next || next < window, "{next} is missing before {record:?}");
             next = record.number + 1;
             let act = act(record.number);
-            ensure!(act.made(record, begins.before(act, record.number, record.span_id)), "torn: {record:?}");
+            ensure!(act.made(record, begins.id(act, record.number, record.span_id)), "torn: {record:?}");
         }
         ensure!(next >= *returned || next < window, "{next} is missing of {returned}");
         checked.acknowledged += returned;
@@ -227,28 +227,27 @@ fn window(load: &Load, published: u64) -> u64 {
     }
 }
 
-/// Span ids within a thread rise by one from record to record, except from one block of ids to the next.
+/// Span ids within a thread rise with the numbers of the records, except from one block of ids to the next.
 #[derive(Default)]
 struct Begins {
-    /// Number of begins and id of the last one that was seen.
+    /// Record number and id of the last one that was seen.
     last: Option<(u64, u64)>,
 }
 
 impl Begins {
-    /// What `Act::made` has to be told for a record with this id, if the id can be right; else something else.
-    fn before(&mut self, act: Act, number: u64, span_id: u64) -> u64 {
+    /// What `Act::made` has to be told for a record with this id, if the id can be right; else another one.
+    fn id(&mut self, act: Act, number: u64, id: u64) -> u64 {
         const BLOCK: u64 = 1 << 14;
         if !act.begins() {
             return 0;
         }
-        let ordinal = (0..number % 4).filter(|rest| *rest != 1).count() as u64 + number / 4 * 3;
         let possible = match self.last {
-            None => true,
-            Some((before, id)) if (span_id - 1) / BLOCK == (id.max(1) - 1) / BLOCK => span_id - id == ordinal - before,
+            None => id > 0,
+            Some((before, last)) if (id - 1) / BLOCK == (last.max(1) - 1) / BLOCK => id - last == number - before,
             // A block is taken up to its end.
-            Some((before, id)) => span_id > id && (ordinal - before) % BLOCK == (span_id - id) % BLOCK,
+            Some((before, last)) => id > last && (number - before) % BLOCK == (id - last) % BLOCK,
         };
-        self.last = Some((ordinal, span_id));
-        if possible { span_id - 1 } else { u64::MAX - 1 }
+        self.last = Some((number, id));
+        if possible { id } else { !id }
     }
 }

@@ -11,7 +11,8 @@ mod enabled {
     use crate::recorder::context::{CurrentSpan, this_thread};
     use crate::recorder::gate::CLOSED;
     use crate::recorder::record::{
-        Begun, Ending, Frame, Span, begin_quickly, begin_slowly, end_quickly, end_slowly, running_generation,
+        Begun, Ending, Frame, Span, begin_quickly, begin_slowly, end_quickly, end_slowly, measured_ticks,
+        measures_polls, poll, running_generation,
     };
     use std::task::Poll;
 
@@ -24,8 +25,10 @@ mod enabled {
         /// There is one unless the phase is [`Phase::OVER`] from the start.
         site: Option<S>,
         frame: Frame,
-        /// Of a span that is open, but for its generation, which the phase says.
+        /// Of a span that is open. Before: no id, and when the future was created, if that is measured.
         begun: Begun,
+        /// When the poll in progress began, if it is measured.
+        poll_ticks: u64,
         /// Of a future: how often it was polled, this poll included. Saturating. Of a scope: 0.
         polls: u32,
     }
@@ -51,6 +54,12 @@ mod enabled {
             // One comparison: generations count from 1, and no process starts 2^63 recorders.
             self.0 as i64 > 0
         }
+
+        /// Of an open span: whether each of its polls is recorded.
+        #[inline(always)]
+        fn measures_polls(self) -> bool {
+            measures_polls(self.0)
+        }
     }
 
     impl<S: SpanSite> FutureSpan<S> {
@@ -58,7 +67,8 @@ mod enabled {
         #[inline(always)]
         pub(crate) fn of_future(site: Option<S>) -> Self {
             let CurrentSpan { id: parent, next_depth } = current();
-            SpanState::new(site, Frame { parent, depth: next_depth })
+            let created = if measures_polls(running_generation()) { measured_ticks() } else { 0 };
+            SpanState::new(site, Frame { parent, depth: next_depth }, created)
         }
 
         /// Polls in the span, which is begun and ended as needed.
@@ -76,15 +86,35 @@ mod enabled {
                 return poll();
             }
             let inside = CurrentSpan { id, next_depth: self.frame.depth.deeper() };
+            if self.phase.measures_polls() {
+                self.poll_begins();
+            }
             let entered = Entered::new(inside);
             let unwinding = EndOnUnwind(self);
             let result = poll();
             std::mem::forget(unwinding);
             drop(entered);
+            if self.phase.measures_polls() {
+                self.poll_ends();
+            }
             if result.is_ready() {
                 self.end(Ending::with(Outcome::Completed));
             }
             result
+        }
+
+        /// Takes the time at which a poll begins: the first one, when its span did.
+        #[cold]
+        #[inline(never)]
+        fn poll_begins(&mut self) {
+            self.poll_ticks = if self.polls == 1 { self.begun.ticks } else { measured_ticks() };
+        }
+
+        /// Writes what was measured of a poll.
+        #[cold]
+        #[inline(never)]
+        fn poll_ends(&mut self) {
+            poll(&self.frame, self.begun.id, self.phase.0, self.poll_ticks, self.polls);
         }
 
         /// Makes the span of a future current while that is dropped. The guard ends it, if it is open.
@@ -106,7 +136,7 @@ mod enabled {
         #[inline(always)]
         pub(crate) fn of_scope(site: Option<S>) -> Self {
             let context = this_thread();
-            SpanState::new(site, Frame { parent: context.current().id, depth: context.scope_depth() })
+            SpanState::new(site, Frame { parent: context.current().id, depth: context.scope_depth() }, 0)
         }
 
         /// Begins the span of a scope.
@@ -129,10 +159,10 @@ mod enabled {
 
     impl<S: SpanSite, const THREAD: bool> SpanState<S, THREAD> {
         #[inline(always)]
-        fn new(site: Option<S>, frame: Frame) -> Self {
+        fn new(site: Option<S>, frame: Frame, created: u64) -> Self {
             let phase = if site.is_some() { Phase::FRESH } else { Phase::OVER };
             let polls = if THREAD { 0 } else { 1 };
-            SpanState { phase, site, frame, begun: Begun { id: NONE, ticks: 0 }, polls }
+            SpanState { phase, site, frame, begun: Begun { id: NONE, ticks: created }, poll_ticks: 0, polls }
         }
 
         /// At the first poll of a future, or the start of a scope. Returns the span's id, [`NONE`] if it is not recorded.
@@ -150,7 +180,7 @@ mod enabled {
         /// Writes the begin.
         #[inline(never)]
         fn begin(&mut self, generation: u64) -> u64 {
-            match begin_quickly(this_thread(), &self.span(), generation) {
+            match begin_quickly(this_thread(), &self.span(), &self.begun.ticks, generation) {
                 Some(begun) => {
                     (self.begun, self.phase) = (begun, Phase(generation));
                     begun.id
@@ -162,7 +192,7 @@ mod enabled {
         #[cold]
         #[inline(never)]
         fn begin_slowly(&mut self) -> u64 {
-            let Some((begun, generation)) = begin_slowly(&self.span()) else {
+            let Some((begun, generation)) = begin_slowly(&self.span(), self.begun.ticks) else {
                 self.phase = Phase::OVER;
                 return NONE;
             };
@@ -203,6 +233,9 @@ mod enabled {
         #[cold]
         fn drop(&mut self) {
             if self.0.phase.is_open() {
+                if self.0.phase.measures_polls() {
+                    self.0.poll_ends();
+                }
                 self.0.end(Ending::with(Outcome::Panicked));
             }
         }

@@ -6,7 +6,7 @@ use super::files;
 use super::flusher::Flusher;
 use super::guard::RecorderGuard;
 use super::retention::Retention;
-use super::session::{RingHome, Running, Session, is_running_here, set_running};
+use super::session::{MEASURES_POLLS, RingHome, Running, Session, is_running_here, set_running};
 use super::sync_policy::SyncPolicy;
 use super::{fork, process};
 use crate::directory;
@@ -36,6 +36,7 @@ const NAMES_BYTES: std::ops::RangeInclusive<u64> = 4096..=1 << 30;
 /// | [`ring_bytes`](Builder::ring_bytes) | 512 KiB: 4096 spans between two flushes, per thread |
 /// | [`discipline`](Builder::discipline) | [`Discipline::Drain`] |
 /// | [`wait_when_full`](Builder::wait_when_full) | not at all |
+/// | [`measure_polls`](Builder::measure_polls) | no |
 /// | [`guard_truncation`](Builder::guard_truncation) | no |
 /// | [`sync`](Builder::sync) | [`SyncPolicy::Never`] |
 /// | [`system_clock`](Builder::system_clock) | only where the processor's is not to be trusted |
@@ -53,6 +54,7 @@ pub struct Builder {
     ring_bytes: u64,
     discipline: Discipline,
     wait_when_full: Duration,
+    measure_polls: bool,
     guard_truncation: bool,
     sync: SyncPolicy,
     system_clock: bool,
@@ -82,6 +84,7 @@ impl Builder {
             ring_bytes: 512 << 10,
             discipline: Discipline::Drain,
             wait_when_full: Duration::ZERO,
+            measure_polls: false,
             guard_truncation: false,
             sync: SyncPolicy::Never,
             system_clock: false,
@@ -144,6 +147,16 @@ impl Builder {
     /// blocked at its first event. (A handler with `SA_NODEFER`, on the thread's own stack, is not noticed and waits.)
     pub fn wait_when_full(mut self, longest: Duration) -> Builder {
         self.wait_when_full = longest;
+        self
+    }
+
+    /// Measures every poll of every instrumented future, and when the future was created: how long a span waited for its first poll,
+    /// how long it was busy, how long idle.
+    ///
+    /// A span then leaves a record of 64 bytes for each poll, besides its two, and reads the clock for each of these and once more when
+    /// it is created; docs/PERFORMANCE.md says what that costs. In flight discipline a ring reaches back less far.
+    pub fn measure_polls(mut self, measure: bool) -> Builder {
+        self.measure_polls = measure;
         self
     }
 
@@ -255,7 +268,7 @@ impl Builder {
         slots: u64,
         facts: &ProcessFacts,
     ) -> Result<RecorderGuard, StartError> {
-        static GENERATION: AtomicU64 = AtomicU64::new(1);
+        static STARTS: AtomicU64 = AtomicU64::new(1);
         let place = match directory {
             Some(directory) => self.place_in(directory, ring_directory, facts)?,
             None => self.place_in_memory(),
@@ -267,7 +280,8 @@ impl Builder {
             slots,
             wait: self.wait_when_full,
         };
-        let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
+        let measures = if self.measure_polls { MEASURES_POLLS } else { 0 };
+        let generation = (STARTS.fetch_add(1, Ordering::Relaxed) << 1) | measures;
         let session = Arc::new(Session::new(generation, rings, place.names, FILE_HEADER_BYTES / size_of::<u64>()));
         let retention = self.directory.as_ref().zip(directory);
         let retention = retention.map(|(parent, own)| Retention::new(parent, own, self.directory_bytes));

@@ -8,6 +8,8 @@ use super::context::{Context, Depth, this_thread};
 use super::full_ring::wait_for_room;
 use super::gate::{CLOSED, Idle, Refusal};
 use super::session::GATE;
+#[cfg(feature = "enable")]
+use super::session::MEASURES_POLLS;
 pub(crate) use super::thread::refuse;
 use super::thread::{STRAY_ENDS, ThreadLog, attach};
 use crate::clock::{processor_ticks, ticks};
@@ -31,6 +33,21 @@ pub(crate) fn recording() -> bool {
 #[inline(always)]
 pub(crate) fn running_generation() -> u64 {
     GATE.generation()
+}
+
+/// Whether a recorder of that generation measures polls.
+#[cfg(feature = "enable")]
+#[inline(always)]
+pub(crate) fn measures_polls(generation: u64) -> bool {
+    generation & MEASURES_POLLS != 0
+}
+
+/// The time now, for what is measured beside the two records of a span.
+#[cfg(feature = "enable")]
+#[cold]
+#[inline(never)]
+pub(crate) fn measured_ticks() -> u64 {
+    ticks()
 }
 
 /// Gives this thread its log, if a recorder runs.
@@ -202,8 +219,8 @@ impl Ending {
 #[inline(never)]
 pub(crate) fn begin(span: &Span<'_>) -> Option<(Begun, u64)> {
     let generation = GATE.generation();
-    let begun = begin_quickly(this_thread(), span, generation).map(|begun| (begun, generation));
-    begun.or_else(|| begin_slowly(span))
+    let begun = begin_quickly(this_thread(), span, &0, generation).map(|begun| (begun, generation));
+    begun.or_else(|| begin_slowly(span, 0))
 }
 
 /// Records that a span ends now. Nothing is written if its recording is over; that is counted while another one runs.
@@ -217,23 +234,23 @@ pub(crate) fn end(span: &Span<'_>, begun: &Begun, generation: u64, outcome: Outc
     }
 }
 
-/// [`begin`] as far as it goes without a call: for a thread that has a log, which knows the site and has room; that is for nearly
+/// [`begin`], of a future that was created at that time, 0 if unknown, as far as it goes without a call: for a thread that has a log, which knows the site and has room; that is for nearly
 /// every record. `None`: not so, or this generation does not record any more; nothing was done.
 ///
 /// To be inlined where everything about the span is at hand, into a function that goes on to [`begin_slowly`] by a jump. Such a
 /// function calls nothing, so it saves few registers or none, and passes nothing through memory.
 #[inline(always)]
-pub(crate) fn begin_quickly(context: &Context, span: &Span<'_>, generation: u64) -> Option<Begun> {
+pub(crate) fn begin_quickly(context: &Context, span: &Span<'_>, created: &u64, generation: u64) -> Option<Begun> {
     // First: until the clock is read the processor does little else, and what follows is done meanwhile.
     let ticks = processor_ticks();
     let entered = enter_quickly(context, generation)?;
-    let begun = begin_in(entered.log, span, ticks);
+    let begun = begin_in(entered.log, span, created, ticks);
     entered.leave();
     begun
 }
 
 #[inline(always)]
-fn begin_in(log: &ThreadLog, span: &Span<'_>, ticks: u64) -> Option<Begun> {
+fn begin_in(log: &ThreadLog, span: &Span<'_>, created: &u64, ticks: u64) -> Option<Begun> {
     let slots = span.name.few_slots()?;
     let producer = log.producer();
     let reservation = producer.reserve_known(slots)?;
@@ -243,7 +260,7 @@ fn begin_in(log: &ThreadLog, span: &Span<'_>, ticks: u64) -> Option<Begun> {
     let draft = Draft::new(&reservation, span);
     draft.identity(&0);
     let begun = Begun { id: log.id_of(draft.number), ticks };
-    draft.complete(span.begin_head(), &Begun { ticks: 0, ..begun }, ticks, slots);
+    draft.complete(span.begin_head(), begun.id, created, ticks, slots);
     reservation.publish();
     Some(begun)
 }
@@ -268,7 +285,7 @@ pub(crate) fn end_quickly(
     if let (Some(slots), Some(reservation)) = (slots, reservation) {
         let draft = Draft::new(&reservation, span);
         draft.identity(polls);
-        draft.complete(span.end_head(ending), begun, ticks, slots);
+        draft.complete(span.end_head(ending), begun.id, &begun.ticks, ticks, slots);
         reservation.publish();
     }
     entered.leave();
@@ -278,7 +295,7 @@ pub(crate) fn end_quickly(
 /// [`begin`], whatever has to be done first.
 #[cold]
 #[inline(never)]
-pub(crate) fn begin_slowly(span: &Span<'_>) -> Option<(Begun, u64)> {
+pub(crate) fn begin_slowly(span: &Span<'_>, created: u64) -> Option<(Begun, u64)> {
     let (context, generation) = (this_thread(), GATE.generation());
     let (log, idle) = enter(context, generation)?;
     define(log, span);
@@ -290,7 +307,7 @@ pub(crate) fn begin_slowly(span: &Span<'_>) -> Option<(Begun, u64)> {
     if let Some(reservation) = producer.reserve(slots) {
         let draft = Draft::new(&reservation, span);
         draft.identity(&0);
-        draft.complete(span.begin_head(), &Begun { id, ticks: 0 }, ticks, slots);
+        draft.complete(span.begin_head(), id, &created, ticks, slots);
         reservation.publish();
     } else {
         log.take_ids();
@@ -313,7 +330,39 @@ pub(crate) fn end_slowly(span: &Span<'_>, begun: &Begun, generation: u64, ending
     if let Some(reservation) = producer.reserve(slots) {
         let draft = Draft::new(&reservation, span);
         draft.identity(&polls);
-        draft.complete(span.end_head(ending), begun, ticks, slots);
+        draft.complete(span.end_head(ending), begun.id, &begun.ticks, ticks, slots);
+        reservation.publish();
+    } else {
+        log.take_ids();
+    }
+    log.busy.leave(idle);
+}
+
+/// Records that a poll ends now, the `number`-th of a future whose span is open, which began at `began`. Its name, and where it stands,
+/// the span's other records say.
+#[cfg(feature = "enable")]
+#[cold]
+#[inline(never)]
+pub(crate) fn poll(frame: &Frame, id: u64, generation: u64, began: u64, number: u32) {
+    let Some((log, idle)) = enter(this_thread(), generation) else { return };
+    let (ticks, producer) = (ticks(), log.producer());
+    wait_for_room(log, 1, generation);
+    log.take_ids();
+    if let Some(reservation) = producer.reserve(1) {
+        let head = Head::record(Kind::Poll, None, 0).with_record_number(reservation.record_number());
+        let fields = SpanFields {
+            head: Head(head.0 | u64::from(frame.depth.in_head())),
+            ticks,
+            span_id: id,
+            parent_span_id: frame.parent,
+            site: 0,
+            name_address: 0,
+            name_length: 0,
+            polls: number,
+            begin_ticks: began,
+        };
+        let slot = reservation.slot(0);
+        (0..).zip(fields.to_slot().0).for_each(|(offset, word)| slot.write(offset, word));
         reservation.publish();
     } else {
         log.take_ids();
@@ -454,12 +503,12 @@ impl<'a> Draft<'a> {
         slot.write(word_of!(parent_span_id), self.span.frame.parent);
     }
 
-    /// Writes the rest; `slots` is what the reservation has.
+    /// Writes the rest: of an end when its span began, of a begin when it was created; `slots` is what the reservation has.
     #[inline(always)]
-    fn complete(self, head: Head, begun: &Begun, ticks: u64, slots: usize) {
+    fn complete(self, head: Head, id: u64, earlier: &u64, ticks: u64, slots: usize) {
         let Draft { reservation, span, slot, number } = self;
-        slot.write(word_of!(span_id), begun.id);
-        slot.write(word_of!(begin_ticks), begun.ticks);
+        slot.write(word_of!(span_id), id);
+        slot.write(word_of!(begin_ticks), *earlier);
         slot.write(word_of!(ticks), ticks);
         let head = match span.name {
             Name::RunTime(_) => head.with_run_time_name().with_slots(slots),
