@@ -241,9 +241,10 @@ pub(crate) fn end(span: &Span<'_>, begun: &Begun, generation: u64, outcome: Outc
 /// function calls nothing, so it saves few registers or none, and passes nothing through memory.
 #[inline(always)]
 pub(crate) fn begin_quickly(context: &Context, span: &Span<'_>, created: &u64, generation: u64) -> Option<Begun> {
-    // First: until the clock is read the processor does little else, and what follows is done meanwhile.
-    let ticks = processor_ticks();
     let entered = enter_quickly(context, generation)?;
+    // As soon as no signal handler's record can come in between: until the clock is read the processor does little else, and what
+    // follows is done meanwhile.
+    let ticks = processor_ticks();
     let begun = begin_in(entered.log, span, created, ticks);
     entered.leave();
     begun
@@ -252,11 +253,11 @@ pub(crate) fn begin_quickly(context: &Context, span: &Span<'_>, created: &u64, g
 #[inline(always)]
 fn begin_in(log: &ThreadLog, span: &Span<'_>, created: &u64, ticks: u64) -> Option<Begun> {
     let slots = span.name.few_slots()?;
-    let producer = log.producer();
-    let reservation = producer.reserve_known(slots)?;
     if !log.knows(span.site.address(), span.name.id()) {
         return None;
     }
+    let producer = log.producer();
+    let reservation = producer.reserve_known(slots)?;
     let draft = Draft::new(&reservation, span);
     draft.identity(&0);
     let begun = Begun { id: log.id_of(draft.number), ticks };
@@ -275,8 +276,8 @@ pub(crate) fn end_quickly(
     ending: Ending,
     polls: &u32,
 ) -> bool {
-    let ticks = processor_ticks();
     let Some(entered) = enter_quickly(context, generation) else { return false };
+    let ticks = processor_ticks();
     let producer = entered.log.producer();
     // Not in a closure: the compiler keeps a large one out of line.
     let slots = span.name.few_slots();
