@@ -32,7 +32,7 @@ def main():
     parser.add_argument("programs", nargs="*", metavar="PROGRAM", help="only these, by the names of their files")
     arguments = parser.parse_args()
 
-    tools = Tools(arguments.target, arguments.quick)
+    tools = Tools(arguments.target.resolve(), arguments.quick)
     programs = find_programs(set(arguments.programs))
     cases = record(tools, arguments.keep)
     rows, failed = [], False

@@ -1,4 +1,4 @@
-"""inferno-flamegraph, with the folded export: every frame of its picture, with its time."""
+"""inferno-flamegraph, with the folded export: what it draws at each height, and with how much time."""
 
 import re
 import subprocess
@@ -7,6 +7,7 @@ import xml.etree.ElementTree
 from framework import Result, Trouble
 from folded_stacks import weights
 
+SVG = "{http://www.w3.org/2000/svg}"
 NAME, FORMAT, VERSION = "inferno-flamegraph", "folded", "0.12.8"
 
 
@@ -36,24 +37,32 @@ def check(case, tools):
 
 
 def frames_of(truth):
-    """By name and time with what is inside, how many frames there are."""
-    inside = {}
+    """Time by depth and name. It sorts lines as they are, which puts `b 1` between `b` and `b;c` and draws `b` twice: sums tell."""
+    frames = {}
     for stack, ns in truth.items():
         for depth in range(len(stack) + 1):
-            inside[stack[:depth]] = inside.get(stack[:depth], 0) + ns
-    frames = {}
-    for stack, ns in inside.items():
-        # A frame without time is not drawn.
-        if ns > 0:
-            key = (stack[-1] if stack else "all", ns)
-            frames[key] = {"frames": frames.get(key, {"frames": 0})["frames"] + 1}
-    return frames
+            add(frames, (depth, stack[depth - 1] if depth else "all"), ns)
+    return with_time(frames)
 
 
 def frames_in(svg):
+    drawn = []
+    for group in xml.etree.ElementTree.fromstring(svg).iter(f"{SVG}g"):
+        title, box = group.find(f"{SVG}title"), group.find(f"{SVG}rect")
+        if title is not None:
+            name, ns = re.fullmatch(r"(.*) \(([0-9,]+) ns, [0-9.]+%\)", title.text, re.DOTALL).groups()
+            drawn.append((float(box.get("y")), name, int(ns.replace(",", ""))))
+    heights = sorted({y for y, _, _ in drawn}, reverse=True)
     frames = {}
-    for title in xml.etree.ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}title"):
-        name, ns = re.fullmatch(r"(.*) \(([0-9,]+) ns, [0-9.]+%\)", title.text, re.DOTALL).groups()
-        key = (name, int(ns.replace(",", "")))
-        frames[key] = {"frames": frames.get(key, {"frames": 0})["frames"] + 1}
-    return frames
+    for y, name, ns in drawn:
+        add(frames, (heights.index(y), name), ns)
+    return with_time(frames)
+
+
+def add(frames, key, ns):
+    frames[key] = {"ns": frames.get(key, {"ns": 0})["ns"] + ns}
+
+
+def with_time(frames):
+    """Without frames that have no time: those are drawn or not, as it comes."""
+    return {key: frame for key, frame in frames.items() if frame["ns"] > 0}

@@ -15,6 +15,8 @@
 //! began: readers keep them as floating-point numbers, which could tell times since 1970 to a quarter of a microsecond only. Counted
 //! from there they are exact to the nanosecond for a hundred days. What is said to have happened before is put at 0, and its
 //! `begin_unix_ns` is right all the same. That argument is text because numbers of that size are not safe in JavaScript.
+//!
+//! Perfetto's reader of JSON, in its version 52, refuses a trace with a text that ends in a backslash; version 55 takes it.
 
 use crate::export::perfetto::Process;
 use crate::export::{ExportError, Exporter, cause_word};
@@ -24,7 +26,7 @@ use crate::top::kind_word;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 use spanring::reader::{Damage, Loss, NameState, Recording, SpanKind, ThreadFacts};
-use std::io::Write;
+use std::io::{self, Write};
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -157,7 +159,7 @@ impl<'w> ChromeWriter<'w> {
         let other_data = OtherData { base_unix_ns: base_ns.to_string(), description: &process.description };
         let head = serde_json::to_string(&Head { display_time_unit: "ns", other_data, trace_events: [] });
         // The array stays open: the events follow, and then what closes it.
-        writer.out.write_all(head.map_err(std::io::Error::from)?.trim_end_matches("]}").as_bytes())?;
+        writer.out.write_all(head.map_err(io::Error::from)?.trim_end_matches("]}").as_bytes())?;
         let args = Some(NameOnly { name: &process.name });
         writer.write(&Event { args, ..Event::new("M", "process_name", process.pid) }, "\n")?;
         Ok(writer)

@@ -22,6 +22,7 @@ use crate::export::{ExportError, Exporter, cause_word};
 use crate::spans::{Item, Span, thread_label};
 use rustc_hash::FxHashMap;
 use spanring::reader::{Loss, SpanKind, SpanRecord};
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::io::Write;
 
@@ -317,15 +318,26 @@ impl<'w> FoldedWriter<'w> {
         for (text, &number) in &self.names {
             texts[number as usize] = frame(text);
         }
-        for node in &self.stacks.nodes {
-            let mut names = vec![texts[node.name as usize].as_str()];
-            let mut above = node.above;
-            while let Some(node) = self.stacks.nodes.get(above as usize) {
-                names.push(&texts[node.name as usize]);
-                above = node.above;
+        // What is below a stack comes right behind it, for readers that draw line after line, and for people.
+        let mut below: Vec<Vec<u32>> = vec![Vec::new(); self.stacks.nodes.len()];
+        let mut next = Vec::new();
+        for (number, node) in (0..).zip(&self.stacks.nodes) {
+            below.get_mut(node.above as usize).unwrap_or(&mut next).push(number);
+        }
+        let text_of = |number: &u32| &texts[self.stacks.nodes[*number as usize].name as usize];
+        next.sort_unstable_by_key(|number| Reverse(text_of(number)));
+        let mut path: Vec<u32> = Vec::new();
+        while let Some(number) = next.pop() {
+            let node = &self.stacks.nodes[number as usize];
+            while path.last().is_some_and(|&above| above != node.above) {
+                path.pop();
             }
-            names.reverse();
+            path.push(number);
+            let names: Vec<&str> = path.iter().map(|number| text_of(number).as_str()).collect();
             writeln!(self.out, "{} {}", names.join(";"), node.ns)?;
+            let mut children = std::mem::take(&mut below[number as usize]);
+            children.sort_unstable_by_key(|number| Reverse(text_of(number)));
+            next.append(&mut children);
         }
         Ok(self.out.flush()?)
     }
@@ -395,7 +407,8 @@ impl Exporter for FoldedWriter<'_> {
             }
         }
         self.write()?;
-        let mut remarks = vec!["draw it with inferno-flamegraph, or open it at https://www.speedscope.app".to_owned()];
+        let mut remarks =
+            vec!["draw it with inferno-flamegraph, or open it at https://www.speedscope.app".to_owned()];
         if self.weight == Weight::Idle && self.measured < self.async_spans {
             remarks.push(format!(
                 "idle times are known of {} of {} async spans: the recorder has to measure polls",
