@@ -175,7 +175,8 @@ fn follow(source: &Source, json: bool, last: usize, filter: &Filter) -> Result<(
     let (mut recording, _) = find(source)?;
     let path = recording.path().to_owned();
     let wanted = filter.of(&recording);
-    let (mut tail, mut is_first, mut missed) = (Tail::of(&recording), true, 0);
+    // Of what was there before, so many; of what comes, all.
+    let (mut tail, mut latest, mut missed) = (Tail::of(&recording), last, 0);
     let print_all = |lines: &[tail::Line]| {
         lines.iter().try_for_each(|line| match json {
             true => print(&(serde_json::to_string(line).map_err(failure)? + "\n")),
@@ -184,9 +185,8 @@ fn follow(source: &Source, json: bool, last: usize, filter: &Filter) -> Result<(
     };
     loop {
         let (begin, writer) = (Instant::now(), recording.writer());
-        let lines = tail.look(&recording, &wanted).map_err(input)?;
-        let skipped = if std::mem::take(&mut is_first) { lines.len().saturating_sub(last) } else { 0 };
-        print_all(&lines[skipped..])?;
+        let lines = tail.look(&recording, &wanted, std::mem::replace(&mut latest, usize::MAX)).map_err(input)?;
+        print_all(&lines)?;
         if tail.missed() > missed {
             say(&format!("{} came and were gone before they could be read", count(tail.missed() - missed, "event")));
             missed = tail.missed();

@@ -52,11 +52,12 @@ impl Tail {
         Tail { pairing: Pairing::of(recording), next: FxHashMap::default(), threads: FxHashMap::default(), missed: 0 }
     }
 
-    /// Looks again: the spans that have ended since the last look and are wanted, in the order in which they ended.
+    /// Looks again: the spans that have ended since the last look and are wanted, in the order in which they ended; of these the
+    /// `latest` that ended last, and no more are kept meanwhile.
     ///
     /// # Errors
     /// Those of [`Recording::read`].
-    pub fn look(&mut self, recording: &Recording, wanted: &Wanted<'_>) -> Result<Vec<Line>, ReadError> {
+    pub fn look(&mut self, recording: &Recording, wanted: &Wanted<'_>, latest: usize) -> Result<Vec<Line>, ReadError> {
         let Tail { pairing, next, threads, missed } = self;
         let mut lines = Vec::new();
         let mut is_new = |thread: u32, number: u64| {
@@ -80,7 +81,13 @@ impl Tail {
                 Event::Poll(record) if is_new(record.thread, record.record_number) => pairing.poll(&record),
                 Event::Span(_) | Event::Poll(_) | Event::Loss(_) | Event::Damage(_) => None,
             };
-            let mut line = |span: &Span<'_>| lines.extend(Line::of(span, threads).filter(|_| wanted.has(span)));
+            let mut line = |span: &Span<'_>| {
+                lines.extend(Line::of(span, threads).filter(|_| wanted.has(span)));
+                // Not at every line: sorting is for many at once.
+                if lines.len() > latest.saturating_mul(2).saturating_add(1024) {
+                    keep_latest(&mut lines, latest);
+                }
+            };
             if let Some(span) = span {
                 line(&span);
             }
@@ -88,7 +95,7 @@ impl Tail {
                 line(&span);
             }
         })?;
-        lines.sort_by_key(|line| line.end_unix_ns);
+        keep_latest(&mut lines, latest);
         Ok(lines)
     }
 
@@ -104,6 +111,12 @@ impl Tail {
     pub fn missed(&self) -> u64 {
         self.missed
     }
+}
+
+/// Sorts by end, and leaves so many of the last.
+fn keep_latest(lines: &mut Vec<Line>, latest: usize) {
+    lines.sort_by_key(|line| line.end_unix_ns);
+    lines.drain(..lines.len().saturating_sub(latest));
 }
 
 impl Line {
