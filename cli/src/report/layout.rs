@@ -1,16 +1,16 @@
 //! Which lane of the timeline each span is drawn in.
 //!
 //! No two spans that are there at the same time share a lane, whoever they belong to: a child stands below its parent, in the
-//! first lane that is idle. Lanes come in *bands*, one for each name of root spans and one for each thread with spans of its
-//! own. A root and all that is below it are a *family*; it has adjacent lanes of its band to itself while any of it is there.
+//! first lane that is idle. Lanes come in *bands*, one for each place in the source that makes root spans, whatever their names, and one
+//! for each thread with spans of its own. A root and all that is below it are a *family*; it has adjacent lanes of its band to itself while any of it is there.
 
 use super::sample::{Kept, NONE, OPEN};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use spanring::reader::SpanKind;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
-/// Names of root spans beyond this many share a band.
+/// Places of root spans beyond this many share a band.
 const MOST_BANDS: usize = 200;
 
 /// Where spans are drawn.
@@ -31,34 +31,40 @@ pub(super) struct Band {
     /// The first lane.
     pub(super) first: u32,
     pub(super) lanes: u32,
+    /// The row of the first root.
+    pub(super) row: u32,
+    /// How many rows its roots are of.
+    pub(super) rows: u32,
 }
 
 /// What the families of a band have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Family {
-    /// Async spans whose roots are of that row.
-    Row(u32),
-    /// Async spans whose roots are of other rows.
+    /// Async spans whose roots are made at that place.
+    Place(u32),
+    /// Async spans whose roots are made elsewhere.
     Others,
     /// The spans of a thread.
     Thread(u32),
 }
 
 impl Layout {
-    /// Lays out spans that are sorted by begin, parents before children.
-    pub(super) fn of(spans: &[Kept]) -> Layout {
+    /// Lays out spans that are sorted by begin, parents before children. `places` has a number for the place of each row.
+    pub(super) fn of(spans: &[Kept], places: &[u32]) -> Layout {
         let parents = parents(spans);
         let mut lanes = vec![0; spans.len()];
         let mut bands = Vec::new();
-        for (family, members) in by_band(spans, &parents) {
+        for (family, members) in by_band(spans, &parents, places) {
             let first = bands.last().map_or(0, |band: &Band| band.first + band.lanes);
             let used = match family {
                 Family::Thread(_) => lay_out_thread(spans, &members[0], &mut lanes),
-                Family::Row(_) | Family::Others => lay_out_families(spans, &parents, &members, &mut lanes),
+                Family::Place(_) | Family::Others => lay_out_families(spans, &parents, &members, &mut lanes),
             };
             members.iter().flatten().for_each(|&index| lanes[index as usize] += first);
-            bands.push(Band { of: family, first, lanes: used });
+            let rows: FxHashSet<u32> = members.iter().map(|family| spans[family[0] as usize].row).collect();
+            let row = spans[members[0][0] as usize].row;
+            bands.push(Band { of: family, first, lanes: used, row, rows: rows.len() as u32 });
         }
         Layout { parents, lanes, bands }
     }
@@ -75,8 +81,8 @@ fn parents(spans: &[Kept]) -> Vec<u32> {
 
 /// The families of each band, each with its members by begin. Bands of async spans come first, those with the most spans
 /// on top.
-fn by_band(spans: &[Kept], parents: &[u32]) -> Vec<(Family, Vec<Vec<u32>>)> {
-    // The number of each span's family, as a number of its root's row.
+fn by_band(spans: &[Kept], parents: &[u32], places: &[u32]) -> Vec<(Family, Vec<Vec<u32>>)> {
+    // The number of each span's family.
     let mut family_of = vec![NONE; spans.len()];
     let mut families: Vec<Vec<u32>> = Vec::new();
     let mut threads: FxHashMap<u32, u32> = FxHashMap::default();
@@ -101,12 +107,12 @@ fn by_band(spans: &[Kept], parents: &[u32]) -> Vec<(Family, Vec<Vec<u32>>)> {
     let root = |family: &Vec<u32>| &spans[family[0] as usize];
     let mut members: FxHashMap<u32, usize> = FxHashMap::default();
     for family in families.iter().filter(|family| root(family).kind == SpanKind::Async) {
-        *members.entry(root(family).row).or_default() += family.len();
+        *members.entry(places[root(family).row as usize]).or_default() += family.len();
     }
-    let mut rows: Vec<(usize, u32)> = members.into_iter().map(|(row, members)| (members, row)).collect();
-    rows.sort_unstable_by_key(|&(members, row)| (Reverse(members), row));
-    let mut order: Vec<Family> = rows.iter().take(MOST_BANDS).map(|&(_, row)| Family::Row(row)).collect();
-    order.extend((rows.len() > MOST_BANDS).then_some(Family::Others));
+    let mut ranked: Vec<(usize, u32)> = members.into_iter().map(|(place, members)| (members, place)).collect();
+    ranked.sort_unstable_by_key(|&(members, place)| (Reverse(members), place));
+    let mut order: Vec<Family> = ranked.iter().take(MOST_BANDS).map(|&(_, place)| Family::Place(place)).collect();
+    order.extend((ranked.len() > MOST_BANDS).then_some(Family::Others));
     let mut threads: Vec<u32> = threads.into_keys().collect();
     threads.sort_unstable();
     order.extend(threads.into_iter().map(Family::Thread));
@@ -117,7 +123,7 @@ fn by_band(spans: &[Kept], parents: &[u32]) -> Vec<(Family, Vec<Vec<u32>>)> {
         let root = root(&family);
         let of = match root.kind {
             SpanKind::Thread => Family::Thread(thread_of(root)),
-            SpanKind::Async => Family::Row(root.row),
+            SpanKind::Async => Family::Place(places[root.row as usize]),
         };
         let band = positions.get(&of).unwrap_or_else(|| &positions[&Family::Others]);
         bands[*band].1.push(family);

@@ -61,7 +61,21 @@ impl Losses {
             self.merge();
         }
         self.sort();
+        self.bound();
         self
+    }
+
+    /// Where nothing says when a gap was over, the record before the next one does.
+    fn bound(&mut self) {
+        self.gaps.sort_by_key(|gap| (gap.thread, gap.after_unix_ns));
+        for index in 1..self.gaps.len() {
+            let (before, next) = (index - 1, &self.gaps[index]);
+            let (thread, after) = (next.thread, next.after_unix_ns);
+            let gap = &mut self.gaps[before];
+            if gap.thread == thread && gap.before_unix_ns.is_none() {
+                gap.before_unix_ns = after;
+            }
+        }
     }
 
     fn sort(&mut self) {

@@ -24,11 +24,12 @@ use crate::info::{SessionInfo, Tally};
 use crate::open::{Circumstances, OpenReport, OpenSpans};
 use crate::progress::Progress;
 use crate::spans::{self, Ending, Item, Span};
-use crate::top::{SortBy, Top, TopReport};
+use crate::top::{Row, SortBy, Top, TopReport};
 use activity::Activity;
 use latency::Latencies;
 use layout::Layout;
 use losses::Losses;
+use rustc_hash::FxHashMap;
 use sample::Sample;
 use spanring::reader::{ReadError, Recording, Status};
 use std::time::SystemTime;
@@ -117,6 +118,7 @@ impl Report {
         open.limit(MOST_OPEN);
         let sample = collected.sample.finish();
         let top = top.finish(SortBy::Total);
+        let layout = Layout::of(&sample.spans, &places(&top.rows));
         Ok(Report {
             info: tally.finish(recording, &summary),
             status: recording.status().copied(),
@@ -127,7 +129,7 @@ impl Report {
             activity: collected.activity,
             losses: collected.losses.finish(),
             open,
-            layout: Layout::of(&sample.spans),
+            layout,
             sample,
             made_unix_ns: now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos() as u64,
         })
@@ -159,6 +161,19 @@ impl Collected {
         self.activity.add(span);
         self.sample.add(span, row, is_other);
     }
+}
+
+/// A number for the place of each row: the same for all names that are made there.
+fn places(rows: &[Row]) -> Vec<u32> {
+    let mut numbers = FxHashMap::default();
+    let mut places = vec![0; rows.len()];
+    for row in rows {
+        // Of what the recording lost the place of, nothing but the name tells it from others.
+        let name = if row.file.is_none() { row.name.as_str() } else { "" };
+        let next = numbers.len() as u32;
+        places[row.number as usize] = *numbers.entry((&row.file, row.line, &row.target, name)).or_insert(next);
+    }
+    places
 }
 
 /// Whether a span ended otherwise than by completing.

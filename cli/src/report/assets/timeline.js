@@ -4,7 +4,7 @@
 // are pixels, however many spans there are. Spans narrower than two pixels are drawn as one block per pixel.
 import { colourOf, themed } from "./colour.js";
 import { CANCELLED, ENDINGS, OPEN, PANICKED } from "./data.js";
-import { brief, duration, element, number, offset } from "./text.js";
+import { brief, count, duration, element, number, offset } from "./text.js";
 import { causeOf } from "./summary.js";
 
 const LANE = 18;
@@ -56,10 +56,11 @@ export class Timeline {
   }
 
   titleOf(band) {
-    const { of } = band;
-    if (of === "others") return "other roots";
-    if (of.row !== undefined) return brief(this.recording.rowsByNumber[of.row].name, 80);
-    return `thread ${brief(this.recording.threadName(of.thread + 1) ?? "unknown", 80)}`;
+    const { rowsByNumber } = this.recording;
+    if (band.of === "others") return "roots made elsewhere";
+    if (band.of.thread !== undefined) return `thread ${brief(this.recording.threadName(band.of.thread + 1) ?? "unknown", 80)}`;
+    const row = rowsByNumber[band.row];
+    return band.rows === 1 ? brief(row.name, 80) : `${brief(row.name, 40)} and ${count(band.rows - 1, "other name")}, ${brief(`${row.file}:${row.line}`, 60)}`;
   }
 
   /** Fits everything to the size of the page. */
