@@ -407,8 +407,7 @@ impl Exporter for FoldedWriter<'_> {
             }
         }
         self.write()?;
-        let mut remarks =
-            vec!["draw it with inferno-flamegraph, or open it at https://www.speedscope.app".to_owned()];
+        let mut remarks = vec!["draw it with inferno-flamegraph, or open it at https://www.speedscope.app".to_owned()];
         if self.weight == Weight::Idle && self.measured < self.async_spans {
             remarks.push(format!(
                 "idle times are known of {} of {} async spans: the recorder has to measure polls",
