@@ -213,7 +213,7 @@ pub fn read_steps(
                 visit(Step::Item(Item::Thread(thread)));
             }
             Event::Span(record) => {
-                records += 1;
+                add(&mut records, 1);
                 if record.phase == Phase::Begin {
                     visit(Step::Begun(&record));
                 }
@@ -222,7 +222,7 @@ pub fn read_steps(
                 }
             }
             Event::Poll(record) => {
-                records += 1;
+                add(&mut records, 1);
                 visit(Step::Polled(record));
                 if let Some(span) = pairing.poll(&record) {
                     visit(Step::Item(Item::Span(span)));
