@@ -51,7 +51,7 @@ mod enabled {
 
         #[inline(always)]
         fn is_open(self) -> bool {
-            // One comparison: generations count from 1, and no process starts 2^63 recorders.
+            // One comparison: generations count from 2 by twos, and no process starts 2^62 recorders.
             self.0 as i64 > 0
         }
 

@@ -234,8 +234,9 @@ pub(crate) fn end(span: &Span<'_>, begun: &Begun, generation: u64, outcome: Outc
     }
 }
 
-/// [`begin`], of a future that was created at that time, 0 if unknown, as far as it goes without a call: for a thread that has a log, which knows the site and has room; that is for nearly
-/// every record. `None`: not so, or this generation does not record any more; nothing was done.
+/// [`begin`], of a future that was created at that time, 0 if unknown, as far as it goes without a call: for a thread that has a log,
+/// which knows the site and has room; that is for nearly every record. `None`: not so, or this generation does not record any more;
+/// nothing was done.
 ///
 /// To be inlined where everything about the span is at hand, into a function that goes on to [`begin_slowly`] by a jump. Such a
 /// function calls nothing, so it saves few registers or none, and passes nothing through memory.
