@@ -34,7 +34,7 @@
 //!
 //! # Where to look
 //! - Instrumenting: [`prelude`], [`macro@span_fn`], [`span_async_named!`], [`spans`].
-//! - Recording: [`Recorder`], [`Builder`], [`RecorderGuard`], [`Health`].
+//! - Recording: [`Recorder`], [`Builder`], [`RecorderGuard`], [`Snapshots`], [`Health`].
 //! - Reading: [`reader`]; the program `spanring` does it from the command line.
 //! - Testing your own instrumentation: [`testing`].
 //! - Layouts: [`events`] (records), [`mod@format`] (files).
@@ -114,7 +114,8 @@ pub mod testing;
 mod production {
     pub use crate::format::Discipline;
     pub use crate::recorder::{
-        Builder, FlushError, Health, Recorder, RecorderGuard, StartError, SyncPolicy, flush, health, is_recording,
+        Builder, FlushError, Health, Recorder, RecorderGuard, SnapshotError, Snapshots, StartError, SyncPolicy, flush,
+        health, is_recording, request_snapshot,
     };
     pub use spanring_macros::span_fn;
 }

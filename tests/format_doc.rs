@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 /// A section: its title, the file, and the item whose documentation it is; the module's own if there is none.
-const SECTIONS: [(&str, &str, Option<&str>); 10] = [
+const SECTIONS: [(&str, &str, Option<&str>); 11] = [
     ("## The recording directory", "src/format/mod.rs", None),
     ("## File header", "src/format/file.rs", None),
     ("## Blocks", "src/format/block.rs", None),
@@ -17,6 +17,7 @@ const SECTIONS: [(&str, &str, Option<&str>); 10] = [
     ("## Definitions", "src/format/definition.rs", None),
     ("## Ring files", "src/format/ring_file.rs", None),
     ("## Session file", "src/format/session_file.rs", None),
+    ("## Requests for a snapshot", "src/format/snapshot_request.rs", None),
 ];
 
 fn source(path: &str) -> String {

@@ -117,6 +117,23 @@ pub enum Command {
         #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
         min_age: Option<Duration>,
     },
+    /// Have a running process write down what its rings hold, and tell where
+    ///
+    /// The process must have been told to keep snapshots (`Builder::snapshots`). The snapshot is a recording of its own, for every other
+    /// command. Nothing in the process is stopped: its background thread answers, within a second or so.
+    Snapshot {
+        #[command(flatten)]
+        source: Source,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Why, as it will be shown with the snapshot
+        #[arg(long, value_name = "TEXT", default_value = "asked for by `spanring snapshot`")]
+        reason: String,
+        /// How long to wait for an answer
+        #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
+        wait: Duration,
+    },
     /// Compare two recordings: which names got slower, and whether that is more than noise
     ///
     /// Spans are the same if they have the same name, kind and source file. Medians are compared. The column `range` says between which

@@ -11,6 +11,7 @@ use spanring_cli::filter::Filter;
 use spanring_cli::info::{self, Listed, SessionInfo};
 use spanring_cli::progress::{Bar, Progress};
 use spanring_cli::report::{self, Report};
+use spanring_cli::snapshot::{self, SnapshotError};
 use spanring_cli::spans::Item;
 use spanring_cli::tail::{self, Tail};
 use spanring_cli::text::count;
@@ -39,6 +40,7 @@ pub fn run(command: Command) -> Result<(), Stop> {
             show_trees(&source, json, rows, &filter, &choice)
         }
         Command::Open { source, json, limit, min_age } => show_open(&source, json, limit, min_age.unwrap_or_default()),
+        Command::Snapshot { source, json, reason, wait } => take_snapshot(&source, json, &reason, wait),
         Command::Diff { before, after, json, limit, partial, filter } => {
             show_diff(&before, &after, json, limit, partial, &filter)
         }
@@ -139,6 +141,19 @@ fn show_trees(source: &Source, json: bool, rows: usize, filter: &Filter, choice:
         return Err(input(format!("{}: there is no span of that id", recording.path().display())));
     }
     if json { print_json(&report) } else { print(&render::trees(&report, rows, width())) }
+}
+
+fn take_snapshot(source: &Source, json: bool, reason: &str, wait: Duration) -> Result<(), Stop> {
+    let (recording, _) = find(source)?;
+    let taken = snapshot::take(&recording, reason, wait).map_err(|error| match error {
+        SnapshotError::Failed { .. } | SnapshotError::Io { .. } => failure(error),
+        _ => input(error),
+    })?;
+    if json {
+        return print_json(&taken);
+    }
+    let path = taken.path.display();
+    print(&format!("{} in {path}\n\nspanring slow {path}\n", count(taken.records, "event")))
 }
 
 fn show_diff(

@@ -13,6 +13,8 @@ pub struct SessionInfo {
     pub session: String,
     /// Where it is.
     pub path: PathBuf,
+    /// Of a snapshot: the session whose rings it shows, and why it was taken.
+    pub snapshot: Option<SnapshotInfo>,
     /// `running`, `stopped` or `died`.
     pub writer: String,
     /// The recording process.
@@ -53,6 +55,15 @@ pub struct SessionInfo {
     pub complete: bool,
     /// The threads that recorded, in the order in which they were met.
     pub threads: Vec<ThreadInfo>,
+}
+
+/// What a snapshot is of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SnapshotInfo {
+    /// The session whose rings it shows.
+    pub of: String,
+    /// Why it was taken.
+    pub reason: String,
 }
 
 /// What a session lacks.
@@ -201,6 +212,8 @@ impl Tally {
         SessionInfo {
             session: facts.session.clone(),
             path: recording.path().to_owned(),
+            snapshot: (!facts.snapshot_of.is_empty())
+                .then(|| SnapshotInfo { of: facts.snapshot_of.clone(), reason: facts.snapshot_reason.clone() }),
             writer: recording.writer().to_string(),
             pid: facts.pid,
             executable: facts.executable.clone(),

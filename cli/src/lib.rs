@@ -21,6 +21,7 @@ pub mod places;
 pub mod progress;
 pub mod render;
 pub mod report;
+pub mod snapshot;
 pub mod spans;
 pub mod tail;
 pub mod text;

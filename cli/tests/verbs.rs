@@ -285,7 +285,7 @@ fn every_shell_can_have_completions_and_the_manual_knows_every_command() {
         assert!(run_well(&["completions", shell]).contains("slow"), "{shell}");
     }
     let manual = run_well(&["man"]);
-    for command in ["demo", "info", "top", "slow", "tree", "open", "diff", "tail", "export"] {
+    for command in ["demo", "info", "top", "slow", "tree", "open", "snapshot", "diff", "tail", "export"] {
         assert!(manual.contains(&format!(".SH SPANRING {}", command.to_uppercase())), "{command}");
     }
 }

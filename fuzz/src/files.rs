@@ -136,6 +136,9 @@ impl Writer<'_> {
             ring_bytes: facts.ring_bytes.or(SLOTS * 64),
             discipline: if facts.flight { Discipline::Flight } else { Discipline::Drain },
             ring_directory: elsewhere,
+            snapshots: String::new(),
+            snapshot_of: String::new(),
+            snapshot_reason: String::new(),
         };
         let mut text = text.encode().into_bytes();
         if !facts.lines.what.is_empty() {

@@ -11,6 +11,8 @@
 //! | `start_ticks`, `start_monotonic_ns`, `start_unix_ns` | the first clock anchor |
 //! | `tick_source`, `ticks_per_second` | `tsc`, `cntvct` or `monotonic`; its rate as measured at the start |
 //! | `ring_bytes`, `discipline`, `ring_directory` | bytes of slots in a ring; `drain` or `flight`; empty: beside the session file |
+//! | `snapshots` | where the recorder keeps snapshots; empty: it keeps none |
+//! | `snapshot_of`, `snapshot_reason` | of a snapshot: the session whose rings it shows, and why it was taken |
 //!
 //! | of a thread | |
 //! |---|---|
@@ -103,6 +105,12 @@ pub struct ProcessFacts {
     pub discipline: Discipline,
     /// Where the ring files are; empty: beside the session file.
     pub ring_directory: String,
+    /// Where the recorder keeps snapshots; empty: it keeps none.
+    pub snapshots: String,
+    /// Of a snapshot: the session whose rings it shows; empty: this is none.
+    pub snapshot_of: String,
+    /// Of a snapshot: why it was taken.
+    pub snapshot_reason: String,
 }
 
 impl ProcessFacts {
@@ -127,7 +135,17 @@ impl ProcessFacts {
             ("ring_bytes", &self.ring_bytes),
             ("discipline", &self.discipline),
             ("ring_directory", &self.ring_directory),
-        ])
+        ]) + &lines(&self.of_snapshots())
+    }
+
+    /// What is said only where there is something to say.
+    fn of_snapshots(&self) -> Vec<(&str, &dyn std::fmt::Display)> {
+        let facts: [(&str, &String); 3] = [
+            ("snapshots", &self.snapshots),
+            ("snapshot_of", &self.snapshot_of),
+            ("snapshot_reason", &self.snapshot_reason),
+        ];
+        facts.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (key, value as _)).collect()
     }
 
     /// The facts in `text`. A line that is missing or makes no sense leaves its field empty or zero.
@@ -154,6 +172,9 @@ impl ProcessFacts {
             ring_bytes: facts.number("ring_bytes"),
             discipline: named(&DISCIPLINES, &facts.text("discipline")).unwrap_or(Discipline::Drain),
             ring_directory: facts.text("ring_directory"),
+            snapshots: facts.text("snapshots"),
+            snapshot_of: facts.text("snapshot_of"),
+            snapshot_reason: facts.text("snapshot_reason"),
         }
     }
 }
@@ -244,6 +265,9 @@ mod tests {
             ring_bytes: 8,
             discipline: Discipline::Flight,
             ring_directory: "/dev/shm".to_owned(),
+            snapshots: "/snapshots".to_owned(),
+            snapshot_of: "20261123T140501.250Z-1-0".to_owned(),
+            snapshot_reason: "slow: a\nb".to_owned(),
         };
         assert_eq!(ProcessFacts::decode(&facts.encode()), facts);
         let thread = ThreadFacts { id: 1, os_id: 2, name: "a\nid=9\\".to_owned() };

@@ -2,7 +2,8 @@
 //!
 //! A *recording directory* holds one directory per process run, the *session*, named
 //! `<UTC start>-<pid>-<number>`, for instance `20261123T140501.250Z-4711-0`; with `.removed` behind that it is being removed, and
-//! nothing is read from it. A file whose name ends in `.new` is being created. A session holds:
+//! nothing is read from it. A file whose name ends in `.new` is being created. A directory `snapshots` beside the sessions holds
+//! sessions too: what rings held when somebody asked. A session holds:
 //!
 //! | file | kind | what it holds |
 //! |---|---|---|
@@ -31,7 +32,7 @@
 //! again, and it may still be in its ring, or in a block of records: the number tells that it is the same.
 //!
 //! The parts, each with its table and with encoding and decoding side by side: [`mod@file`], [`block`], [`definition`],
-//! [`ring_file`], [`session_file`], [`facts`].
+//! [`ring_file`], [`session_file`], [`facts`], [`snapshot_request`].
 
 pub mod block;
 pub mod definition;
@@ -43,6 +44,7 @@ pub mod packed;
 pub mod ring_file;
 pub mod session_file;
 pub(crate) mod session_name;
+pub mod snapshot_request;
 
 pub use block::{Anchor, BlockHeader, BlockKind};
 pub use facts::{Discipline, ProcessFacts, ThreadFacts, TickSource};

@@ -5,8 +5,9 @@ use super::error::StartError;
 use super::files;
 use super::flusher::Flusher;
 use super::guard::RecorderGuard;
-use super::retention::Retention;
-use super::session::{MEASURES_POLLS, RingHome, Running, Session, is_running_here, set_running};
+use super::retention::{MAX_SESSIONS, Retention};
+use super::session::{MEASURES_POLLS, RingHome, Running, Session, is_running_here, lock, set_running};
+use super::snapshot::{Snapshots, Taker};
 use super::sync_policy::SyncPolicy;
 use super::{fork, process};
 use crate::directory;
@@ -44,6 +45,7 @@ const NAMES_BYTES: std::ops::RangeInclusive<u64> = 4096..=1 << 30;
 /// | [`segment_bytes`](Builder::segment_bytes) | 8 MiB |
 /// | [`names_bytes`](Builder::names_bytes) | 4 MiB |
 /// | [`directory_bytes`](Builder::directory_bytes) | 1 GiB |
+/// | [`snapshots`](Builder::snapshots) | none |
 #[derive(Debug)]
 #[must_use = "settings record nothing: call start()"]
 pub struct Builder {
@@ -64,6 +66,7 @@ pub struct Builder {
     segment_bytes: u64,
     names_bytes: u64,
     directory_bytes: u64,
+    snapshots: Option<Snapshots>,
 }
 
 struct CustomSink(Box<dyn Sink>);
@@ -94,6 +97,7 @@ impl Builder {
             segment_bytes: 8 << 20,
             names_bytes: 4 << 20,
             directory_bytes: 1 << 30,
+            snapshots: None,
         }
     }
 
@@ -225,6 +229,15 @@ impl Builder {
         self
     }
 
+    /// Keeps snapshots of what the rings hold, when something asks for it, in flight discipline: what is usual then costs no disk, and what
+    /// is not can be looked at. [`Snapshots`] says what may ask.
+    ///
+    /// While a snapshot is written, what it copies is in memory: at most what the rings hold, or [`Snapshots::bytes`] if that is less.
+    pub fn snapshots(mut self, snapshots: Snapshots) -> Builder {
+        self.snapshots = Some(snapshots);
+        self
+    }
+
     /// Starts recording. Dropping the guard flushes and stops.
     ///
     /// Without the feature `enable` nothing is created and nothing will be recorded, which the guard's health says.
@@ -247,7 +260,8 @@ impl Builder {
         let clock = crate::clock::choose(self.system_clock);
         let slots = (self.ring_bytes / SLOT_BYTES as u64).next_power_of_two();
         let ring_bytes = slots * SLOT_BYTES as u64;
-        let facts = process::facts(clock, ring_bytes, self.discipline, self.ring_directory.as_deref());
+        let mut facts = process::facts(clock, ring_bytes, self.discipline, self.ring_directory.as_deref());
+        facts.snapshots = self.snapshot_directory().map(|path| path.display().to_string()).unwrap_or_default();
         let directory = self.directory.as_ref().map(|parent| parent.join(&facts.session));
         let ring_directory = match &self.ring_directory {
             Some(elsewhere) => directory.as_ref().map(|_| elsewhere.join(&facts.session)),
@@ -284,14 +298,24 @@ impl Builder {
         let generation = (STARTS.fetch_add(1, Ordering::Relaxed) << 1) | measures;
         let session = Arc::new(Session::new(generation, rings, place.names, FILE_HEADER_BYTES / size_of::<u64>()));
         let retention = self.directory.as_ref().zip(directory);
-        let retention = retention.map(|(parent, own)| Retention::new(parent, own, self.directory_bytes));
+        let retention = retention.map(|(parent, own)| Retention::new(parent, own, self.directory_bytes, MAX_SESSIONS));
         let mut drainer =
             Drainer::new(Arc::clone(&session), place.sink, facts.encode(), self.sync, place.status, retention);
         drainer.begin(&self_description()).and_then(|()| drainer.drain(Round::Background)).map_err(StartError::Sink)?;
         let drainer = Arc::new(Mutex::new(drainer));
+        let taker = match (self.snapshot_directory(), self.snapshots.take()) {
+            (Some(parent), Some(snapshots)) => {
+                let own = directory.map(Path::to_owned);
+                let taker = Taker::new(snapshots, parent, Arc::clone(&session), facts.clone(), own);
+                Some(Arc::new(taker.map_err(StartError::SnapshotSignal)?))
+            }
+            _ => None,
+        };
+        lock(&drainer).watch(taker.as_ref().and_then(|taker| taker.slow_watch()));
         let alarm = Arc::clone(&session.alarm);
-        let flusher = Flusher::start(Arc::clone(&drainer), self.flush_interval, alarm).map_err(StartError::Flusher)?;
-        let running = Running { session, drainer, pid: facts.pid };
+        let flusher = Flusher::start(Arc::clone(&drainer), taker.clone(), self.flush_interval, alarm);
+        let flusher = flusher.map_err(StartError::Flusher)?;
+        let running = Running { session, drainer, taker, pid: facts.pid };
         if !set_running(running.clone()) {
             flusher.stop();
             return Err(StartError::AlreadyRunning);
@@ -322,7 +346,22 @@ impl Builder {
         if self.flush_interval.is_zero() {
             return Err(StartError::FlushInterval);
         }
+        if let Some(snapshots) = &self.snapshots {
+            if self.discipline == Discipline::Drain {
+                return Err(StartError::SnapshotsInDrain);
+            }
+            if self.snapshot_directory().is_none() {
+                return Err(StartError::SnapshotsWithoutDirectory);
+            }
+            snapshots.check()?;
+        }
         Ok(())
+    }
+
+    /// Where snapshots go, if any are to be kept.
+    fn snapshot_directory(&self) -> Option<PathBuf> {
+        let beside = || self.directory.as_ref().map(|parent| parent.join("snapshots"));
+        self.snapshots.as_ref().and_then(|snapshots| snapshots.given_directory().or_else(beside))
     }
 
     fn place_in_memory(&mut self) -> Place {

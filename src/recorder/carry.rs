@@ -197,6 +197,11 @@ impl Carry {
         self.open.values().any(|begin| begin.range.thread == thread)
     }
 
+    /// The begins of all spans that are open.
+    pub(super) fn begins(&self) -> impl Iterator<Item = &Begin> {
+        self.open.values()
+    }
+
     /// The begin of span `id` was written to block number `block`.
     pub(super) fn carried(&mut self, id: u64, block: u64) {
         if let Some(begin) = self.open.get_mut(&id) {

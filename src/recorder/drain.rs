@@ -5,9 +5,11 @@
 
 use super::carry::{Carry, MARK_WORDS, MOST_MARKS, Mark};
 use super::drained_ring::{Counted, Ring, Target};
+use super::files::store_status;
 use super::names::Scanner;
 use super::retention::{Retention, blocks_of};
 use super::session::Session;
+use super::snapshot::{Capture, Extent, SlowWatch};
 use super::sync_policy::{Schedule, SyncPolicy};
 use super::thread::{REFUSED, STRAY_ENDS};
 use crate::clock::anchor;
@@ -68,6 +70,8 @@ pub(super) struct Drainer {
     last_error: Option<String>,
     /// Begins whose originals may go away before their ends come.
     carry: Carry,
+    /// Flight discipline: spans whose slowness is a reason for a snapshot.
+    slow: Option<SlowWatch>,
     /// `None`: nothing is ever retired.
     retention: Option<Retention>,
     /// The sink's current file, and the ticks when its first block was written.
@@ -108,6 +112,7 @@ impl Drainer {
             removed_rings: 0,
             last_error: None,
             carry: Carry::default(),
+            slow: None,
             retention,
             file: 0,
             segment_ticks: anchor().ticks,
@@ -183,6 +188,32 @@ impl Drainer {
         Ok(())
     }
 
+    /// Has spans watched for being slow, from now on.
+    pub(super) fn watch(&mut self, slow: Option<SlowWatch>) {
+        self.slow = slow;
+    }
+
+    /// What was slow since the last call.
+    pub(super) fn take_slow(&mut self) -> Option<String> {
+        self.slow.as_mut().and_then(SlowWatch::take)
+    }
+
+    /// Copies what the rings hold, in flight discipline; nothing in them changes by that.
+    pub(super) fn capture(&mut self, extent: Extent) -> Capture {
+        // As in a round: whoever wrote what is below these tails is known after them.
+        self.admit_newcomers();
+        let targets: Vec<Target> = self.rings.iter().map(Ring::target).collect();
+        self.admit_newcomers();
+        let open = self.carry.begins().map(|begin| (begin.range, begin.slots.clone())).collect();
+        let mut capture = Capture::new(anchor(), open, self.status.unscanned);
+        for (ring, target) in self.rings.iter_mut().zip(&targets) {
+            ring.see_recent(target);
+            capture.add(ring, target, extent.since);
+        }
+        capture.limit(extent.bytes);
+        capture
+    }
+
     /// The last round: nobody records any more.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         self.drain(Round::Everything)?;
@@ -254,6 +285,9 @@ impl Drainer {
         result?;
         if self.session.rings.discipline == Discipline::Flight {
             self.carry.end_step();
+            if let Some(slow) = &mut self.slow {
+                slow.look_at_open(self.carry.begins().map(|begin| &begin.slots[..]), now.ticks, &self.session);
+            }
             self.carry_threatened(now)?;
         }
         self.retire(now)
@@ -280,6 +314,9 @@ impl Drainer {
     fn scan_part(&mut self, ring: &mut Ring, positions: Range<u64>, buffer: &mut Vec<u64>) {
         let (scanned, next_record) = ring.scanned;
         let seen = ring.consumer.snapshot_words(positions, MARK_WORDS, buffer);
+        if let Some(slow) = &mut self.slow {
+            slow.look(&ring.consumer, seen.clone(), &self.session);
+        }
         let counted = Counted::of(buffer, MARK_WORDS.len(), ring.recent_record, next_record);
         if seen.start > scanned {
             // What came round before anyone looked may have begun spans that are still open, or ended some.
@@ -471,9 +508,7 @@ impl Drainer {
         while let Some(next) = ring.next_owners.front().filter(|next| next.position <= ring.position) {
             let until = next.record_number;
             self.account_until(ring, until, now)?;
-            if let Some(next) = ring.next_owners.pop_front() {
-                ring.owner = next;
-            }
+            ring.hand_to_next();
         }
         Ok(())
     }
@@ -531,10 +566,8 @@ impl Drainer {
         status.names_lost = self.session.names.lost();
         status.waits = self.session.waits.load(Ordering::Relaxed);
         status.spoiled_files = spoiled;
-        let Some(file) = &self.status_file else { return };
-        for (index, word) in (Status::word_index(status.updates)..).zip(status.encode()) {
-            // Relaxed: the checksum tells a reader whether it saw all of them.
-            file.word(index).store(word, Ordering::Relaxed);
+        if let Some(file) = &self.status_file {
+            store_status(file, status);
         }
     }
 }

@@ -13,6 +13,8 @@ use std::collections::VecDeque;
 pub(super) struct Ring {
     pub(super) number: u32,
     pub(super) consumer: RingConsumer,
+    /// Threads before the owner of which some slots may still be in the ring, in flight discipline; oldest first.
+    past_owners: VecDeque<Owner>,
     /// The thread whose slots come next.
     pub(super) owner: Owner,
     /// Those that follow, each from its position on.
@@ -46,6 +48,7 @@ impl Ring {
         Ring {
             number,
             consumer,
+            past_owners: VecDeque::new(),
             owner,
             next_owners,
             position: 0,
@@ -78,6 +81,29 @@ impl Ring {
         let before = self.next_owners.iter().take_while(|owner| owner.position <= position).last();
         let after = self.next_owners.iter().find(|owner| owner.position > position);
         (before.unwrap_or(&self.owner).thread.id, after.map_or(u64::MAX, |owner| owner.position))
+    }
+
+    /// Makes the next thread the owner, if there is one.
+    pub(super) fn hand_to_next(&mut self) {
+        let Some(next) = self.next_owners.pop_front() else { return };
+        let past = std::mem::replace(&mut self.owner, next);
+        if self.consumer.when_full() == WhenFull::DropNewest {
+            return;
+        }
+        // One that wrote nothing has no slots in the ring; each of the others has one at least, so there are not many.
+        if past.position < self.owner.position {
+            self.past_owners.push_back(past);
+        }
+        let overwritten = self.consumer.published().end.saturating_sub(self.consumer.capacity());
+        let end_of_first = |ring: &Ring| ring.past_owners.get(1).unwrap_or(&ring.owner).position;
+        while !self.past_owners.is_empty() && end_of_first(self) <= overwritten {
+            self.past_owners.pop_front();
+        }
+    }
+
+    /// The threads of which some slots may be in the ring, each with the position of its first; in order.
+    pub(super) fn owners(&self) -> impl Iterator<Item = &Owner> {
+        self.past_owners.iter().chain(std::iter::once(&self.owner)).chain(&self.next_owners)
     }
 
     /// Position at which the owner's slots end, as far as is known.

@@ -36,6 +36,19 @@ pub enum StartError {
     },
     /// The flush interval is zero.
     FlushInterval,
+    /// Snapshots of rings that keep nothing: in drain discipline everything goes to files anyway.
+    SnapshotsInDrain,
+    /// Snapshots have nowhere to go.
+    SnapshotsWithoutDirectory,
+    /// None of the snapshots, or nothing of any, would be kept.
+    SnapshotBounds {
+        /// How many were to be kept.
+        keep: usize,
+        /// How many bytes of all.
+        bytes: u64,
+    },
+    /// The handler for the signal that asks for snapshots could not be installed.
+    SnapshotSignal(io::Error),
     /// A directory or file could not be created.
     Directory {
         /// Which.
@@ -72,6 +85,16 @@ impl std::fmt::Display for StartError {
                 write!(f, "a wait of {longest:?} for room in a full ring: choose a second or less")
             }
             StartError::FlushInterval => f.write_str("a flush interval of zero: choose a millisecond or more"),
+            StartError::SnapshotsInDrain => f.write_str(
+                "snapshots in drain discipline, where everything is written anyway: choose Discipline::Flight, or no snapshots",
+            ),
+            StartError::SnapshotsWithoutDirectory => {
+                f.write_str("nowhere to put snapshots: give the builder or the snapshots a directory")
+            }
+            StartError::SnapshotBounds { keep, bytes } => {
+                write!(f, "{keep} snapshots of {bytes} bytes in all: keep 1 or more, and 64 KiB or more")
+            }
+            StartError::SnapshotSignal(source) => write!(f, "cannot listen to the signal that asks for snapshots: {source}"),
             StartError::Directory { path, source } => write!(
                 f,
                 "cannot create {}: {source}; choose a directory that this user can write to, on a disk with room",
@@ -90,6 +113,7 @@ impl std::error::Error for StartError {
             StartError::Directory { source, .. }
             | StartError::Sink(source)
             | StartError::Guard(source)
+            | StartError::SnapshotSignal(source)
             | StartError::Flusher(source) => Some(source),
             _ => None,
         }

@@ -6,10 +6,11 @@ use crate::format::block::{Anchor, BlockHeader, BlockKind, RecordRange, block_by
 use crate::format::file::FILE_HEADER_BYTES;
 use crate::format::ring_file::{CAPACITY_WORD, DISCIPLINE_WORD, RING_HEADER_BYTES};
 use crate::format::session_file::SESSION_HEADER_BYTES;
-use crate::format::{Discipline, FileHeader, FileKind, ProcessFacts, SessionId};
+use crate::format::{Discipline, FileHeader, FileKind, ProcessFacts, SessionId, Status};
 use crate::mapping::Mapping;
 use crate::preallocate::create_preallocated;
 use crate::queue::Memory;
+use crate::sync::Ordering;
 use std::io;
 use std::path::Path;
 
@@ -51,6 +52,14 @@ pub(super) fn create_session(directory: &Path, session: SessionId, facts: &Proce
     append_block(&mut content, BlockKind::Facts, anchor, facts.encode().as_bytes());
     append_block(&mut content, BlockKind::SelfDescription, anchor, self_description().as_bytes());
     create_mapped(&directory.join(FileKind::Session.file_name(0)), &content, content.len())
+}
+
+/// Writes a status to a session file, over the older copy.
+pub(super) fn store_status(session_file: &Memory, status: &Status) {
+    for (index, word) in (Status::word_index(status.updates)..).zip(status.encode()) {
+        // Relaxed: the checksum tells a reader whether it saw all of them.
+        session_file.word(index).store(word, Ordering::Relaxed);
+    }
 }
 
 fn append_block(content: &mut Vec<u8>, kind: BlockKind, anchor: Anchor, payload: &[u8]) {

@@ -6,6 +6,7 @@
 use super::context::this_thread;
 use super::drain::{Drainer, Round};
 use super::session::lock;
+use super::snapshot::Taker;
 use super::thread::mute;
 use crate::native_thread::NativeThread;
 use std::io;
@@ -39,9 +40,14 @@ impl Alarm {
 
 impl Flusher {
     /// Starts the thread.
-    pub(super) fn start(drainer: Arc<Mutex<Drainer>>, interval: Duration, alarm: Arc<Alarm>) -> io::Result<Flusher> {
+    pub(super) fn start(
+        drainer: Arc<Mutex<Drainer>>,
+        taker: Option<Arc<Taker>>,
+        interval: Duration,
+        alarm: Arc<Alarm>,
+    ) -> io::Result<Flusher> {
         let watched = Arc::clone(&alarm);
-        let thread = NativeThread::spawn(c"spanring-flush", move || run(&drainer, interval, &watched))?;
+        let thread = NativeThread::spawn(c"spanring-flush", move || run(&drainer, taker.as_ref(), interval, &watched))?;
         Ok(Flusher { thread, alarm })
     }
 
@@ -54,7 +60,7 @@ impl Flusher {
     }
 }
 
-fn run(drainer: &Mutex<Drainer>, interval: Duration, alarm: &Alarm) {
+fn run(drainer: &Arc<Mutex<Drainer>>, taker: Option<&Arc<Taker>>, interval: Duration, alarm: &Alarm) {
     let _muted = mute(this_thread());
     let mut sleep = interval;
     let mut stop = lock(&alarm.stop);
@@ -67,6 +73,9 @@ fn run(drainer: &Mutex<Drainer>, interval: Duration, alarm: &Alarm) {
         drop(stop);
         // An error is in the status, and the next round tries again.
         let fullest = lock(drainer).drain(Round::Background).unwrap_or(0.0);
+        if let Some(taker) = taker {
+            taker.attend(drainer);
+        }
         sleep = if fullest > FULL { sleep / 2 } else { sleep * 2 }.clamp(SHORTEST.min(interval), interval);
         stop = lock(&alarm.stop);
     }

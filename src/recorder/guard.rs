@@ -8,6 +8,7 @@ use super::flusher::Flusher;
 use super::health::Health;
 use super::record::recording;
 use super::session::{GATE, Running, clear_running, lock, running};
+use super::snapshot::SnapshotError;
 use super::thread::mute;
 use crate::sink::MemoryBuffer;
 use crate::sync::Ordering;
@@ -108,6 +109,19 @@ impl RecorderGuard {
         lock(&running.drainer).sync().map_err(FlushError::Sink)
     }
 
+    /// Writes what the rings hold to a session of its own, and returns its directory when it is there: see
+    /// [`Snapshots`](crate::Snapshots). However short a time ago the last one was taken. `reason` is shown with it.
+    ///
+    /// Takes as long as it takes to write; recording goes on meanwhile.
+    ///
+    /// # Errors
+    /// If the recorder keeps no snapshots, or it cannot be written.
+    pub fn snapshot(&self, reason: &str) -> Result<PathBuf, SnapshotError> {
+        let active = self.active.as_ref().filter(|active| active.running.pid == std::process::id());
+        let Active { running, .. } = active.ok_or(SnapshotError::NotRunning)?;
+        running.taker.as_ref().ok_or(SnapshotError::NotKept)?.take(&running.drainer, reason)
+    }
+
     /// Stops: no record begins after this call, and all that were begun are flushed. Returns the final counts.
     ///
     /// # Errors
@@ -137,6 +151,9 @@ impl RecorderGuard {
         };
         let unsettled = logs.iter().filter(|log| !GATE.wait_until_idle(&log.busy, pause)).count();
         flusher.stop();
+        if let Some(taker) = &running.taker {
+            taker.finish(&running.drainer);
+        }
         let finished = lock(&running.drainer).finish();
         let health = Health { recording: false, ..health_of(&running) };
         running.session.disband();
@@ -171,6 +188,16 @@ pub fn flush() -> Result<(), FlushError> {
     flush_running(&running)
 }
 
+/// Asks the running recorder for a [snapshot](crate::Snapshots), which its background thread takes within some 20 milliseconds. `reason`
+/// is shown with it. Returns whether one will be taken: `false` if no recorder runs that keeps snapshots, or if another one was asked for,
+/// or taken, a moment ago ([`Snapshots::apart`](crate::Snapshots::apart)).
+///
+/// Waits for nothing, but takes a lock and allocates: not for signal handlers.
+pub fn request_snapshot(reason: &str) -> bool {
+    let running = running().filter(|running| running.pid == std::process::id());
+    running.and_then(|running| running.taker).is_some_and(|taker| taker.ask(reason))
+}
+
 /// How the running recorder goes; `None` if none runs.
 pub fn health() -> Option<Health> {
     let running = running().filter(|running| running.pid == std::process::id())?;
@@ -188,6 +215,7 @@ fn flush_running(running: &Running) -> Result<(), FlushError> {
 fn health_of(running: &Running) -> Health {
     let drainer = lock(&running.drainer);
     let status = drainer.status();
+    let snapshots = running.taker.as_ref().map(|taker| taker.counts()).unwrap_or_default();
     Health {
         recording: GATE.generation() == running.session.generation,
         directory: None,
@@ -202,6 +230,10 @@ fn health_of(running: &Running) -> Health {
         write_errors: status.write_errors,
         last_error: drainer.last_error().map(str::to_owned),
         spoiled_files: status.spoiled_files,
+        snapshots: snapshots.taken,
+        snapshots_suppressed: snapshots.suppressed,
+        snapshots_failed: snapshots.failed,
+        last_snapshot_error: snapshots.last_error,
         rings: drainer.rings(),
         unmapped_rings: running.session.unmapped_rings.load(Ordering::Relaxed) + drainer.removed_rings(),
     }

@@ -36,6 +36,14 @@ pub struct Health {
     /// Files of the recording that somebody removed while they were written, or cut off (see
     /// [`Builder::guard_truncation`](crate::Builder::guard_truncation)). What they held is gone; the recording goes on in new ones.
     pub spoiled_files: u64,
+    /// Snapshots that were taken: see [`Snapshots`](crate::Snapshots).
+    pub snapshots: u64,
+    /// Snapshots that were asked for so soon after another one that they were not taken.
+    pub snapshots_suppressed: u64,
+    /// Snapshots that could not be written.
+    pub snapshots_failed: u64,
+    /// Why the last of these could not.
+    pub last_snapshot_error: Option<String>,
     /// Rings there are: as many as threads recorded at the same time.
     pub rings: usize,
     /// Rings without a file, which could not be created or was removed: what they hold is lost if the process is killed.
@@ -62,6 +70,9 @@ impl std::fmt::Display for Health {
             (self.names_lost, "names lost"),
             (self.unmapped_rings, "rings without a file"),
             (self.spoiled_files, "files removed or cut off by someone else"),
+            (self.snapshots, "snapshots taken"),
+            (self.snapshots_suppressed, "too soon after another"),
+            (self.snapshots_failed, "snapshots failed"),
         ];
         for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
             write!(f, ", {count} {what}")?;

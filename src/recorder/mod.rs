@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`gate`] (whether anyone records), `context` (what each thread keeps), `record` (the recording path), `full_ring` (waiting for room),
 //! `thread` and `pool` (which thread owns which ring), [`names`] and [`sightings`] (what addresses stand for), `session` (what
-//! all share), `drain` and `flusher` (from rings to sink), `carry` and `retention` (what stays when files go), `sync_policy` (what survives a loss of power), `builder` and `guard` (what users hold).
+//! all share), `drain` and `flusher` (from rings to sink), `carry` and `retention` (what stays when files go), `snapshot` (what rings held when somebody asked), `sync_policy` (what survives a loss of power), `builder` and `guard` (what users hold).
 
 pub mod gate;
 pub mod names;
@@ -45,6 +45,8 @@ mod retention;
 #[cfg(not(spanring_loom))]
 mod session;
 #[cfg(not(spanring_loom))]
+mod snapshot;
+#[cfg(not(spanring_loom))]
 mod sync_policy;
 #[cfg(not(spanring_loom))]
 mod thread;
@@ -53,7 +55,8 @@ mod thread;
 pub use self::{
     builder::Builder,
     error::{FlushError, StartError},
-    guard::{Recorder, RecorderGuard, flush, health, is_recording},
+    guard::{Recorder, RecorderGuard, flush, health, is_recording, request_snapshot},
     health::Health,
+    snapshot::{SnapshotError, Snapshots},
     sync_policy::SyncPolicy,
 };

@@ -19,12 +19,10 @@ pub(super) fn facts(
     discipline: Discipline,
     ring_directory: Option<&Path>,
 ) -> ProcessFacts {
-    static SESSIONS: AtomicU64 = AtomicU64::new(0);
     let start = anchor();
     let pid = std::process::id();
-    let number = SESSIONS.fetch_add(1, Ordering::Relaxed);
     ProcessFacts {
-        session: format!("{}-{pid}-{number}", utc(start.unix_ns)),
+        session: session_name(start.unix_ns),
         pid,
         process_start: identity::start_of(pid).unwrap_or(0),
         boot_id: identity::boot_id(),
@@ -40,7 +38,17 @@ pub(super) fn facts(
         ring_bytes,
         discipline,
         ring_directory: ring_directory.map(|path| path.display().to_string()).unwrap_or_default(),
+        snapshots: String::new(),
+        snapshot_of: String::new(),
+        snapshot_reason: String::new(),
     }
+}
+
+/// What a session that begins then is called. No other of this process has the same name.
+pub(super) fn session_name(unix_ns: u64) -> String {
+    static SESSIONS: AtomicU64 = AtomicU64::new(0);
+    let number = SESSIONS.fetch_add(1, Ordering::Relaxed);
+    format!("{}-{}-{number}", utc(unix_ns), std::process::id())
 }
 
 /// A time as `YYYYMMDDTHHMMSS.mmmZ`, in the proleptic Gregorian calendar.

@@ -23,13 +23,12 @@ pub(super) struct Retention {
 }
 
 impl Retention {
-    /// The sessions in `parent`, but for `own`, of which no more than `budget` bytes are to be kept together with its own.
-    pub(super) fn new(parent: &Path, own: &Path, budget: u64) -> Retention {
+    /// The sessions in `parent`, but for `own`, of which no more than `budget` bytes are to be kept together with its own, and no more
+    /// than `most`, its own included.
+    pub(super) fn new(parent: &Path, own: &Path, budget: u64, most: usize) -> Retention {
         let mut retention = Retention { parent: parent.to_owned(), own: own.to_owned(), budget, dead: Vec::new() };
         retention.look();
-        while retention.dead.len() >= MAX_SESSIONS {
-            retention.remove_oldest();
-        }
+        while retention.dead.len() >= most && retention.remove_oldest() {}
         retention
     }
 

@@ -6,6 +6,7 @@ use super::gate::Gate;
 use super::names::NamesRegion;
 use super::pool::{Newcomers, Pool};
 use super::sightings::{Sighting, Sightings};
+use super::snapshot::Taker;
 use super::thread::{RingConsumer, ThreadLog};
 use crate::events::{SLOT_WORDS, StringId};
 use crate::format::definition::Definition;
@@ -31,6 +32,8 @@ static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
 pub(super) struct Running {
     pub(super) session: Arc<Session>,
     pub(super) drainer: Arc<Mutex<Drainer>>,
+    /// `None`: no snapshots are kept.
+    pub(super) taker: Option<Arc<Taker>>,
     /// The process that started it. In a forked child it is not running.
     pub(super) pid: u32,
 }

@@ -80,6 +80,9 @@ pub fn facts() -> ProcessFacts {
         ring_bytes: 4096,
         discipline: Discipline::Drain,
         ring_directory: String::new(),
+        snapshots: String::new(),
+        snapshot_of: String::new(),
+        snapshot_reason: String::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `spanring info` as text.
 
 use super::wrapped;
-use crate::info::{DamageInfo, Listed, Missing, SessionInfo};
+use crate::info::{DamageInfo, Listed, Missing, SessionInfo, SnapshotInfo};
 use crate::text::{Fit, Table, clean, count, duration, moment};
 use std::fmt::Write;
 
@@ -10,9 +10,14 @@ const KEY_WIDTH: usize = 10;
 
 /// The text of `spanring info` about one session.
 pub fn info(info: &SessionInfo, width: Option<usize>) -> String {
+    let snapshot = info.snapshot.as_ref().map(|snapshot| {
+        let SnapshotInfo { of, reason } = snapshot;
+        (
+            "snapshot",
+            format!("of {}: {}", clean(of), if reason.is_empty() { "no reason given".into() } else { clean(reason) }),
+        )
+    });
     let facts = [
-        ("session", clean(&info.session).into_owned()),
-        ("path", clean(&info.path.display().to_string()).into_owned()),
         ("program", clean(&info.executable).into_owned()),
         ("process", format!("{} on {}, {} {}", info.pid, clean(&info.host), clean(&info.os), clean(&info.arch))),
         (
@@ -28,7 +33,9 @@ pub fn info(info: &SessionInfo, width: Option<usize>) -> String {
         ("health", health(info)),
     ];
     let mut text = String::new();
-    for (key, value) in facts {
+    let path = clean(&info.path.display().to_string()).into_owned();
+    let which = [("session", clean(&info.session).into_owned()), ("path", path)];
+    for (key, value) in which.into_iter().chain(snapshot).chain(facts) {
         // A path is shortened; a sentence goes on in the next line, below its begin.
         let room = width.map(|width| width.saturating_sub(KEY_WIDTH).max(20));
         let value = match room {
