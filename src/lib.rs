@@ -42,7 +42,8 @@
 //! # Features
 //! - `enable` (default): records. Without it every macro and wrapper still compiles and leaves no instruction and no byte behind.
 //! - `compress`: [`Builder::compress`], and reading recordings that were made with it.
-//! - `tokio`: [`spans::spawn_with_context`].
+//! - `tokio`: [`spans::spawn_with_context`], [`runtime`].
+//! - `stream`: [`spans::InstrumentStream`].
 //!
 //! # Supported targets
 //! 64-bit little-endian Unix. Linux on x86-64 is what is tested.
@@ -99,6 +100,8 @@ mod queue;
 pub mod reader;
 #[cfg(not(spanring_loom))]
 mod recorder;
+#[cfg(all(feature = "tokio", not(spanring_loom)))]
+pub mod runtime;
 #[cfg(not(spanring_loom))]
 mod scope;
 #[cfg(not(spanring_loom))]
@@ -124,7 +127,17 @@ mod production {
 #[cfg(not(spanring_loom))]
 pub mod __private;
 
-/// The example in the README compiles.
-#[doc = include_str!("../README.md")]
+/// The code in the README and the guide compiles, and runs.
 #[cfg(doctest)]
-struct Readme;
+mod documents {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/guide/getting-started.md")]
+    struct GettingStarted;
+    #[doc = include_str!("../docs/guide/concepts.md")]
+    struct Concepts;
+    #[doc = include_str!("../docs/guide/in-production.md")]
+    struct InProduction;
+    #[doc = include_str!("../docs/guide/migrating.md")]
+    struct Migrating;
+}

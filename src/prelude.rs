@@ -1,6 +1,8 @@
 //! Everything that instrumenting code needs: `use spanring::prelude::*;`
 
 pub use crate::events::{SpanLocation, SpanMetadata, Verbosity};
+#[cfg(feature = "stream")]
+pub use crate::future::InstrumentStream;
 #[cfg(feature = "tokio")]
 pub use crate::future::spawn_with_context;
 pub use crate::future::{

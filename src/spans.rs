@@ -7,7 +7,10 @@ pub use crate::events::{
 #[cfg(feature = "tokio")]
 pub use crate::future::spawn_with_context;
 pub use crate::future::{
-    InstrumentFuture, InstrumentedFuture, InstrumentedNamedFuture, Named, NamedPlace, RunTimeName, SpanName, SpanSite,
-    Spanned, WithCurrentSpan, current_span_id, span_async_named, with_current_span,
+    InstrumentFuture, InstrumentedFuture, InstrumentedNamedFuture, Named, NamedPlace, RunTimeName, SpanContext,
+    SpanName, SpanSite, Spanned, WithCurrentSpan, current_span_id, in_current_span, span_async_named,
+    with_current_span,
 };
+#[cfg(feature = "stream")]
+pub use crate::future::{InstrumentStream, InstrumentedStream};
 pub use crate::scope::ThreadSpanGuard;

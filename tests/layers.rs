@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// For each module at the root, the modules that it may use.
-const MAY_USE: [(&str, &[&str]); 19] = [
+const MAY_USE: [(&str, &[&str]); 20] = [
     ("events", &[]),
     ("sync", &[]),
     // An anchor is what `clock` reads, and what every block begins with.
@@ -25,6 +25,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("scope", &["recorder", "events", "future"]),
     ("reader", &["format", "events"]),
     ("dispatch", &["recorder", "events"]),
+    ("runtime", &["dispatch"]),
     ("intern_string", &["sync"]),
     // Names by which others know what is elsewhere.
     ("levels", &["events"]),

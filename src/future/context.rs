@@ -44,6 +44,68 @@ impl Drop for Entered {
     }
 }
 
+/// The current span as a value, to be carried to where its work goes on: another thread, a pool, a callback.
+///
+/// Futures carry it by themselves, or by [`with_current_span`]. What is done in it records nothing, but is its child if it does.
+///
+/// ```
+/// use spanring::prelude::*;
+/// use spanring::spans::SpanContext;
+///
+/// # let run = |future: std::pin::Pin<Box<dyn Future<Output = i32>>>| {
+/// #     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+/// #     let mut future = future;
+/// #     future.as_mut().poll(&mut context)
+/// # };
+/// let sum = span_async_named!("sum", async {
+///     let here = SpanContext::current();
+///     let parts = [1, 2, 3].map(|part| std::thread::spawn(move || here.enter(|| {
+///         span_scope!("part"); // a child of the span `sum`
+///         part
+///     })));
+///     parts.into_iter().map(|part| part.join().unwrap()).sum()
+/// });
+/// # assert_eq!(run(Box::pin(sum)), std::task::Poll::Ready(6));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct SpanContext {
+    #[cfg(feature = "enable")]
+    span: CurrentSpan,
+}
+
+impl SpanContext {
+    /// The span that is current here; without one, a context outside of any.
+    #[inline]
+    pub fn current() -> SpanContext {
+        SpanContext {
+            #[cfg(feature = "enable")]
+            span: current(),
+        }
+    }
+
+    /// Runs `f` in this span. Afterwards, or if it panics, the span that is current now is so again.
+    #[inline]
+    pub fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        #[cfg(feature = "enable")]
+        let _entered = Entered::new(self.span);
+        f()
+    }
+}
+
+/// Wraps a closure so that wherever it is called, it runs in the span that is current now: for `spawn_blocking`, `std::thread::spawn`,
+/// `rayon::spawn`.
+///
+/// ```no_run
+/// use spanring::spans::in_current_span;
+///
+/// # fn checksum() -> u32 { 0 }
+/// let thread = std::thread::spawn(in_current_span(checksum));
+/// ```
+pub fn in_current_span<R>(f: impl FnOnce() -> R) -> impl FnOnce() -> R {
+    let context = SpanContext::current();
+    move || context.enter(f)
+}
+
 pin_project! {
     /// A future that runs in the span in which it was wrapped. See [`with_current_span`].
     #[derive(Debug)]
@@ -51,14 +113,9 @@ pin_project! {
     pub struct WithCurrentSpan<F> {
         #[pin]
         future: F,
-        span: Captured,
+        context: SpanContext,
     }
 }
-
-#[cfg(feature = "enable")]
-type Captured = CurrentSpan;
-#[cfg(not(feature = "enable"))]
-type Captured = ();
 
 /// Wraps a future so that wherever it is polled, the span that is current now is current: spans created in it are children of
 /// that span. It records nothing itself.
@@ -66,11 +123,7 @@ type Captured = ();
 /// For handing un-instrumented work to any executor. An instrumented future needs no such help: its parent is the span in which
 /// it was created.
 pub fn with_current_span<F: Future>(future: F) -> WithCurrentSpan<F> {
-    #[cfg(feature = "enable")]
-    let span = current();
-    #[cfg(not(feature = "enable"))]
-    let span = ();
-    WithCurrentSpan { future, span }
+    WithCurrentSpan { future, context: SpanContext::current() }
 }
 
 impl<F: Future> Future for WithCurrentSpan<F> {
@@ -78,8 +131,6 @@ impl<F: Future> Future for WithCurrentSpan<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        #[cfg(feature = "enable")]
-        let _entered = Entered::new(*this.span);
-        this.future.poll(cx)
+        this.context.enter(|| this.future.poll(cx))
     }
 }

@@ -3,7 +3,8 @@
 //! - [`InstrumentFuture`] gives every future `.instrument(&DESC)` and `.instrument_named(&LOCATION, name)`.
 //! - [`InstrumentedFuture`] and [`InstrumentedNamedFuture`] are the wrappers: one type, [`Spanned`], over two kinds of site.
 //! - [`SpanName`] is what may name a span.
-//! - [`with_current_span`] and `spawn_with_context` carry the current span into a task.
+//! - [`with_current_span`] and `spawn_with_context` carry the current span into a task, [`SpanContext`] and [`in_current_span`] into
+//!   anything else.
 
 mod context;
 mod instrument;
@@ -13,9 +14,11 @@ mod spanned;
 #[cfg(feature = "tokio")]
 mod spawn;
 mod state;
+#[cfg(feature = "stream")]
+mod stream;
 
 pub(crate) use context::{Entered, current};
-pub use context::{WithCurrentSpan, current_span_id, with_current_span};
+pub use context::{SpanContext, WithCurrentSpan, current_span_id, in_current_span, with_current_span};
 pub use instrument::{InstrumentFuture, span_async_named};
 pub use name::{RunTimeName, SpanName};
 pub use site::{Named, NamedPlace, SpanSite};
@@ -23,3 +26,5 @@ pub use spanned::{InstrumentedFuture, InstrumentedNamedFuture, Spanned};
 #[cfg(feature = "tokio")]
 pub use spawn::spawn_with_context;
 pub(crate) use state::ThreadSpan;
+#[cfg(feature = "stream")]
+pub use stream::{InstrumentStream, InstrumentedStream};
