@@ -70,14 +70,12 @@ fn fill_both_kinds() {
 /// Reads all of a recording, and uses what every record says.
 fn sum(recording: &Recording) -> (u64, u64) {
     let mut sum = 0_u64;
-    let mut add = |number: u64| sum = sum.wrapping_add(number);
     let summary = recording.read(&mut |event| {
         if let Event::Span(record) = event {
-            add(record.unix_ns);
-            add(record.begin_unix_ns.unwrap_or(0));
-            add(record.span_id);
-            add(record.name.len() as u64 + u64::from(record.name_index.unwrap_or(0)));
-            add(u64::from(record.location_index.unwrap_or(0)));
+            let times = record.unix_ns.wrapping_add(record.begin_unix_ns.unwrap_or(0));
+            let name = record.name.len() as u64 + u64::from(record.name_index.unwrap_or(0));
+            let place = u64::from(record.location_index.unwrap_or(0));
+            sum = [times, record.span_id, name, place].into_iter().fold(sum, u64::wrapping_add);
         }
     });
     (summary.expect("it was just written").records, sum)

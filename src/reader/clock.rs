@@ -1,7 +1,6 @@
 //! From ticks to time, by a recording's anchors.
 
 use crate::format::Anchor;
-use std::cell::Cell;
 
 /// Anchors closer than this are not worth keeping, but for the last. In that time no processor drifts by a nanosecond more than
 /// between the anchors' own readings.
@@ -20,8 +19,14 @@ const SECOND_NS: u128 = 1_000_000_000;
 pub(super) struct ClockMap {
     /// Each piece begins at its anchor and goes on to the next; the last one for ever. Never empty.
     pieces: Vec<Piece>,
+}
+
+/// A map in use.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock<'a> {
+    map: &'a ClockMap,
     /// The piece that was used last: the next ticks are likely to be in it too.
-    recent: Cell<Piece>,
+    recent: Piece,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,28 +62,38 @@ impl ClockMap {
             let unix_ns = start.unix_ns.saturating_add(since_start);
             Piece::new(anchor.ticks, next.map_or(u64::MAX, |next| next.ticks), unix_ns, rate)
         });
-        let pieces: Vec<Piece> = pieces.collect();
-        ClockMap { recent: Cell::new(pieces[0]), pieces }
+        ClockMap { pieces: pieces.collect() }
     }
 
-    /// The time of `ticks`, in nanoseconds since 1970.
-    #[inline]
-    pub(super) fn unix_ns(&self, ticks: u64) -> u64 {
-        let recent = self.recent.get();
-        let since = ticks.wrapping_sub(recent.ticks);
-        if since < recent.sure { recent.unix_ns + recent.ns_of(since) as u64 } else { self.unix_ns_elsewhere(ticks) }
+    pub(super) fn clock(&self) -> Clock<'_> {
+        Clock { map: self, recent: self.pieces[0] }
     }
 
+    /// The time of `ticks`, and the piece that they are in.
     #[cold]
-    fn unix_ns_elsewhere(&self, ticks: u64) -> u64 {
+    fn look_up(&self, ticks: u64) -> (u64, Piece) {
         let index = self.pieces.partition_point(|piece| piece.ticks <= ticks).saturating_sub(1);
-        let piece = &self.pieces[index];
-        self.recent.set(*piece);
-        match piece.ticks.checked_sub(ticks) {
+        let piece = self.pieces[index];
+        let unix_ns = match piece.ticks.checked_sub(ticks) {
             // Before the first.
             Some(distance) => piece.unix_ns.saturating_sub(piece.ns(distance)),
             None => piece.unix_ns(ticks),
+        };
+        (unix_ns, piece)
+    }
+}
+
+impl Clock<'_> {
+    /// The time of `ticks`, in nanoseconds since 1970.
+    #[inline]
+    pub(super) fn unix_ns(&mut self, ticks: u64) -> u64 {
+        let since = ticks.wrapping_sub(self.recent.ticks);
+        if since < self.recent.sure {
+            return self.recent.unix_ns + self.recent.ns_of(since) as u64;
         }
+        let (unix_ns, piece) = self.map.look_up(ticks);
+        self.recent = piece;
+        unix_ns
     }
 }
 
@@ -119,9 +134,9 @@ mod tests {
     #[test]
     fn without_another_anchor_the_nominal_rate_counts() {
         let map = ClockMap::new(START, 2_000_000_000, vec![]);
-        assert_eq!(map.unix_ns(1_000), START.unix_ns);
-        assert_eq!(map.unix_ns(1_000 + 2_000_000_000), START.unix_ns + 1_000_000_000);
-        assert_eq!(map.unix_ns(0), START.unix_ns - 500);
+        assert_eq!(map.clock().unix_ns(1_000), START.unix_ns);
+        assert_eq!(map.clock().unix_ns(1_000 + 2_000_000_000), START.unix_ns + 1_000_000_000);
+        assert_eq!(map.clock().unix_ns(0), START.unix_ns - 500);
     }
 
     #[test]
@@ -129,7 +144,7 @@ mod tests {
         let second = Anchor { ticks: 3_000_001_000, monotonic_ns: 2_000_005_000, unix_ns: 7 };
         let third = Anchor { ticks: 4_000_001_000, monotonic_ns: 4_000_005_000, unix_ns: 7 };
         let map = ClockMap::new(START, 1, vec![third, second]);
-        let after = |ticks: u64| map.unix_ns(ticks) - START.unix_ns;
+        let after = |ticks: u64| map.clock().unix_ns(ticks) - START.unix_ns;
         assert!(after(1_500_001_000).abs_diff(1_000_000_000) <= 1);
         assert_eq!(after(3_000_001_000), 2_000_000_000);
         assert_eq!(after(3_500_001_000), 3_000_000_000);
@@ -144,8 +159,10 @@ mod tests {
             unix_ns: 0,
         });
         let map = ClockMap::new(START, 2_600_000_000, anchors.collect());
-        let times: Vec<u64> =
-            (0..100_000).step_by(if cfg!(miri) { 499 } else { 1 }).map(|i| map.unix_ns(i * 1_500_001)).collect();
+        let times: Vec<u64> = (0..100_000)
+            .step_by(if cfg!(miri) { 499 } else { 1 })
+            .map(|i| map.clock().unix_ns(i * 1_500_001))
+            .collect();
         assert!(times.is_sorted());
     }
 
@@ -156,10 +173,11 @@ mod tests {
             for ticks_per_second in [0, 1, 3, 2_600_000_000, u64::MAX] {
                 let map = ClockMap::new(Anchor { unix_ns, ..START }, ticks_per_second, vec![second]);
                 let near = (0..64).flat_map(|bit| [1 << bit, (1 << bit) - 1, (1 << bit) + 1_000]);
+                let mut clock = map.clock();
                 for ticks in near.flat_map(|ticks: u64| [ticks, ticks.wrapping_neg(), second.ticks.wrapping_add(ticks)])
                 {
-                    let long = map.unix_ns_elsewhere(ticks);
-                    assert_eq!(map.unix_ns(ticks), long, "{ticks} ticks from {unix_ns} at {ticks_per_second}");
+                    let long = map.look_up(ticks).0;
+                    assert_eq!(clock.unix_ns(ticks), long, "{ticks} ticks from {unix_ns} at {ticks_per_second}");
                 }
             }
         }
@@ -169,7 +187,7 @@ mod tests {
     fn an_anchor_that_contradicts_the_others_is_passed_over() {
         let wrong = Anchor { ticks: 9_000_000_000, monotonic_ns: 1, unix_ns: 0 };
         let map = ClockMap::new(START, 1_000_000_000, vec![wrong]);
-        assert_eq!(map.unix_ns(2_000), START.unix_ns + 1_000);
-        assert_eq!(map.unix_ns(u64::MAX), u64::MAX);
+        assert_eq!(map.clock().unix_ns(2_000), START.unix_ns + 1_000);
+        assert_eq!(map.clock().unix_ns(u64::MAX), u64::MAX);
     }
 }

@@ -1,11 +1,11 @@
 //! From slots to events: one ring's records in order, with what is missing between them.
 
 use super::balance::Gap;
-use super::clock::ClockMap;
-use super::dictionary::Dictionary;
+use super::clock::Clock;
+use super::dictionary::{Dictionary, Site};
 use super::event::{Damage, Event, Loss, LossCause, NameState, Phase, PollRecord, SpanKind, SpanRecord, Summary};
 use super::sequence::{Run, Slots};
-use crate::events::{Kind, MAX_RECORD_SLOTS, SLOT_BYTES, Slot, SpanFields, TEXT_BYTES, first_record};
+use crate::events::{Kind, MAX_RECORD_SLOTS, SLOT_BYTES, Slot, SpanFields, first_record};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
@@ -74,16 +74,16 @@ pub(super) struct Missing {
 }
 
 /// What turns slots into events.
-pub(super) struct Decoder<'a> {
-    pub(super) clock: &'a ClockMap,
+pub(super) struct Decoder<'a, V: ?Sized> {
+    pub(super) clock: Clock<'a>,
     pub(super) dictionary: &'a Dictionary,
     pub(super) cause: LossCause,
     pub(super) summary: &'a mut Summary,
     pub(super) carried: &'a mut Carried,
-    pub(super) visit: &'a mut dyn FnMut(Event<'_>),
+    pub(super) visit: &'a mut V,
 }
 
-impl Decoder<'_> {
+impl<V: FnMut(Event<'_>) + ?Sized> Decoder<'_, V> {
     /// Visits the records in `stretches` that come at or after `progress`, and what is missing before and between them.
     pub(super) fn read(
         &mut self,
@@ -102,23 +102,30 @@ impl Decoder<'_> {
             let first = (run.records > 0).then(|| slots.record(run.start, &mut joined).ok()).flatten();
             let before = first.map(|record| self.clock.unix_ns(SpanFields::from_slot(&record[0]).ticks));
             self.missing(Missing { records: gap.missing, lost: *lost, retired }, progress, origin, before);
-            let (mut index, end) = (run.start, run.end());
-            let mut number = run.first;
-            while index < end {
-                if number >= progress.next_record {
-                    let plain = self.plain(slots.ahead(index, end), number, progress, origin);
-                    (index, number) = (index + plain, number.saturating_add(plain as u64));
-                    if index >= end {
-                        break;
-                    }
-                }
-                let Ok(record) = slots.record(index, &mut joined) else { break };
-                if number >= progress.next_record {
-                    self.record(record, number, progress, origin);
-                }
-                index += record.len();
+            self.run(slots, run, progress, origin);
+        }
+    }
+
+    /// Visits the records of a run that come at or after `progress`.
+    fn run(&mut self, slots: &Slots<'_>, run: &Run, progress: &mut Progress, origin: &Origin<'_>) {
+        let mut joined = [Slot::EMPTY; MAX_RECORD_SLOTS];
+        let (mut index, end) = (run.start, run.end());
+        let mut number = run.first;
+        while index < end {
+            if number < progress.next_record {
+                index += slots.known_record(index, &mut joined).len().max(1);
                 number = number.saturating_add(1);
+                continue;
             }
+            let mut taken = self.records(slots.ahead(index, end), number, progress, origin);
+            if taken.slots == 0 {
+                taken = self.records(slots.known_record(index, &mut joined), number, progress, origin);
+            }
+            if taken.slots == 0 {
+                break;
+            }
+            index += taken.slots;
+            number = number.saturating_add(taken.records);
         }
     }
 
@@ -155,49 +162,45 @@ impl Decoder<'_> {
         (self.visit)(Event::Damage(damage));
     }
 
-    /// Visits the first of these records, from number `number` on, as long as each has one slot and is of a kind that is known. It does
-    /// for all of them what [`Decoder::record`] does for one. Returns how many.
-    fn plain(&mut self, slots: &[Slot], number: u64, progress: &mut Progress, origin: &Origin<'_>) -> usize {
+    /// Visits those of these records, from number `number` on, that one thread wrote. They were found to be whole: a run of them is.
+    fn records(&mut self, slots: &[Slot], number: u64, progress: &mut Progress, origin: &Origin<'_>) -> Taken {
         let (thread, until) = origin.thread_of(number);
-        let most = usize::try_from(until - number).unwrap_or(usize::MAX).min(slots.len());
-        let mut count = 0;
-        for (slot, number) in slots[..most].iter().zip(number..) {
-            let fields: &SpanFields = bytemuck::cast_ref(slot);
-            let Some(kind) = fields.head.kind().filter(|_| fields.head.slots() == 1) else { break };
-            match kind {
-                Kind::Poll => self.poll(fields, (number, thread)),
-                Kind::Continuation => break,
-                _ => self.span(kind, fields, &[], (number, thread), false),
+        let mut buffer = TextBuffer::default();
+        // In variables of its own, which nothing that is called can reach, it stays in registers.
+        let mut clock = self.clock;
+        let (mut rest, mut next) = (slots, number);
+        let mut last_ticks = 0;
+        let mut unknown = 0;
+        while next < until {
+            let Some((first, others)) = rest.split_first() else { break };
+            let fields: &SpanFields = bytemuck::cast_ref(first);
+            // None: it goes round the end of a ring.
+            let Some((text, behind)) = others.split_at_checked(fields.head.slots().wrapping_sub(1)) else { break };
+            rest = behind;
+            last_ticks = fields.ticks;
+            match fields.head.kind() {
+                Some(kind) if kind.is_span() => {
+                    let site = self.dictionary.find(fields);
+                    let span = span(kind, fields, text, site, &mut clock, &mut buffer);
+                    (self.visit)(Event::Span(SpanRecord { thread, record_number: next, ..span }));
+                }
+                Some(Kind::Poll) => (self.visit)(Event::Poll(poll(fields, (next, thread), &mut clock))),
+                _ => unknown += 1,
             }
-            count += 1;
+            next += 1;
         }
-        if let Some(last) = slots[..count].last() {
-            let next = number.saturating_add(count as u64);
+        self.clock = clock;
+        let taken = Taken { slots: slots.len() - rest.len(), records: next - number };
+        if taken.records > 0 {
             progress.next_record = next;
-            progress.last_unix_ns = Some(self.clock.unix_ns(SpanFields::from_slot(last).ticks));
-            self.summary.records += count as u64;
+            progress.last_unix_ns = Some(self.clock.unix_ns(last_ticks));
+            self.summary.records += taken.records;
+            self.summary.unknown += unknown;
             while let Some((&key, _)) = self.carried.range((origin.ring, number)..(origin.ring, next)).next() {
                 self.carried.remove(&key);
             }
         }
-        count
-    }
-
-    fn record(&mut self, record: &[Slot], number: u64, progress: &mut Progress, origin: &Origin<'_>) {
-        let fields = SpanFields::from_slot(&record[0]);
-        progress.next_record = number.saturating_add(1);
-        progress.last_unix_ns = Some(self.clock.unix_ns(fields.ticks));
-        self.summary.records += 1;
-        if !self.carried.is_empty() {
-            self.carried.remove(&(origin.ring, number));
-        }
-        match fields.head.kind() {
-            Some(Kind::Poll) => self.poll(&fields, (number, origin.thread_of(number).0)),
-            Some(kind) if kind.is_span() => {
-                self.span(kind, &fields, &record[1..], (number, origin.thread_of(number).0), false);
-            }
-            _ => self.summary.unknown += 1,
-        }
+        taken
     }
 
     /// Goes on past records that are missing.
@@ -258,77 +261,99 @@ impl Decoder<'_> {
         let fields = SpanFields::from_slot(&record[0]);
         if let Some(kind) = fields.head.kind().filter(|kind| kind.is_span() && !kind.is_end()) {
             self.summary.carried += 1;
-            self.span(kind, &fields, &record[1..], (key.1, thread), true);
+            let mut buffer = TextBuffer::default();
+            let site = self.dictionary.find(&fields);
+            let span = span(kind, &fields, &record[1..], site, &mut self.clock, &mut buffer);
+            (self.visit)(Event::Span(SpanRecord { thread, record_number: key.1, carried: true, ..span }));
         }
-    }
-
-    fn poll(&mut self, fields: &SpanFields, (record_number, thread): (u64, u32)) {
-        (self.visit)(Event::Poll(PollRecord {
-            thread,
-            record_number,
-            span_id: fields.span_id,
-            begin_unix_ns: self.clock.unix_ns(fields.begin_ticks),
-            unix_ns: self.clock.unix_ns(fields.ticks),
-            number: fields.polls,
-        }));
-    }
-
-    #[inline(always)]
-    fn span(
-        &mut self,
-        kind: Kind,
-        fields: &SpanFields,
-        text: &[Slot],
-        (record_number, thread): (u64, u32),
-        carried: bool,
-    ) {
-        const LOST: (&str, NameState) = ("<name lost>", NameState::Missing);
-        let head = fields.head;
-        let run_time_name;
-        let (static_name, location) = self.dictionary.find(kind, fields);
-        let (name, name_state) = if head.has_run_time_name() {
-            let (text, state) = run_time_text(fields, text);
-            run_time_name = text;
-            (run_time_name.as_str(), state)
-        } else {
-            static_name.map_or(LOST, |name| (name.of, NameState::Whole))
-        };
-        let is_end = kind.is_end();
-        let last_word = (fields.begin_ticks != 0).then(|| self.clock.unix_ns(fields.begin_ticks));
-        (self.visit)(Event::Span(SpanRecord {
-            phase: if is_end { Phase::End } else { Phase::Begin },
-            kind: if kind.is_thread() { SpanKind::Thread } else { SpanKind::Async },
-            thread,
-            record_number,
-            unix_ns: self.clock.unix_ns(fields.ticks),
-            begin_unix_ns: last_word.filter(|_| is_end),
-            created_unix_ns: last_word.filter(|_| !is_end),
-            span_id: fields.span_id,
-            parent_span_id: fields.parent_span_id,
-            depth: fields.depth(),
-            outcome: head.outcome(),
-            polls: fields.polls,
-            name,
-            name_state,
-            name_index: static_name.map(|name| name.index),
-            location: location.map(|location| location.of),
-            location_index: location.map(|location| location.index),
-            carried,
-        }));
     }
 }
 
-/// The text in a record's continuation slots.
-#[inline(never)]
-fn run_time_text(fields: &SpanFields, slots: &[Slot]) -> (String, NameState) {
-    let mut bytes = Vec::with_capacity(slots.len() * TEXT_BYTES);
-    slots.iter().for_each(|slot| bytes.extend_from_slice(slot.text()));
-    bytes.truncate(fields.name_length as usize);
+/// How many slots, and how many records in them.
+struct Taken {
+    slots: usize,
+    records: u64,
+}
+
+fn poll(fields: &SpanFields, (record_number, thread): (u64, u32), clock: &mut Clock<'_>) -> PollRecord {
+    PollRecord {
+        thread,
+        record_number,
+        span_id: fields.span_id,
+        begin_unix_ns: clock.unix_ns(fields.begin_ticks),
+        unix_ns: clock.unix_ns(fields.ticks),
+        number: fields.polls,
+    }
+}
+
+/// A span's record, but for its thread and number. `text` are the slots behind the first, `buffer` is for text in several of them.
+#[inline(always)]
+fn span<'a>(
+    kind: Kind,
+    fields: &SpanFields,
+    text: &'a [Slot],
+    (static_name, location): Site<'a>,
+    clock: &mut Clock<'_>,
+    buffer: &'a mut TextBuffer,
+) -> SpanRecord<'a> {
+    const LOST: (&str, NameState) = ("<name lost>", NameState::Missing);
+    let head = fields.head;
+    let (name, name_state) = if head.has_run_time_name() {
+        run_time_text(fields, text, buffer)
+    } else {
+        static_name.map_or(LOST, |name| (name.of, NameState::Whole))
+    };
+    let is_end = kind.is_end();
+    let last_word = (fields.begin_ticks != 0).then(|| clock.unix_ns(fields.begin_ticks));
+    SpanRecord {
+        phase: if is_end { Phase::End } else { Phase::Begin },
+        kind: if kind.is_thread() { SpanKind::Thread } else { SpanKind::Async },
+        thread: 0,
+        record_number: 0,
+        unix_ns: clock.unix_ns(fields.ticks),
+        begin_unix_ns: last_word.filter(|_| is_end),
+        created_unix_ns: last_word.filter(|_| !is_end),
+        span_id: fields.span_id,
+        parent_span_id: fields.parent_span_id,
+        depth: fields.depth(),
+        outcome: head.outcome(),
+        polls: fields.polls,
+        name,
+        name_state,
+        name_index: static_name.map(|name| name.index),
+        location: location.map(|location| location.of),
+        location_index: location.map(|location| location.index),
+        carried: false,
+    }
+}
+
+/// Where text is put together.
+#[derive(Default)]
+struct TextBuffer {
+    joined: Vec<u8>,
+    mended: String,
+}
+
+/// The text in a record's continuation slots: where it stands, if it is all in one of them.
+#[inline]
+fn run_time_text<'a>(fields: &SpanFields, slots: &'a [Slot], buffer: &'a mut TextBuffer) -> (&'a str, NameState) {
+    let TextBuffer { joined, mended } = buffer;
+    let bytes = match slots {
+        [slot] => slot.text(),
+        _ => {
+            joined.clear();
+            slots.iter().for_each(|slot| joined.extend_from_slice(slot.text()));
+            joined
+        }
+    };
+    let bytes = &bytes[..bytes.len().min(fields.name_length as usize)];
     let whole = bytes.len() as u64 == fields.name_address;
-    let state = if whole { NameState::Whole } else { NameState::Cut };
-    match String::from_utf8(bytes) {
-        Ok(text) => (text, state),
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (text, if whole { NameState::Whole } else { NameState::Cut }),
         // Only in a damaged ring: the writer copies whole characters.
-        Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), NameState::Cut),
+        Err(_) => {
+            *mended = String::from_utf8_lossy(bytes).into_owned();
+            (mended, NameState::Cut)
+        }
     }
 }

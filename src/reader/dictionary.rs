@@ -1,7 +1,7 @@
 //! What the addresses in records stand for.
 
 use super::event::Location;
-use crate::events::{Kind, SpanFields};
+use crate::events::{Head, Kind, SpanFields};
 use crate::format::definition::{Definition, DefinitionKind};
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -53,34 +53,36 @@ impl Dictionary {
 
     /// The location of a named span.
     fn location(&self, address: u64) -> Option<Defined<&Location>> {
-        self.location_at.get(&address).map(|index| self.location_of(*index))
+        self.location_at.get(&address).and_then(|index| self.location_of(*index))
     }
 
     /// A static name.
     fn name(&self, address: u64, length: u64) -> Option<Defined<&str>> {
-        self.name_at.get(&(address, length)).map(|index| self.name_of(*index))
+        self.name_at.get(&(address, length)).and_then(|index| self.name_of(*index))
     }
 
     /// Name and location of a span at a static site.
     fn metadata(&self, address: u64) -> Option<(Defined<&str>, Defined<&Location>)> {
-        self.metadata_at.get(&address).map(|(name, location)| (self.name_of(*name), self.location_of(*location)))
+        let (name, location) = self.metadata_at.get(&address)?;
+        Some((self.name_of(*name)?, self.location_of(*location)?))
     }
 
     /// The name, unless it is text that was made at run time, and the location of a span.
     #[inline]
-    pub(super) fn find(&self, kind: Kind, fields: &SpanFields) -> Site<'_> {
-        let place = self.recent.place(fields.site, fields.name_address);
+    pub(super) fn find(&self, fields: &SpanFields) -> Site<'_> {
+        let key = Key::of(fields);
+        let place = self.recent.place(&key);
         let found = place.get();
-        let name = words_of_name(kind, fields);
-        if (found.site, found.name_address, found.name) == (fields.site, fields.name_address, name) {
-            return (Some(self.name_of(found.name_index)), Some(self.location_of(found.location_index)));
+        if found.key == key {
+            return (self.name_of(found.name_index), self.location_of(found.location_index));
         }
-        self.find_anew(kind, fields, place)
+        self.find_anew(fields, key, place)
     }
 
     #[cold]
-    fn find_anew(&self, kind: Kind, fields: &SpanFields, place: &Cell<Found>) -> Site<'_> {
-        let site = if !kind.is_named() {
+    fn find_anew(&self, fields: &SpanFields, key: Key, place: &Cell<Found>) -> Site<'_> {
+        let is_named = fields.head.kind().is_some_and(Kind::is_named);
+        let site = if !is_named {
             self.metadata(fields.site).unzip()
         } else if fields.head.has_run_time_name() {
             (None, self.location(fields.site))
@@ -88,26 +90,23 @@ impl Dictionary {
             (self.name(fields.name_address, u64::from(fields.name_length)), self.location(fields.site))
         };
         // What is not defined yet may be later.
-        if let (Some(name), Some(location)) = site {
-            place.set(Found {
-                site: fields.site,
-                name_address: fields.name_address,
-                name: words_of_name(kind, fields),
-                name_index: name.index,
-                location_index: location.index,
-            });
+        if let (name, Some(location)) = site {
+            if name.is_some() || fields.head.has_run_time_name() {
+                let name_index = name.map_or(NONE, |name| name.index);
+                place.set(Found { key, name_index, location_index: location.index });
+            }
         }
         site
     }
 
     #[inline]
-    fn name_of(&self, index: u32) -> Defined<&str> {
-        Defined { of: &self.names[index as usize], index }
+    fn name_of(&self, index: u32) -> Option<Defined<&str>> {
+        self.names.get(index as usize).map(|name| Defined { of: name.as_str(), index })
     }
 
     #[inline]
-    fn location_of(&self, index: u32) -> Defined<&Location> {
-        Defined { of: &self.locations[index as usize], index }
+    fn location_of(&self, index: u32) -> Option<Defined<&Location>> {
+        self.locations.get(index as usize).map(|location| Defined { of: location, index })
     }
 }
 
@@ -117,33 +116,59 @@ struct Recent(Box<[Cell<Found>; 1 << RECENT_BITS]>);
 
 const RECENT_BITS: u32 = 8;
 
-/// The words of a record by which its name and location are found, and their indices.
-#[derive(Clone, Copy, Debug)]
-struct Found {
+/// The words of a record by which its name and location are found. A name that was made at run time is not found, so it has no part in
+/// them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Key {
     site: u64,
     name_address: u64,
-    /// Whether it is named, and the length of the name.
+    /// Which kind of name, and its length. 0, as in a place that nothing was kept in yet, is none.
     name: u64,
+}
+
+impl Key {
+    #[inline]
+    fn of(fields: &SpanFields) -> Key {
+        const WHICH: u64 = Kind::BeginAsyncNamed as u64 | Head(0).with_run_time_name().0;
+        // A mask rather than a branch: where names of both kinds alternate, a processor cannot guess.
+        let is_static = u64::from(fields.head.has_run_time_name()).wrapping_sub(1);
+        let length = u64::from(fields.name_length) << 32;
+        Key {
+            site: fields.site,
+            name_address: fields.name_address & is_static,
+            name: length & is_static | fields.head.0 & WHICH | 1,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    key: Key,
+    /// [`NONE`] of a name that was made at run time.
     name_index: u32,
     location_index: u32,
 }
 
+/// No list is as long, so that nothing is found there.
+const NONE: u32 = u32::MAX;
+
 impl Found {
-    const NONE: Found = Found { site: 0, name_address: 0, name: 0, name_index: 0, location_index: 0 };
+    const NOTHING: Found =
+        Found { key: Key { site: 0, name_address: 0, name: 0 }, name_index: NONE, location_index: NONE };
 }
 
 impl Recent {
-    /// Where what is found for these words is kept.
+    /// Where what is found by this key is kept.
     #[inline]
-    fn place(&self, site: u64, name_address: u64) -> &Cell<Found> {
-        let spread = (site ^ name_address.rotate_left(20)).wrapping_mul(SPREAD);
+    fn place(&self, key: &Key) -> &Cell<Found> {
+        let spread = (key.site ^ key.name_address.rotate_left(20)).wrapping_mul(SPREAD);
         &self.0[(spread >> (u64::BITS - RECENT_BITS)) as usize]
     }
 }
 
 impl Default for Recent {
     fn default() -> Recent {
-        Recent(Box::new([const { Cell::new(Found::NONE) }; 1 << RECENT_BITS]))
+        Recent(Box::new([const { Cell::new(Found::NOTHING) }; 1 << RECENT_BITS]))
     }
 }
 
@@ -151,13 +176,6 @@ impl Default for Recent {
 fn push<T>(list: &mut Vec<T>, item: T) -> u32 {
     list.push(item);
     (list.len() - 1) as u32
-}
-
-/// What [`Found::name`] is for such a record. 0, as in a place that nothing was kept in yet, is none.
-#[inline]
-fn words_of_name(kind: Kind, fields: &SpanFields) -> u64 {
-    let which = u64::from(kind.is_named()) + 2 * u64::from(fields.head.has_run_time_name());
-    u64::from(fields.name_length) << 32 | which << 1 | 1
 }
 
 /// Odd, and without a pattern: a product with it has the bits of the other factor in its upper half.

@@ -1,6 +1,7 @@
 //! The blocks of a segment by their headers alone. The payloads, nearly all of the file, are passed over unread.
 
-use super::segment::{MOST_WORDS, header_in, read_at};
+use super::segment::{MOST_WORDS, header_in};
+use super::window::Window;
 use crate::format::block::BLOCK_HEADER_BYTES;
 use crate::format::file::FILE_HEADER_BYTES;
 use crate::format::{BlockHeader, BlockKind, SessionId};
@@ -27,7 +28,8 @@ pub(super) fn walk_headers(
     if length > MOST_WORDS as u64 * 8 {
         return Ok(false);
     }
-    let mut window = Window { file, words: Vec::new(), start: 0 };
+    let mut words = Vec::new();
+    let mut window = Window::new(file, WINDOW_WORDS, &mut words);
     let Ok(header) = header_in(session, path, window.bytes(0, FILE_HEADER_BYTES)?) else { return Ok(false) };
     let mut offset = u64::from(header.header_bytes);
     if offset % 8 != 0 {
@@ -44,30 +46,6 @@ pub(super) fn walk_headers(
         offset = end;
     }
     Ok(true)
-}
-
-/// A part of a file.
-struct Window<'a> {
-    file: &'a File,
-    words: Vec<u64>,
-    /// Where in the file it begins, at a multiple of 8.
-    start: u64,
-}
-
-impl Window<'_> {
-    /// So many bytes from `offset` on, which is a multiple of 8. Fewer, if there are no more.
-    fn bytes(&mut self, offset: u64, length: usize) -> io::Result<&[u8]> {
-        let end = offset + length as u64;
-        if offset < self.start || end > self.start + self.words.len() as u64 * 8 {
-            self.start = offset;
-            self.words.resize(length.div_ceil(8).max(WINDOW_WORDS), 0);
-            let read = read_at(self.file, offset, bytemuck::cast_slice_mut(&mut self.words))?;
-            self.words.truncate(read / 8);
-        }
-        let bytes: &[u8] = bytemuck::cast_slice(&self.words);
-        let from = ((offset - self.start) as usize).min(bytes.len());
-        Ok(&bytes[from..bytes.len().min(from + length)])
-    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod recover;
 mod ring;
 mod segment;
 mod sequence;
+mod window;
 
 pub use error::ReadError;
 pub use event::{

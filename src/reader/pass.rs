@@ -20,9 +20,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// One reading of a recording.
-pub(super) struct Pass<'a> {
+pub(super) struct Pass<'a, V: ?Sized> {
     recording: &'a Recording,
-    visit: &'a mut dyn FnMut(Event<'_>),
+    visit: &'a mut V,
     dictionary: Dictionary,
     clock: ClockMap,
     anchors: Vec<Anchor>,
@@ -35,8 +35,8 @@ pub(super) struct Pass<'a> {
     retired: bool,
 }
 
-impl<'a> Pass<'a> {
-    pub(super) fn new(recording: &'a Recording, visit: &'a mut dyn FnMut(Event<'_>)) -> Pass<'a> {
+impl<'a, V: FnMut(Event<'_>) + ?Sized> Pass<'a, V> {
+    pub(super) fn new(recording: &'a Recording, visit: &'a mut V) -> Self {
         let facts = recording.facts();
         Pass {
             recording,
@@ -178,9 +178,10 @@ impl<'a> Pass<'a> {
                 self.damage(&missing, 0, 0, 0, "a segment is missing");
             }
             expected = segment.number.saturating_add(1);
-            match segment.read_settled(self.recording.id(), &mut words) {
-                Ok(()) => self.segment(&segment.path, bytemuck::cast_slice(&words)),
-                Err(error) => self.damaged_file(&segment.path, &error),
+            let session = self.recording.id();
+            match segment.walk(session, &mut words, |offset, step| self.step(&segment.path, offset, step)) {
+                Ok(None) => {}
+                Ok(Some(error)) | Err(error) => self.damaged_file(&segment.path, &error),
             }
         }
     }
@@ -226,7 +227,12 @@ impl<'a> Pass<'a> {
         if let Some(error) = error {
             self.damaged_file(path, &error);
         }
-        walk(bytes, start, |offset, step| match step {
+        walk(bytes, start, |offset, step| self.step(path, offset, step));
+    }
+
+    /// What stands at `offset` of a segment.
+    fn step(&mut self, path: &Path, offset: usize, step: Step<'_>) {
+        match step {
             Step::Block(header, payload) => match header.kind {
                 BlockKind::Records => self.records(&header.records, slots_in(payload), path, offset),
                 BlockKind::PackedRecords => match unpacked(payload) {
@@ -246,7 +252,7 @@ impl<'a> Pass<'a> {
                 self.damage(path, offset as u64, header.block_bytes() as u64, records, what);
             }
             Step::Damaged(bytes, what) => self.damage(path, offset as u64, bytes as u64, 0, what),
-        });
+        }
     }
 
     /// A block of records at `offset`. Where its slots are packed, they are counted as if they were not.
@@ -357,13 +363,13 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn decoder(&mut self) -> Decoder<'_> {
+    fn decoder(&mut self) -> Decoder<'_, V> {
         let cause = match self.recording.facts().discipline {
             Discipline::Drain => LossCause::Dropped,
             Discipline::Flight => LossCause::Overwritten,
         };
         Decoder {
-            clock: &self.clock,
+            clock: self.clock.clock(),
             dictionary: &self.dictionary,
             cause,
             summary: &mut self.summary,

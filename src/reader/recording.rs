@@ -154,11 +154,14 @@ impl Recording {
     /// The records of one thread come in order, in a drain or after it, with what is missing where it is missing. Begins that were
     /// carried forward are among them: each stands where its record did. A thread comes before its records.
     ///
+    /// A closure becomes part of the loop that reads, in which what it does not use of a record is not worked out. `&mut dyn FnMut(Event<'_>)`
+    /// is called for each, which takes longer.
+    ///
     /// Memory is bounded by the largest file, by the number of names and rings, and by the begins that were carried forward.
     ///
     /// # Errors
     /// Only if the directory has disappeared. Damage, whole files included, is visited and counted.
-    pub fn read(&self, visit: &mut dyn FnMut(Event<'_>)) -> Result<Summary, ReadError> {
+    pub fn read<V: FnMut(Event<'_>) + ?Sized>(&self, visit: &mut V) -> Result<Summary, ReadError> {
         if self.memory.is_none() && !is_session(&self.path) {
             return Err(ReadError::NoRecording { path: self.path.clone() });
         }

@@ -3,6 +3,9 @@
 use super::error::ReadError;
 use super::headers::walk_headers;
 use super::recording::files_of;
+use super::window::Window;
+use crate::format::block::{BLOCK_ALIGNMENT, BLOCK_HEADER_BYTES};
+use crate::format::file::FILE_HEADER_BYTES;
 use crate::format::{BlockHeader, BlockKind, FileHeader, FileKind, FormatError, SessionId};
 use std::fs::File;
 use std::io;
@@ -13,6 +16,10 @@ use std::path::{Path, PathBuf};
 const TRIES: usize = 10;
 /// Segments that are held open while they are read. A live writer removes the oldest first.
 const HELD: usize = 64;
+
+/// Words that are read at once where blocks are small. A large one is read in two parts, and stays in the processor's cache from the first
+/// look at it to the last.
+const WINDOW_WORDS: usize = (64 << 10) / 8;
 
 /// Words of the largest file that is read: twice the largest segment that a recorder makes.
 pub(super) const MOST_WORDS: usize = (8 << 30) / 8;
@@ -43,8 +50,13 @@ fn read_into(words: &mut Vec<u64>, file: &File, most: usize) -> io::Result<()> {
     }
     // No more than the file has by the file system's word, which costs its writer nothing, and no more than it has in truth.
     words.truncate(wanted);
-    words.try_reserve_exact(wanted - words.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
-    words.resize(wanted, 0);
+    if words.capacity() == 0 {
+        // The system has zeroes ready, and what is not touched until the file is read into it need not be cleared twice.
+        *words = bytemuck::allocation::try_zeroed_vec(wanted).map_err(|()| io::ErrorKind::OutOfMemory)?;
+    } else {
+        words.try_reserve_exact(wanted - words.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        words.resize(wanted, 0);
+    }
     let bytes: &mut [u8] = bytemuck::cast_slice_mut(words);
     let filled = read_at(file, 0, bytes)?;
     words.truncate(filled / 8);
@@ -122,9 +134,63 @@ impl SegmentFile {
         self.with_file(|file| read_into(words, file, usize::MAX))
     }
 
+    /// Walks through its blocks, as [`walk`] does. As long as one follows the other, no more of the file is in memory than the largest of
+    /// them; from the first on that is not as it should be, all that is left. `words` is memory for both. Blocks that its writer appends
+    /// meanwhile are left out.
+    ///
+    /// Returns what is wrong with the file's header.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub(super) fn walk(
+        &self,
+        session: SessionId,
+        words: &mut Vec<u64>,
+        mut each: impl FnMut(usize, Step<'_>),
+    ) -> Result<Option<ReadError>, ReadError> {
+        let whole = |words: &[u64], each: &mut dyn FnMut(usize, Step<'_>)| {
+            let bytes = bytemuck::cast_slice(words);
+            let (start, error) = first_block(session, &self.path, bytes);
+            walk(bytes, start, each);
+            error
+        };
+        if self.growing {
+            self.read_settled(session, words)?;
+            return Ok(whole(words, &mut each));
+        }
+        self.with_file(|file| {
+            let length = (file.metadata()?.len() / 8 * 8) as usize;
+            let mut window = Window::new(file, WINDOW_WORDS, words);
+            let header = if length > MOST_WORDS * 8 {
+                return Err(io::ErrorKind::FileTooLarge.into());
+            } else {
+                header_in(session, &self.path, window.bytes(0, FILE_HEADER_BYTES)?)
+            };
+            let Ok(header) = header else {
+                read_into(words, file, usize::MAX)?;
+                return Ok(whole(words, &mut each));
+            };
+            let mut offset = (header.header_bytes as usize).next_multiple_of(BLOCK_ALIGNMENT);
+            while offset < length {
+                let Ok(Some(header)) = BlockHeader::decode(window.bytes(offset as u64, BLOCK_HEADER_BYTES)?) else {
+                    break;
+                };
+                let Some(end) = offset.checked_add(header.block_bytes()).filter(|end| *end <= length) else { break };
+                let Ok(payload) = header.payload(window.bytes(offset as u64, header.block_bytes())?) else { break };
+                each(offset, Step::Block(header, payload));
+                offset = end;
+            }
+            if offset < length {
+                let rest = window.bytes(offset as u64, length - offset)?;
+                walk(rest, 0, |behind, step| each(offset + behind, step));
+            }
+            Ok(None)
+        })
+    }
+
     /// Reads what it holds, without a block that is just being written: a copy may have a later one and not, or not all of, the one
     /// before. Damage is what two copies have in the same place.
-    pub(super) fn read_settled(&self, session: SessionId, words: &mut Vec<u64>) -> Result<(), ReadError> {
+    fn read_settled(&self, session: SessionId, words: &mut Vec<u64>) -> Result<(), ReadError> {
         let damaged = |words: &[u64]| {
             let mut offsets = Vec::new();
             let bytes = bytemuck::cast_slice(words);
@@ -198,7 +264,7 @@ pub(super) enum Step<'a> {
 
 /// Walks through the blocks of a file, from `offset` on, to its end.
 pub(super) fn walk(bytes: &[u8], offset: usize, mut each: impl FnMut(usize, Step<'_>)) {
-    let mut offset = offset.next_multiple_of(crate::format::block::BLOCK_ALIGNMENT);
+    let mut offset = offset.next_multiple_of(BLOCK_ALIGNMENT);
     while let Some(rest) = bytes.get(offset..).filter(|rest| !rest.is_empty()) {
         let (step, length) = match BlockHeader::decode(rest) {
             Ok(None) => {

@@ -61,6 +61,20 @@ impl<'a> Slots<'a> {
         if place < self.buffer.len() { index } else { index + (self.round - place) }
     }
 
+    /// The slots of the record that begins at slot `index`, where a record is known to be. One that goes round the end is put together in
+    /// `joined`.
+    pub(super) fn known_record<'b>(&self, index: usize, joined: &'b mut [Slot; MAX_RECORD_SLOTS]) -> &'b [Slot]
+    where
+        'a: 'b,
+    {
+        let straight = self.ahead(index, self.len);
+        let length = straight.first().map_or(0, |slot| slot.head().slots()).min(MAX_RECORD_SLOTS);
+        if length <= straight.len() {
+            return &straight[..length];
+        }
+        self.join(index, &mut joined[..length])
+    }
+
     /// The record that begins at slot `index`. One that goes round the end is put together in `joined`.
     ///
     /// # Errors
@@ -81,11 +95,15 @@ impl<'a> Slots<'a> {
         if head.slots() <= straight.len() || straight.len() == rest {
             return first_record(straight);
         }
-        let most = rest.min(MAX_RECORD_SLOTS);
-        for (offset, slot) in joined[..most].iter_mut().enumerate() {
+        first_record(self.join(index, &mut joined[..rest.min(MAX_RECORD_SLOTS)]))
+    }
+
+    /// As many slots from `index` on as there is room for, around the end.
+    fn join<'b>(&self, index: usize, joined: &'b mut [Slot]) -> &'b [Slot] {
+        for (offset, slot) in joined.iter_mut().enumerate() {
             *slot = self.get(index + offset).copied().unwrap_or(Slot::EMPTY);
         }
-        first_record(&joined[..most])
+        joined
     }
 }
 
@@ -118,21 +136,33 @@ pub(super) fn runs(slots: &Slots<'_>, starts: usize, number: impl Fn(u32) -> Opt
     let mut runs: Vec<Run> = Vec::new();
     let mut joined = [Slot::EMPTY; MAX_RECORD_SLOTS];
     let mut index = slots.first_present(0);
+    let mut push = |start: usize, slots: usize, first: u64, records: u64| match runs.last_mut() {
+        Some(run) if run.end() == start && run.next() == first => {
+            run.slots += slots;
+            run.records += records;
+        }
+        _ => runs.push(Run { start, slots, first, records }),
+    };
     while index < starts {
         let found = slots.record(index, &mut joined).ok();
-        let found = found.and_then(|record| Some((record.len(), number(record[0].head().record_number_low())?)));
-        let Some((length, number)) = found else {
+        let found = found.and_then(|record| {
+            let low = record[0].head().record_number_low();
+            Some((record.len(), low, number(low)?))
+        });
+        let Some((length, low, first)) = found else {
             index = slots.first_present(index + 1);
             continue;
         };
-        match runs.last_mut() {
-            Some(run) if run.end() == index && run.next() == number => {
-                run.slots += length;
-                run.records += 1;
-            }
-            _ => runs.push(Run { start: index, slots: length, first: number, records: 1 }),
-        }
+        push(index, length, first, 1);
         index += length;
+        // Nearly always those behind it are as they should be. If the number of the last one follows, so do those between.
+        let next_low = low.wrapping_add(1);
+        let plain = plain_records(slots.ahead(index.min(starts), starts), next_low);
+        let last = plain.checked_sub(1).and_then(|last| number(next_low.wrapping_add(last as u32)));
+        if last.is_some_and(|last| last == first.saturating_add(plain as u64)) {
+            push(index, plain, first + 1, plain as u64);
+            index += plain;
+        }
     }
     runs
 }
