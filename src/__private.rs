@@ -1,6 +1,16 @@
 //! What the macros expand to, and nobody else may rely on.
 
-pub use crate::recorder::is_recording as recording;
+use crate::recorder::gate;
+use crate::recorder::record::running_generation;
+
+/// What [`generation`] is while nobody records.
+pub const CLOSED: u64 = gate::CLOSED;
+
+/// The generation of the running recorder. One load; a constant without the feature `enable`.
+#[inline(always)]
+pub fn generation() -> u64 {
+    running_generation()
+}
 
 /// What a function pointer returns.
 pub trait FnOutput {

@@ -51,7 +51,14 @@ macro_rules! __span_location {
 #[macro_export]
 macro_rules! __while_recording {
     ($value:expr) => {
-        if $crate::__private::recording() { ::core::option::Option::Some($value) } else { ::core::option::Option::None }
+        $crate::__while_recording!($crate::__private::generation(), $value)
+    };
+    ($generation:expr, $value:expr) => {
+        if $generation != $crate::__private::CLOSED {
+            ::core::option::Option::Some($value)
+        } else {
+            ::core::option::Option::None
+        }
     };
 }
 
@@ -71,8 +78,9 @@ macro_rules! instrument_named {
     ($future:expr, $name:expr $(,)?) => {{
         $crate::static_span_location!(__SPANRING_LOCATION);
         // The name first, as it is written first in `span_async_named!`, and may be borrowed by what the future takes.
-        let name = $crate::__while_recording!($name);
-        $crate::spans::InstrumentedNamedFuture::with_name($future, &__SPANRING_LOCATION, name)
+        let generation = $crate::__private::generation();
+        let name = $crate::__while_recording!(generation, $name);
+        $crate::spans::InstrumentedNamedFuture::with_name($future, &__SPANRING_LOCATION, name, generation)
     }};
 }
 

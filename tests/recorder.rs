@@ -59,6 +59,26 @@ fn dropping_the_guard_flushes_and_stops() {
 }
 
 #[test]
+fn a_future_wrapped_before_the_start_is_recorded_if_its_name_is_known_and_stands_in_no_span() {
+    let _turn = exclusive();
+    static_span_desc!(EARLY, "early");
+    let early = async {}.instrument(&EARLY);
+    let nameless = span_async_named!("evaluated only while somebody records", async {});
+    let recorder = Recorder::builder().memory().start().unwrap();
+    let memory = recorder.memory().unwrap().clone();
+    run(span_async_named!("outer", async {
+        early.await;
+        nameless.await;
+    }));
+    recorder.stop().unwrap();
+    let contents = Contents::of_memory(&memory.bytes());
+    contents.check_whole();
+    assert_eq!(contents.summary.records, 4);
+    let (begin, end) = contents.span("early");
+    assert_eq!((begin.parent, begin.depth, end.parent, end.depth), (0, 0, 0, 0));
+}
+
+#[test]
 fn stop_returns_the_final_counts() {
     let _turn = exclusive();
     let recorder = Recorder::builder().memory().start().unwrap();

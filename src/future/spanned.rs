@@ -3,6 +3,7 @@
 use super::site::{Named, SpanSite};
 use super::state::FutureSpan;
 use crate::events::{SpanLocation, SpanMetadata};
+use crate::recorder::record::running_generation;
 use pin_project_lite::pin_project;
 use std::future::Future;
 use std::mem::ManuallyDrop;
@@ -15,8 +16,8 @@ pin_project! {
     ///
     /// The begin is written at the first poll, the end when the future returns `Ready` (*completed*), when a poll panics
     /// (*panicked*), or when it is dropped before (*cancelled*). A future that is never polled leaves nothing. Parent and depth are
-    /// those at creation, so a future that is created in a span and then spawned belongs to that span. While it is polled or
-    /// dropped, it is the current span.
+    /// those at creation, so a future that is created in a span and then spawned belongs to that span; one that is created while
+    /// nobody records belongs to none. While it is polled or dropped, it is the current span.
     #[must_use = "futures do nothing unless polled"]
     pub struct Spanned<F, S: SpanSite> {
         #[pin]
@@ -44,7 +45,7 @@ impl<F> InstrumentedFuture<F> {
     /// Wraps `future`, as [`super::InstrumentFuture::instrument`] does.
     #[inline]
     pub fn new(future: F, description: &'static SpanMetadata) -> Self {
-        Spanned::wrap(future, Some(description))
+        Spanned::wrap(future, Some(description), running_generation())
     }
 }
 
@@ -52,30 +53,30 @@ impl<F> InstrumentedNamedFuture<F> {
     /// Wraps `future`, as [`super::InstrumentFuture::instrument_named`] does.
     #[inline]
     pub fn new(future: F, location: &'static SpanLocation, name: &'static str) -> Self {
-        Self::with_name(future, location, Some(name))
+        Self::with_name(future, location, Some(name), running_generation())
     }
 }
 
 impl<F, N: super::SpanName> InstrumentedNamedFuture<F, N> {
-    /// With no name nothing is recorded. For the macros, which evaluate a name only while somebody records.
+    /// With no name nothing is recorded. For the macros, which evaluate a name only while somebody records: in that generation.
     #[doc(hidden)]
     #[inline]
-    pub fn with_name(future: F, location: &'static SpanLocation, name: Option<N>) -> Self {
-        Spanned::wrap(future, name.map(|name| Named::at(location, name)))
+    pub fn with_name(future: F, location: &'static SpanLocation, name: Option<N>, generation: u64) -> Self {
+        Spanned::wrap(future, name.map(|name| Named::at(location, name)), generation)
     }
 }
 
 impl<F, N: super::SpanName> Spanned<F, Named<N, &'static Caller<'static>>> {
     #[inline]
     pub(super) fn at_caller(future: F, caller: &'static Caller<'static>, name: N) -> Self {
-        Spanned::wrap(future, Some(Named::at(caller, name)))
+        Spanned::wrap(future, Some(Named::at(caller, name)), running_generation())
     }
 }
 
 impl<F, S: SpanSite> Spanned<F, S> {
-    #[inline]
-    fn wrap(future: F, site: Option<S>) -> Self {
-        Spanned { future: ManuallyDrop::new(future), span: FutureSpan::of_future(site) }
+    #[inline(always)]
+    fn wrap(future: F, site: Option<S>, generation: u64) -> Self {
+        Spanned { future: ManuallyDrop::new(future), span: FutureSpan::of_future(site, generation) }
     }
 }
 

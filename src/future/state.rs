@@ -9,28 +9,32 @@ mod enabled {
     use crate::future::SpanSite;
     use crate::future::context::{Entered, current};
     use crate::recorder::context::{CurrentSpan, this_thread};
-    use crate::recorder::gate::CLOSED;
+    use crate::recorder::gate::{CLOSED, is_generation, measures_polls};
     use crate::recorder::record::{
-        Begun, Ending, Frame, Span, begin_quickly, begin_slowly, end_quickly, end_slowly, measured_ticks,
-        measures_polls, poll, running_generation,
+        Begun, Frame, Span, SpanHead, begin_quickly, begin_slowly, end_quickly, end_slowly, measured_ticks, poll,
+        recording, running_generation,
     };
+    use std::mem::MaybeUninit;
     use std::task::Poll;
 
     /// The span of a wrapped future or of a scope.
     ///
     /// Writing the records is out of line, once for every sort of span and site: instrumented code stays small, and the records are
-    /// written from the fields in here, one by one, rather than from arguments that need registers.
+    /// written from the fields in here, one by one, rather than from arguments that need registers. What is not known yet is not
+    /// written either: while nobody records, a span is made by saying so.
     pub(crate) struct SpanState<S: SpanSite, const THREAD: bool> {
         phase: Phase,
         /// There is one unless the phase is [`Phase::OVER`] from the start.
         site: Option<S>,
-        frame: Frame,
-        /// Of a span that is open. Before: no id, and when the future was created, if that is measured.
-        begun: Begun,
-        /// When the poll in progress began, if it is measured.
-        poll_ticks: u64,
-        /// Of a future: how often it was polled, this poll included. Saturating. Of a scope: 0.
-        polls: u32,
+        /// Written once the span is fresh, and for good.
+        frame: MaybeUninit<Frame>,
+        /// Written when the span opens, and for good.
+        begun: MaybeUninit<Begun>,
+        /// Of a future that is fresh: when it was created, with [`MEASURED`], if polls are measured; else something without it. Of one
+        /// whose polls are measured, and that is open: when the poll in progress began.
+        measured: MaybeUninit<u64>,
+        /// Written when the span of a future opens: how often it was polled, this poll included. Saturating.
+        polls: MaybeUninit<u32>,
     }
 
     pub(crate) type FutureSpan<S> = SpanState<S, false>;
@@ -39,20 +43,25 @@ mod enabled {
     /// No span's id.
     const NONE: u64 = 0;
 
+    /// Marks a time that was measured. It would be a time after many years, by any clock.
+    const MEASURED: u64 = 1 << 63;
+
     /// How far a span has come, in one word: an open one's generation of the recorder, or one of these, which are no generations.
     #[derive(Clone, Copy, PartialEq, Eq)]
     struct Phase(u64);
 
     impl Phase {
-        /// Not begun: a future that was never polled.
-        const FRESH: Phase = Phase(u64::MAX);
         /// Ended, or nobody recorded when it might have begun.
-        const OVER: Phase = Phase(CLOSED);
+        const OVER: Phase = Phase(1);
+        /// Not begun: a future that was never polled.
+        const FRESH: Phase = Phase(0);
+        /// The same, created while nobody recorded: it stands in no span.
+        const EARLY: Phase = Phase(2);
 
         #[inline(always)]
         fn is_open(self) -> bool {
-            // One comparison: generations count from 2 by twos, and no process starts 2^62 recorders.
-            self.0 as i64 > 0
+            const { assert!(!is_generation(Phase::EARLY.0)) };
+            is_generation(self.0)
         }
 
         /// Of an open span: whether each of its polls is recorded.
@@ -63,71 +72,91 @@ mod enabled {
     }
 
     impl<S: SpanSite> FutureSpan<S> {
-        /// The span of a future, which begins when that is first polled. `None`: it will not be recorded.
+        /// The span of a future, which begins when that is first polled, created while a recorder of that generation runs. `None`: it
+        /// will not be recorded.
         #[inline(always)]
-        pub(crate) fn of_future(site: Option<S>) -> Self {
+        pub(crate) fn of_future(site: Option<S>, generation: u64) -> Self {
+            if site.is_none() {
+                return SpanState::new(Phase::OVER, None);
+            }
+            if generation == CLOSED {
+                return SpanState::new(Phase::EARLY, site);
+            }
+            let mut span = SpanState::new(Phase::FRESH, site);
             let CurrentSpan { id: parent, next_depth } = current();
-            let created = if measures_polls(running_generation()) { measured_ticks() } else { 0 };
-            SpanState::new(site, Frame { parent, depth: next_depth }, created)
+            span.frame.write(Frame { parent, depth: next_depth });
+            span.measured.write(if measures_polls(generation) { measured_ticks() | MEASURED } else { generation });
+            span
         }
 
         /// Polls in the span, which is begun and ended as needed.
         #[inline(always)]
         pub(crate) fn poll_in<T>(&mut self, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
-            let id = match self.phase {
-                phase if phase.is_open() => {
-                    self.polls = self.polls.saturating_add(1);
-                    self.begun.id
-                }
-                Phase::FRESH => self.begin_if_recording(),
-                _ => NONE,
+            let id = if self.phase == Phase::FRESH {
+                self.begin()
+            } else if self.phase.is_open() {
+                self.goes_on()
+            } else if self.phase == Phase::EARLY {
+                self.begin_early()
+            } else {
+                NONE
             };
             if id == NONE {
                 return poll();
             }
-            let inside = CurrentSpan { id, next_depth: self.frame.depth.deeper() };
-            if self.phase.measures_polls() {
-                self.poll_begins();
-            }
-            let entered = Entered::new(inside);
+            let entered = Entered::new(CurrentSpan { id, next_depth: self.frame().depth.deeper() });
             let unwinding = EndOnUnwind(self);
             let result = poll();
             std::mem::forget(unwinding);
             drop(entered);
-            if self.phase.measures_polls() {
-                self.poll_ends();
-            }
             if result.is_ready() {
-                self.end(Ending::with(Outcome::Completed));
+                self.end(self.ending(Outcome::Completed));
+            } else if self.phase.measures_polls() {
+                self.poll_ends();
             }
             result
         }
 
-        /// Takes the time at which a poll begins: the first one, when its span did.
-        #[cold]
-        #[inline(never)]
-        fn poll_begins(&mut self) {
-            self.poll_ticks = if self.polls == 1 { self.begun.ticks } else { measured_ticks() };
+        /// At a poll but the first of a span that is open. Returns the span's id.
+        #[inline(always)]
+        fn goes_on(&mut self) -> u64 {
+            // SAFETY: the span is open, and it was fresh before.
+            let polls = unsafe { self.polls.assume_init_mut() };
+            *polls = polls.saturating_add(1);
+            if self.phase.measures_polls() {
+                self.measured.write(measured_ticks());
+            }
+            self.begun().id
         }
 
-        /// Writes what was measured of a poll.
+        /// At the first poll of a future that was created while nobody recorded. Returns the span's id.
+        #[inline(always)]
+        fn begin_early(&mut self) -> u64 {
+            if !recording() {
+                self.phase = Phase::OVER;
+                return NONE;
+            }
+            self.frame.write(Frame::ROOT);
+            self.measured.write(0);
+            self.phase = Phase::FRESH;
+            self.begin()
+        }
+
+        /// Writes what was measured of the poll that ends now.
         #[cold]
         #[inline(never)]
         fn poll_ends(&mut self) {
-            poll(&self.frame, self.begun.id, self.phase.0, self.poll_ticks, self.polls);
+            self.record_poll(self.phase.0);
         }
 
         /// Makes the span of a future current while that is dropped. The guard ends it, if it is open.
         #[inline(always)]
         pub(crate) fn enter_to_drop(&mut self) -> Option<Dropping<'_, S>> {
-            let entered = Entered::new(self.inside()?);
+            if !self.phase.is_open() {
+                return None;
+            }
+            let entered = Entered::new(CurrentSpan { id: self.begun().id, next_depth: self.frame().depth.deeper() });
             Some(Dropping { span: self, _entered: entered })
-        }
-
-        /// What is current inside of the span, if it is open.
-        #[inline(always)]
-        fn inside(&self) -> Option<CurrentSpan> {
-            self.phase.is_open().then(|| CurrentSpan { id: self.begun.id, next_depth: self.frame.depth.deeper() })
         }
     }
 
@@ -135,15 +164,23 @@ mod enabled {
         /// The span of a scope, which [`SpanState::begin_scope`] begins. `None`: it is not recorded.
         #[inline(always)]
         pub(crate) fn of_scope(site: Option<S>) -> Self {
-            let context = this_thread();
-            SpanState::new(site, Frame { parent: context.current().id, depth: context.scope_depth() }, 0)
+            SpanState::new(if site.is_some() { Phase::FRESH } else { Phase::OVER }, site)
         }
 
         /// Begins the span of a scope.
         #[inline(always)]
         pub(crate) fn begin_scope(&mut self) {
-            if self.phase == Phase::FRESH && self.begin_if_recording() != NONE {
-                this_thread().set_scope_depth(self.frame.depth.deeper());
+            if self.phase == Phase::FRESH {
+                if !recording() {
+                    self.phase = Phase::OVER;
+                    return;
+                }
+                let context = this_thread();
+                let depth = context.scope_depth();
+                self.frame.write(Frame { parent: context.current().id, depth });
+                // If it does not begin, this is taken back.
+                context.set_scope_depth(depth.deeper());
+                self.begin();
             }
         }
 
@@ -151,40 +188,32 @@ mod enabled {
         #[inline(always)]
         pub(crate) fn end_scope(&mut self) {
             if self.phase.is_open() {
-                this_thread().set_scope_depth(self.frame.depth);
-                self.end(Ending::with(if std::thread::panicking() { Outcome::Panicked } else { Outcome::Completed }));
+                this_thread().set_scope_depth(self.frame().depth);
+                let panics = std::thread::panicking();
+                self.end(self.ending(if panics { Outcome::Panicked } else { Outcome::Completed }));
             }
         }
     }
 
     impl<S: SpanSite, const THREAD: bool> SpanState<S, THREAD> {
         #[inline(always)]
-        fn new(site: Option<S>, frame: Frame, created: u64) -> Self {
-            let phase = if site.is_some() { Phase::FRESH } else { Phase::OVER };
-            let polls = if THREAD { 0 } else { 1 };
-            SpanState { phase, site, frame, begun: Begun { id: NONE, ticks: created }, poll_ticks: 0, polls }
-        }
-
-        /// At the first poll of a future, or the start of a scope. Returns the span's id, [`NONE`] if it is not recorded.
-        #[inline(always)]
-        fn begin_if_recording(&mut self) -> u64 {
-            match running_generation() {
-                CLOSED => {
-                    self.phase = Phase::OVER;
-                    NONE
-                }
-                generation => self.begin(generation),
+        fn new(phase: Phase, site: Option<S>) -> Self {
+            SpanState {
+                phase,
+                site,
+                frame: MaybeUninit::uninit(),
+                begun: MaybeUninit::uninit(),
+                measured: MaybeUninit::uninit(),
+                polls: MaybeUninit::uninit(),
             }
         }
 
-        /// Writes the begin.
+        /// Writes the begin of a fresh span. Returns the span's id, [`NONE`] if it is not recorded.
         #[inline(never)]
-        fn begin(&mut self, generation: u64) -> u64 {
-            match begin_quickly(this_thread(), &self.span(), &self.begun.ticks, generation) {
-                Some(begun) => {
-                    (self.begun, self.phase) = (begun, Phase(generation));
-                    begun.id
-                }
+        fn begin(&mut self) -> u64 {
+            let generation = running_generation();
+            match begin_quickly(this_thread(), &self.span(), generation) {
+                Some(begun) => self.open(begun, generation),
                 None => self.begin_slowly(),
             }
         }
@@ -192,37 +221,99 @@ mod enabled {
         #[cold]
         #[inline(never)]
         fn begin_slowly(&mut self) -> u64 {
-            let Some((begun, generation)) = begin_slowly(&self.span(), self.begun.ticks) else {
+            // SAFETY: it is written before a future is fresh.
+            let measured = if THREAD { 0 } else { unsafe { self.measured.assume_init() } };
+            let created = if measured & MEASURED != 0 { measured & !MEASURED } else { 0 };
+            let Some((begun, generation)) = begin_slowly(&self.span(), created) else {
                 self.phase = Phase::OVER;
+                if THREAD {
+                    this_thread().set_scope_depth(self.frame().depth);
+                }
                 return NONE;
             };
-            (self.begun, self.phase) = (begun, Phase(generation));
+            // Its first poll begins when the span does.
+            self.measured.write(begun.ticks);
+            self.open(begun, generation)
+        }
+
+        #[inline(always)]
+        fn open(&mut self, begun: Begun, generation: u64) -> u64 {
+            self.begun.write(begun);
+            if !THREAD {
+                self.polls.write(1);
+            }
+            self.phase = Phase(generation);
             begun.id
         }
 
         /// Writes the end of a span that is open.
         #[inline(never)]
-        fn end(&mut self, ending: Ending) {
+        fn end(&mut self, head: SpanHead) {
             let Phase(generation) = self.phase;
             // First, so that a name that panics does not end the span twice.
             self.phase = Phase::OVER;
-            if !end_quickly(this_thread(), &self.span(), &self.begun, generation, ending, &self.polls) {
-                self.end_slowly(generation, ending);
+            if !end_quickly(this_thread(), &self.span(), self.begun(), generation, head, self.polls()) {
+                self.end_slowly(head, generation);
             }
         }
 
         #[cold]
         #[inline(never)]
-        fn end_slowly(&mut self, generation: u64, ending: Ending) {
-            end_slowly(&self.span(), &self.begun, generation, ending, self.polls);
+        fn end_slowly(&mut self, head: SpanHead, generation: u64) {
+            // A future that is dropped is not being polled.
+            if !THREAD && measures_polls(generation) && head != self.ending(Outcome::Cancelled) {
+                self.record_poll(generation);
+            }
+            end_slowly(&self.span(), self.begun(), generation, head, *self.polls());
+        }
+
+        /// What is known when compiling of the head of the end.
+        #[inline(always)]
+        fn ending(&self, outcome: Outcome) -> SpanHead {
+            self.site().site().head(THREAD).ending(outcome)
+        }
+
+        fn record_poll(&self, generation: u64) {
+            // SAFETY: the span began in a recording that measures polls, slowly, and so this was written.
+            let began = unsafe { self.measured.assume_init() };
+            poll(self.frame(), self.begun().id, generation, began, *self.polls());
         }
 
         #[inline(always)]
         fn span(&self) -> Span<'_> {
+            Span { thread: THREAD, frame: self.frame(), site: self.site().site(), name: self.site().name() }
+        }
+
+        /// Of a span that is fresh, open, or was.
+        #[inline(always)]
+        fn site(&self) -> &S {
             debug_assert!(self.site.is_some());
             // SAFETY: only a fresh span begins and only an open one ends, and without a site it is over from the start.
-            let site = unsafe { self.site.as_ref().unwrap_unchecked() };
-            Span { thread: THREAD, frame: &self.frame, site: site.site(), name: site.name() }
+            unsafe { self.site.as_ref().unwrap_unchecked() }
+        }
+
+        /// Of a span that is fresh, open, or was.
+        #[inline(always)]
+        fn frame(&self) -> &Frame {
+            // SAFETY: it is written before the span is fresh.
+            unsafe { self.frame.assume_init_ref() }
+        }
+
+        /// Of a span that is open, or was.
+        #[inline(always)]
+        fn begun(&self) -> &Begun {
+            // SAFETY: it is written when the span opens.
+            unsafe { self.begun.assume_init_ref() }
+        }
+
+        /// How often the future of a span that is open, or was, has been polled; 0 for a scope.
+        #[inline(always)]
+        fn polls(&self) -> &u32 {
+            if THREAD {
+                return &0;
+            }
+            // SAFETY: it is written before the span of a future is fresh.
+            unsafe { self.polls.assume_init_ref() }
         }
     }
 
@@ -233,10 +324,7 @@ mod enabled {
         #[cold]
         fn drop(&mut self) {
             if self.0.phase.is_open() {
-                if self.0.phase.measures_polls() {
-                    self.0.poll_ends();
-                }
-                self.0.end(Ending::with(Outcome::Panicked));
+                self.0.end(self.0.ending(Outcome::Panicked));
             }
         }
     }
@@ -250,7 +338,7 @@ mod enabled {
     impl<S: SpanSite> Drop for Dropping<'_, S> {
         fn drop(&mut self) {
             if self.span.phase.is_open() {
-                self.span.end(Ending::with(Outcome::Cancelled));
+                self.span.end(self.span.ending(Outcome::Cancelled));
             }
         }
     }
@@ -272,7 +360,7 @@ mod disabled {
 
     impl<S> SpanState<S> {
         #[inline(always)]
-        pub(crate) fn of_future(_: Option<S>) -> SpanState<S> {
+        pub(crate) fn of_future(_: Option<S>, _: u64) -> SpanState<S> {
             SpanState(PhantomData)
         }
 

@@ -61,8 +61,11 @@ pub struct Ring<S, const WIDTH: usize> {
     /// Position after the last published record. The producer alone stores it, and it is in private memory. The storage has a copy,
     /// for those who read its memory; others may have scribbled on that, so neither end of the ring ever looks there.
     tail: OneWriter,
-    /// The producer's: a record that ends at or below this position needs no thought. The lower one of `room` and `checkpoint`.
+    /// The producer's: a record that ends at or below this position needs no thought. The lowest of `room`, `checkpoint`, and the end
+    /// of the storage, as far as the producer knew when it last thought.
     limit: Cell<u64>,
+    /// The producer's: while the tail is below `limit`, the slot that it has.
+    next: Cell<*const [AtomicU64; WIDTH]>,
     /// The producer's: the next record's number, dropped records included, less the position. Wraps.
     numbers_ahead: Cell<u64>,
     storage: S,
@@ -83,8 +86,11 @@ pub struct Ring<S, const WIDTH: usize> {
 }
 
 // SAFETY: the cells are used by the producer alone, of which `Producer::new` demands that there is only one at a time. The rest is
-// atomic or never changes.
+// atomic or never changes. The pointer leads into the storage, which may be shared.
 unsafe impl<S: Sync, const WIDTH: usize> Sync for Ring<S, WIDTH> {}
+
+// SAFETY: the pointer leads into the storage, which goes along and keeps its words where they are.
+unsafe impl<S: Send, const WIDTH: usize> Send for Ring<S, WIDTH> {}
 
 impl<S: Storage<WIDTH>, const WIDTH: usize> Ring<S, WIDTH> {
     /// An empty ring over `storage`, whose slots have `WIDTH` words and whose records have at most `longest` slots.
@@ -99,9 +105,11 @@ impl<S: Storage<WIDTH>, const WIDTH: usize> Ring<S, WIDTH> {
             WhenFull::DropNewest => capacity,
             WhenFull::OverwriteOldest => u64::MAX,
         };
+        let first = storage.slots();
         Ring {
             tail: OneWriter::new(0),
-            limit: Cell::new(room),
+            limit: Cell::new(room.min(capacity)),
+            next: Cell::new(first),
             numbers_ahead: Cell::new(0),
             storage,
             room: Cell::new(room),

@@ -11,8 +11,11 @@ pub struct Producer<R>(R);
 #[must_use = "a record that is not published never existed"]
 pub struct Reservation<'a, S, const WIDTH: usize> {
     ring: &'a Ring<S, WIDTH>,
+    first: *const [AtomicU64; WIDTH],
     position: u64,
     slots: u64,
+    /// Whether the storage does not end within the record.
+    in_a_row: bool,
 }
 
 /// A slot of a record that is not published yet.
@@ -62,7 +65,7 @@ where
     #[inline(always)]
     pub fn reserve(&self, slots: usize) -> Option<Reservation<'_, S, WIDTH>> {
         self.reserve_known(slots)
-            .or_else(|| self.make_room(slots as u64).then(|| self.next(self.position(), slots as u64)))
+            .or_else(|| self.make_room(slots as u64).then(|| self.next(self.position(), slots as u64, false)))
     }
 
     /// The same below the checkpoint and in the room that this end knows of: without a look at the consumer's head, and without a
@@ -71,7 +74,7 @@ where
     pub fn reserve_known(&self, slots: usize) -> Option<Reservation<'_, S, WIDTH>> {
         let (slots, position, limit) = (slots as u64, self.position(), self.0.limit.get());
         // In this form a record of one slot takes one comparison.
-        (position < limit && limit - position >= slots).then(|| self.next(position, slots))
+        (position < limit && limit - position >= slots).then(|| self.next(position, slots, true))
     }
 
     /// Whether a record of `slots` slots would find room now. Nothing is counted.
@@ -85,11 +88,21 @@ where
     #[cfg(not(spanring_loom))]
     pub fn set_checkpoint(&self, position: u64) {
         self.0.checkpoint.set(position);
-        self.0.limit.set(position.min(self.0.room.get()));
+        self.think();
+    }
+
+    /// Finds out how far it goes without a thought, and where the next slot is.
+    fn think(&self) {
+        let (ring, position) = (&*self.0, self.position());
+        let index = position & (ring.storage.capacity() - 1);
+        let end = position + (ring.storage.capacity() - index);
+        ring.limit.set(end.min(ring.room.get()).min(ring.checkpoint.get()));
+        // SAFETY: the storage has so many slots.
+        ring.next.set(unsafe { ring.storage.slots().add(index as usize) });
     }
 
     #[inline(always)]
-    fn next(&self, position: u64, slots: u64) -> Reservation<'_, S, WIDTH> {
+    fn next(&self, position: u64, slots: u64, in_a_row: bool) -> Reservation<'_, S, WIDTH> {
         let ring = &*self.0;
         debug_assert!(slots >= 1 && slots <= ring.longest);
         self.before_overwriting();
@@ -97,10 +110,10 @@ where
             ring.storage.tail().store(position + slots, Ordering::Release);
             ring.tail.write(position + slots, Ordering::Release);
         }
-        Reservation { ring, position, slots }
+        Reservation { ring, first: ring.next.get(), position, slots, in_a_row }
     }
 
-    /// The ring looks full, or it is time for a checkpoint: look at the consumer's head again.
+    /// The ring looks full, or its storage ends, or it is time for a checkpoint: look at the consumer's head again.
     #[cold]
     fn look_for_room(&self, slots: u64) -> bool {
         let ring = &*self.0;
@@ -109,8 +122,8 @@ where
             let head = ring.head.load(ordering!(Acquire unless "head_relaxed"));
             debug_assert!(head <= self.position());
             ring.room.set(head + ring.storage.capacity());
-            ring.limit.set(ring.room.get().min(ring.checkpoint.get()));
         }
+        self.think();
         self.position() + slots <= ring.room.get() || cfg!(spanring_mutant = "no_full_check")
     }
 
@@ -165,17 +178,26 @@ impl<S: Storage<WIDTH>, const WIDTH: usize> Reservation<'_, S, WIDTH> {
     #[inline(always)]
     pub fn slot(&self, index: usize) -> ReservedSlot<'_, WIDTH> {
         debug_assert!((index as u64) < self.slots);
-        ReservedSlot(self.ring.storage.slot(self.position + index as u64))
+        let is_in_a_row = self.in_a_row && (index as u64) < self.slots;
+        if index > 0 && !is_in_a_row {
+            return ReservedSlot(self.ring.storage.slot(self.position + index as u64));
+        }
+        // SAFETY: it leads to a slot of the storage: `next` is the tail's slot while the tail is below the limit, which it was when
+        // this was reserved, and so it is after `think`, which came before if it was not. A record whose end is not above the limit
+        // is in a row, so that its other slots follow.
+        ReservedSlot(unsafe { &*self.first.add(index) })
     }
 
     /// Makes the record visible.
     #[inline(always)]
     pub fn publish(self) {
-        let Reservation { ring, position, slots } = self;
+        let Reservation { ring, first, position, slots, .. } = self;
         let tail = position + slots;
         if slots > 1 {
             ring.numbers_ahead.set(ring.numbers_ahead.get().wrapping_sub(slots - 1));
         }
+        // Perhaps behind the last one: then the tail is at the limit or above it.
+        ring.next.set(first.wrapping_add(slots as usize));
         // Release: who sees this tail, here or in the storage, sees the words below it.
         ring.storage.tail().store(tail, ordering!(Release unless "stored_tail_relaxed"));
         ring.tail.write(tail, ordering!(Release unless "tail_relaxed"));

@@ -4,9 +4,15 @@ use crate::sync::AtomicU64;
 
 /// The words of a ring: its slots of `WIDTH` words, and a few words beside them that a reader of the same memory finds after the
 /// writer's death.
-pub trait Storage<const WIDTH: usize> {
+///
+/// # Safety
+/// The words stay where they are, also if the storage is moved.
+pub unsafe trait Storage<const WIDTH: usize> {
     /// Slots, a power of two.
     fn capacity(&self) -> u64;
+
+    /// The first slot. All others follow, and the pointer may go from one to the next.
+    fn slots(&self) -> *const [AtomicU64; WIDTH];
 
     /// The words of the slot that `position` has: slot `position & (capacity - 1)`.
     fn slot(&self, position: u64) -> &[AtomicU64; WIDTH];
@@ -93,9 +99,14 @@ mod production {
         }
     }
 
-    impl<const WIDTH: usize> Storage<WIDTH> for RingWords<WIDTH> {
+    // SAFETY: a `Memory` never moves its words.
+    unsafe impl<const WIDTH: usize> Storage<WIDTH> for RingWords<WIDTH> {
         fn capacity(&self) -> u64 {
             self.layout.capacity
+        }
+
+        fn slots(&self) -> *const [AtomicU64; WIDTH] {
+            self.slots.as_ptr()
         }
 
         #[inline(always)]
@@ -155,9 +166,14 @@ mod model {
         }
     }
 
-    impl<const WIDTH: usize> Storage<WIDTH> for ModelWords<WIDTH> {
+    // SAFETY: they are on the heap, in a vector that does not grow.
+    unsafe impl<const WIDTH: usize> Storage<WIDTH> for ModelWords<WIDTH> {
         fn capacity(&self) -> u64 {
             self.slots.len() as u64
+        }
+
+        fn slots(&self) -> *const [AtomicU64; WIDTH] {
+            self.slots.as_ptr()
         }
 
         fn slot(&self, position: u64) -> &[AtomicU64; WIDTH] {

@@ -4,9 +4,10 @@ use super::drain::{Drainer, Round};
 use super::error::StartError;
 use super::files;
 use super::flusher::Flusher;
+use super::gate::{FIRST_GENERATION, MEASURES_POLLS};
 use super::guard::RecorderGuard;
 use super::retention::{MAX_SESSIONS, Retention};
-use super::session::{MEASURES_POLLS, RingHome, Running, Session, is_running_here, lock, set_running};
+use super::session::{RingHome, Running, Session, is_running_here, lock, set_running};
 use super::snapshot::{Snapshots, Taker};
 use super::sync_policy::SyncPolicy;
 use super::{fork, process};
@@ -282,7 +283,7 @@ impl Builder {
         slots: u64,
         facts: &ProcessFacts,
     ) -> Result<RecorderGuard, StartError> {
-        static STARTS: AtomicU64 = AtomicU64::new(1);
+        static NEXT_GENERATION: AtomicU64 = AtomicU64::new(FIRST_GENERATION);
         let place = match directory {
             Some(directory) => self.place_in(directory, ring_directory, facts)?,
             None => self.place_in_memory(),
@@ -295,7 +296,7 @@ impl Builder {
             wait: self.wait_when_full,
         };
         let measures = if self.measure_polls { MEASURES_POLLS } else { 0 };
-        let generation = (STARTS.fetch_add(1, Ordering::Relaxed) << 1) | measures;
+        let generation = NEXT_GENERATION.fetch_add(1, Ordering::Relaxed) | measures;
         let session = Arc::new(Session::new(generation, rings, place.names, FILE_HEADER_BYTES / size_of::<u64>()));
         let retention = self.directory.as_ref().zip(directory);
         let retention = retention.map(|(parent, own)| Retention::new(parent, own, self.directory_bytes, MAX_SESSIONS));

@@ -3,7 +3,7 @@
 //! One `const` thread-local without a destructor, so it is reached without a check and lives as long as its thread. Cells only,
 //! and no reference into it is held while anything else runs.
 
-use super::gate::{AWAY, Busy};
+use super::gate::{AWAY, Busy, measures_polls};
 use super::thread::ThreadLog;
 use crate::clock::is_processor_counter;
 use std::cell::Cell;
@@ -83,7 +83,17 @@ impl Depth {
     /// One more.
     #[inline(always)]
     pub(crate) fn deeper(self) -> Depth {
-        Depth(self.0.checked_add(Depth::ONE).unwrap_or(self.0))
+        match self.0.checked_add(Depth::ONE) {
+            Some(deeper) => Depth(deeper),
+            None => Depth::deepest(),
+        }
+    }
+
+    /// Out of line, so that the others take one instruction and a branch.
+    #[cold]
+    #[inline(never)]
+    fn deepest() -> Depth {
+        Depth::new(u32::MAX)
     }
 }
 
@@ -131,8 +141,9 @@ impl Context {
         if self.log.get() != nobody() {
             // SAFETY: a log begins with its mark, and this one stays where it is, as `attach` demands.
             let mark = unsafe { self.log.get().as_ref() };
-            // What is written without further ado takes the processor's own clock.
-            mark.set_idle(if is_processor_counter() { generation } else { AWAY });
+            // What is written without further ado takes the processor's own clock, and measures nothing beside.
+            let ready = is_processor_counter() && !measures_polls(generation);
+            mark.set_idle(if ready { generation } else { AWAY });
         }
     }
 

@@ -13,6 +13,25 @@ use crate::sync::{AtomicU64, OneWriter, Ordering, heavy_barrier, light_barrier, 
 /// The generation of a recorder that does not run.
 pub(crate) const CLOSED: u64 = 0;
 
+/// The bit of a generation that says that each poll of a future is measured. So whoever knows a span's generation need not ask. The
+/// sign, which is tested together with whether anyone records.
+pub(crate) const MEASURES_POLLS: u64 = 1 << 63;
+
+/// Less, [`MEASURES_POLLS`] aside, is no recorder's generation, so that a word that has one may say something else.
+pub(crate) const FIRST_GENERATION: u64 = 4;
+
+/// Whether a word that has a generation or says something else has a generation.
+#[inline(always)]
+pub(crate) const fn is_generation(word: u64) -> bool {
+    word >= FIRST_GENERATION
+}
+
+/// Whether a recorder of that generation measures polls.
+#[inline(always)]
+pub(crate) const fn measures_polls(generation: u64) -> bool {
+    generation & MEASURES_POLLS != 0
+}
+
 /// Whether anyone records: the generation of the running recorder, or [`CLOSED`].
 pub struct Gate {
     generation: AtomicU64,

@@ -8,8 +8,6 @@ use super::context::{Context, Depth, this_thread};
 use super::full_ring::wait_for_room;
 use super::gate::{CLOSED, Idle, Refusal};
 use super::session::GATE;
-#[cfg(feature = "enable")]
-use super::session::MEASURES_POLLS;
 pub(crate) use super::thread::refuse;
 use super::thread::{STRAY_ENDS, ThreadLog, attach};
 use crate::clock::{processor_ticks, ticks};
@@ -25,21 +23,13 @@ use std::panic::Location as Caller;
 /// Whether a recorder runs. One load; `false` at compile time without the feature `enable`.
 #[inline(always)]
 pub(crate) fn recording() -> bool {
-    cfg!(feature = "enable") && GATE.generation() != CLOSED
+    running_generation() != CLOSED
 }
 
 /// The generation of the running recorder, [`CLOSED`] if none runs.
-#[cfg(feature = "enable")]
 #[inline(always)]
 pub(crate) fn running_generation() -> u64 {
-    GATE.generation()
-}
-
-/// Whether a recorder of that generation measures polls.
-#[cfg(feature = "enable")]
-#[inline(always)]
-pub(crate) fn measures_polls(generation: u64) -> bool {
-    generation & MEASURES_POLLS != 0
+    if cfg!(feature = "enable") { GATE.generation() } else { CLOSED }
 }
 
 /// The time now, for what is measured beside the two records of a span.
@@ -182,35 +172,47 @@ fn cut(text: &str) -> &[u8] {
     &text.as_bytes()[..end]
 }
 
-impl Span<'_> {
-    /// The head of its begin record, without the record's number. All but the depth is known when compiling.
+impl Frame {
+    /// In no span.
+    #[cfg(feature = "enable")]
+    pub(crate) const ROOT: Frame = Frame { parent: 0, depth: Depth::ROOT };
+}
+
+/// What is known when compiling of the head of a span's record, with a name that takes no slot: its lower half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SpanHead(u32);
+
+impl Site<'_> {
+    /// Of a begin.
     #[inline(always)]
-    fn begin_head(&self) -> Head {
-        let kind = match (self.thread, self.site) {
+    pub(crate) fn head(self, thread: bool) -> SpanHead {
+        let kind = match (thread, self) {
             (false, Site::Metadata(_)) => Kind::BeginAsync,
             (false, _) => Kind::BeginAsyncNamed,
             (true, Site::Metadata(_)) => Kind::BeginThread,
             (true, _) => Kind::BeginThreadNamed,
         };
         let head = Head::record(kind, None, 0);
-        let head = if let Site::Caller(_) = self.site { head.with_caller_location() } else { head };
-        Head(head.0 | u64::from(self.frame.depth.in_head()))
-    }
-
-    #[inline(always)]
-    fn end_head(&self, ending: Ending) -> Head {
-        Head(self.begin_head().0 | u64::from(ending.0))
+        SpanHead(if let Site::Caller(_) = self { head.with_caller_location() } else { head }.0 as u32)
     }
 }
 
-/// What the head of an end record has beyond that of the begin record.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ending(u32);
-
-impl Ending {
+impl SpanHead {
+    /// Of the end of the same span.
     #[inline(always)]
-    pub(crate) fn with(outcome: Outcome) -> Ending {
-        Ending(Head(0).ended(outcome).0 as u32)
+    pub(crate) fn ending(self, outcome: Outcome) -> SpanHead {
+        SpanHead(Head(self.0.into()).ended(outcome).0 as u32)
+    }
+
+    /// The whole head. The parts share no bit, so they are added, which the processor can do with several at a time.
+    #[inline(always)]
+    fn complete(self, depth: Depth, name: Name<'_>, slots: usize, number: u64) -> Head {
+        let plain = Head(0).with_slots(1).0;
+        let beside = match name {
+            Name::RunTime(_) => Head(0).with_run_time_name().with_slots(slots).0 - plain,
+            Name::OfSite | Name::Static(_) => 0,
+        };
+        Head(u64::from(self.0 + depth.in_head() + beside as u32) + (number << 32))
     }
 }
 
@@ -219,7 +221,7 @@ impl Ending {
 #[inline(never)]
 pub(crate) fn begin(span: &Span<'_>) -> Option<(Begun, u64)> {
     let generation = GATE.generation();
-    let begun = begin_quickly(this_thread(), span, &0, generation).map(|begun| (begun, generation));
+    let begun = begin_quickly(this_thread(), span, generation).map(|begun| (begun, generation));
     begun.or_else(|| begin_slowly(span, 0))
 }
 
@@ -228,31 +230,30 @@ pub(crate) fn begin(span: &Span<'_>) -> Option<(Begun, u64)> {
 /// `polls` is how often a future was polled, 0 for a thread span.
 #[inline(never)]
 pub(crate) fn end(span: &Span<'_>, begun: &Begun, generation: u64, outcome: Outcome, polls: u32) {
-    let ending = Ending::with(outcome);
-    if !end_quickly(this_thread(), span, begun, generation, ending, &polls) {
-        end_slowly(span, begun, generation, ending, polls);
+    let head = span.site.head(span.thread).ending(outcome);
+    if !end_quickly(this_thread(), span, begun, generation, head, &polls) {
+        end_slowly(span, begun, generation, head, polls);
     }
 }
 
-/// [`begin`], of a future that was created at that time, 0 if unknown, as far as it goes without a call: for a thread that has a log,
-/// which knows the site and has room; that is for nearly every record. `None`: not so, or this generation does not record any more;
-/// nothing was done.
+/// [`begin`], as far as it goes without a call: for a thread that has a log, which knows the site and has room; that is for nearly
+/// every record. `None`: not so, or this generation does not record any more, or measures polls; nothing was done.
 ///
 /// To be inlined where everything about the span is at hand, into a function that goes on to [`begin_slowly`] by a jump. Such a
 /// function calls nothing, so it saves few registers or none, and passes nothing through memory.
 #[inline(always)]
-pub(crate) fn begin_quickly(context: &Context, span: &Span<'_>, created: &u64, generation: u64) -> Option<Begun> {
+pub(crate) fn begin_quickly(context: &Context, span: &Span<'_>, generation: u64) -> Option<Begun> {
     let entered = enter_quickly(context, generation)?;
     // As soon as no signal handler's record can come in between: until the clock is read the processor does little else, and what
     // follows is done meanwhile.
     let ticks = processor_ticks();
-    let begun = begin_in(entered.log, span, created, ticks);
+    let begun = begin_in(entered.log, span, ticks);
     entered.leave();
     begun
 }
 
 #[inline(always)]
-fn begin_in(log: &ThreadLog, span: &Span<'_>, created: &u64, ticks: u64) -> Option<Begun> {
+fn begin_in(log: &ThreadLog, span: &Span<'_>, ticks: u64) -> Option<Begun> {
     let slots = span.name.few_slots()?;
     if !log.knows(span.site.address(), span.name.id()) {
         return None;
@@ -261,8 +262,10 @@ fn begin_in(log: &ThreadLog, span: &Span<'_>, created: &u64, ticks: u64) -> Opti
     let reservation = producer.reserve_known(slots)?;
     let draft = Draft::new(&reservation, span);
     draft.identity(&0);
-    let begun = Begun { id: log.id_of(draft.number), ticks };
-    draft.complete(span.begin_head(), begun.id, created, ticks, slots);
+    // Not before it is needed: there is no register for it.
+    let number = reservation.record_number();
+    let begun = Begun { id: log.id_of(number), ticks };
+    draft.complete(span.site.head(span.thread), number, begun.id, &0, ticks, slots);
     reservation.publish();
     Some(begun)
 }
@@ -274,7 +277,7 @@ pub(crate) fn end_quickly(
     span: &Span<'_>,
     begun: &Begun,
     generation: u64,
-    ending: Ending,
+    head: SpanHead,
     polls: &u32,
 ) -> bool {
     let Some(entered) = enter_quickly(context, generation) else { return false };
@@ -287,56 +290,49 @@ pub(crate) fn end_quickly(
     if let (Some(slots), Some(reservation)) = (slots, reservation) {
         let draft = Draft::new(&reservation, span);
         draft.identity(polls);
-        draft.complete(span.end_head(ending), begun.id, &begun.ticks, ticks, slots);
+        draft.complete(head, reservation.record_number(), begun.id, &begun.ticks, ticks, slots);
         reservation.publish();
     }
     entered.leave();
     written
 }
 
-/// [`begin`], whatever has to be done first.
+/// [`begin`], whatever has to be done first, of a future that was created at that time, 0 if unknown.
 #[cold]
 #[inline(never)]
 pub(crate) fn begin_slowly(span: &Span<'_>, created: u64) -> Option<(Begun, u64)> {
-    let (context, generation) = (this_thread(), GATE.generation());
-    let (log, idle) = enter(context, generation)?;
+    let generation = GATE.generation();
+    let (log, idle) = enter(this_thread(), generation)?;
     define(log, span);
-    let (producer, slots) = (log.producer(), span.name.slots());
-    wait_for_room(log, slots, generation);
-    log.take_ids();
+    let slots = span.name.slots();
+    make_room(log, slots, generation);
     // Whether it finds room or is dropped, the record has this number, and none of its ring has the same.
-    let (id, ticks) = (log.id_of(producer.record_number()), ticks());
-    if let Some(reservation) = producer.reserve(slots) {
-        let draft = Draft::new(&reservation, span);
+    let begun = Begun { id: log.id_of(log.producer().record_number()), ticks: ticks() };
+    write_slowly(log, slots, |reservation| {
+        let draft = Draft::new(reservation, span);
         draft.identity(&0);
-        draft.complete(span.begin_head(), id, &created, ticks, slots);
-        reservation.publish();
-    } else {
-        log.take_ids();
-    }
+        let head = span.site.head(span.thread);
+        draft.complete(head, reservation.record_number(), begun.id, &created, begun.ticks, slots);
+    });
     log.busy.leave(idle);
-    Some((Begun { id, ticks }, generation))
+    Some((begun, generation))
 }
 
 /// [`end`], whatever has to be done first.
 #[cold]
 #[inline(never)]
-pub(crate) fn end_slowly(span: &Span<'_>, begun: &Begun, generation: u64, ending: Ending, polls: u32) {
+pub(crate) fn end_slowly(span: &Span<'_>, begun: &Begun, generation: u64, head: SpanHead, polls: u32) {
     let Some((log, idle)) = enter(this_thread(), generation) else { return stray(generation) };
     // Now: what is waited for below is not part of the span.
     let ticks = ticks();
-    let (producer, slots) = (log.producer(), span.name.slots());
-    wait_for_room(log, slots, generation);
-    log.take_ids();
+    let slots = span.name.slots();
     // No definition: whoever wrote the begin has defined site and name, and the task came here from there.
-    if let Some(reservation) = producer.reserve(slots) {
-        let draft = Draft::new(&reservation, span);
+    make_room(log, slots, generation);
+    write_slowly(log, slots, |reservation| {
+        let draft = Draft::new(reservation, span);
         draft.identity(&polls);
-        draft.complete(span.end_head(ending), begun.id, &begun.ticks, ticks, slots);
-        reservation.publish();
-    } else {
-        log.take_ids();
-    }
+        draft.complete(head, reservation.record_number(), begun.id, &begun.ticks, ticks, slots);
+    });
     log.busy.leave(idle);
 }
 
@@ -347,10 +343,9 @@ pub(crate) fn end_slowly(span: &Span<'_>, begun: &Begun, generation: u64, ending
 #[inline(never)]
 pub(crate) fn poll(frame: &Frame, id: u64, generation: u64, began: u64, number: u32) {
     let Some((log, idle)) = enter(this_thread(), generation) else { return };
-    let (ticks, producer) = (ticks(), log.producer());
-    wait_for_room(log, 1, generation);
-    log.take_ids();
-    if let Some(reservation) = producer.reserve(1) {
+    let ticks = ticks();
+    make_room(log, 1, generation);
+    write_slowly(log, 1, |reservation| {
         let head = Head::record(Kind::Poll, None, 0).with_record_number(reservation.record_number());
         let fields = SpanFields {
             head: Head(head.0 | u64::from(frame.depth.in_head())),
@@ -365,11 +360,25 @@ pub(crate) fn poll(frame: &Frame, id: u64, generation: u64, began: u64, number: 
         };
         let slot = reservation.slot(0);
         (0..).zip(fields.to_slot().0).for_each(|(offset, word)| slot.write(offset, word));
-        reservation.publish();
-    } else {
-        log.take_ids();
-    }
+    });
     log.busy.leave(idle);
+}
+
+/// Waits for room, if that is wanted, and sees to it that there is an id for the next record.
+fn make_room(log: &ThreadLog, slots: usize, generation: u64) {
+    wait_for_room(log, slots, generation);
+    log.take_ids();
+}
+
+/// Publishes a record of so many slots, after [`make_room`], or drops it and counts that.
+fn write_slowly(log: &ThreadLog, slots: usize, write: impl FnOnce(&LogReservation<'_>)) {
+    match log.producer().reserve(slots) {
+        Some(reservation) => {
+            write(&reservation);
+            reservation.publish();
+        }
+        None => log.take_ids(),
+    }
 }
 
 /// Defines a span's site and name, for an end whose begin may have been in an earlier recording.
@@ -480,13 +489,12 @@ struct Draft<'a> {
     reservation: &'a LogReservation<'a>,
     span: &'a Span<'a>,
     slot: ReservedSlot<'a, SLOT_WORDS>,
-    number: u64,
 }
 
 impl<'a> Draft<'a> {
     #[inline(always)]
     fn new(reservation: &'a LogReservation<'a>, span: &'a Span<'a>) -> Draft<'a> {
-        Draft { reservation, span, slot: reservation.slot(0), number: reservation.record_number() }
+        Draft { reservation, span, slot: reservation.slot(0) }
     }
 
     /// Writes what both records of a span say in the same words.
@@ -494,29 +502,31 @@ impl<'a> Draft<'a> {
     fn identity(&self, polls: &u32) {
         let slot = &self.slot;
         slot.write(word_of!(site), self.span.site.address());
-        let (name_address, name_length) = match self.span.name {
-            Name::OfSite => (0, 0),
-            // A static name of 4 GiB cannot exist in a program that was linked.
-            Name::Static(name) => (StringId::from(*name).ptr, name.len() as u64),
-            Name::RunTime(whole) => (whole.len() as u64, self.span.name.text().len() as u64),
+        // One after the other, not both by one match: that takes another register.
+        let name_address = match self.span.name {
+            Name::OfSite => 0,
+            Name::Static(name) => StringId::from(*name).ptr,
+            Name::RunTime(whole) => whole.len() as u64,
         };
         slot.write(word_of!(name_address), name_address);
-        slot.write(word_of!(name_length), name_length | u64::from(*polls) << 32);
+        let name_length = match self.span.name {
+            Name::OfSite => 0,
+            // A static name of 4 GiB cannot exist in a program that was linked.
+            Name::Static(name) => name.len() as u64,
+            Name::RunTime(_) => self.span.name.text().len() as u64,
+        };
+        slot.write(word_of!(name_length), u64::from(*polls) << 32 | name_length);
         slot.write(word_of!(parent_span_id), self.span.frame.parent);
     }
 
     /// Writes the rest: of an end when its span began, of a begin when it was created; `slots` is what the reservation has.
     #[inline(always)]
-    fn complete(self, head: Head, id: u64, earlier: &u64, ticks: u64, slots: usize) {
-        let Draft { reservation, span, slot, number } = self;
+    fn complete(self, head: SpanHead, number: u64, id: u64, earlier: &u64, ticks: u64, slots: usize) {
+        let Draft { reservation, span, slot } = self;
         slot.write(word_of!(span_id), id);
         slot.write(word_of!(begin_ticks), *earlier);
         slot.write(word_of!(ticks), ticks);
-        let head = match span.name {
-            Name::RunTime(_) => head.with_run_time_name().with_slots(slots),
-            Name::OfSite | Name::Static(_) => head,
-        };
-        slot.write(word_of!(head), head.with_record_number(number).0);
+        slot.write(word_of!(head), head.complete(span.frame.depth, span.name, slots, number).0);
         let mut text = span.name.text();
         for index in 1..slots {
             let (chunk, rest) = text.split_at(text.len().min(TEXT_BYTES));
@@ -531,20 +541,31 @@ impl<'a> Draft<'a> {
 /// Fills a continuation slot: up to [`TEXT_BYTES`] bytes, then zeroes.
 #[inline(always)]
 fn write_text(slot: &ReservedSlot<'_, SLOT_WORDS>, text: &[u8]) {
-    let whole = text.chunks_exact(size_of::<u64>());
-    let rest = short_word(whole.remainder());
-    let mut offset = 1;
-    for bytes in whole {
-        slot.write(offset, bytemuck::pod_read_unaligned(bytes));
-        offset += 1;
-    }
-    if offset < SLOT_WORDS {
-        slot.write(offset, rest);
-        (offset + 1..SLOT_WORDS).for_each(|offset| slot.write(offset, 0));
+    // Unrolled, and each word known by its place: to loop takes more instructions than to copy.
+    for offset in 1..SLOT_WORDS {
+        slot.write(offset, word_of_text(text, offset - 1));
     }
 }
 
-/// Up to seven bytes, then zeroes. By loads that overlap: a copy of unknown length would be a call.
+/// Eight bytes of text, fewer and zeroes at its end. By loads that overlap: a copy of unknown length would be a call.
+#[inline(always)]
+fn word_of_text(text: &[u8], index: usize) -> u64 {
+    const WORD: usize = size_of::<u64>();
+    let start = index * WORD;
+    if let Some(word) = text.get(start..start + WORD) {
+        return bytemuck::pod_read_unaligned(word);
+    }
+    match text.len().saturating_sub(start) {
+        0 => 0,
+        length if index > 0 => {
+            let last = bytemuck::pod_read_unaligned::<u64>(&text[text.len() - WORD..]);
+            last >> (8 * (WORD - length))
+        }
+        _ => short_word(text),
+    }
+}
+
+/// Up to seven bytes, then zeroes.
 #[inline(always)]
 fn short_word(bytes: &[u8]) -> u64 {
     let u32_at = |start: usize| u64::from(bytemuck::pod_read_unaligned::<u32>(&bytes[start..start + 4]));

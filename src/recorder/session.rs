@@ -20,10 +20,6 @@ use std::time::Duration;
 /// Whether anyone records. The first thing that every instrumented call looks at.
 pub(crate) static GATE: Gate = Gate::new();
 
-/// The bit of a generation that says that each poll of a future is measured. So whoever knows a span's generation need not ask. The
-/// lowest one, which is the cheapest to test.
-pub(crate) const MEASURES_POLLS: u64 = 1;
-
 /// The running recording. Taken when a thread registers and when a recorder starts or stops, never to record.
 static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
 
