@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use spanring_cli::doctor;
 use spanring_cli::export::{self, Format};
 use spanring_cli::filter::Filter;
 use spanring_cli::report;
@@ -203,6 +204,21 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Tell whether this machine and a directory are good for recording, and show it by recording
+    ///
+    /// Looks at processor, clock, limits and disk; writes a recording in each discipline and reads it back; has a process record and be
+    /// killed, and looks for what it left. Exit status 1 if something does not work.
+    Doctor {
+        /// The directory to record to; nothing stays there
+        #[arg(value_name = "DIR", default_value = "recording")]
+        dir: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// What `doctor` kills
+    #[command(hide = true, name = doctor::VICTIM)]
+    DoctorVictim { dir: PathBuf },
     /// Print a script that completes the arguments of this program in a shell
     Completions {
         /// The shell

@@ -6,6 +6,7 @@ use clap::CommandFactory;
 use spanring::reader::{self, ReadError, Recording, WriterState};
 use spanring_cli::demo::{self, DemoError};
 use spanring_cli::diff::{self, Side};
+use spanring_cli::doctor;
 use spanring_cli::export::{self, Destination, ExportError, Format};
 use spanring_cli::filter::Filter;
 use spanring_cli::info::{self, Listed, SessionInfo};
@@ -49,6 +50,8 @@ pub fn run(command: Command) -> Result<(), Stop> {
         Command::Export { source, format, out, options, json } => {
             export(&source, format, &options, &Destination::parse(&out), json)
         }
+        Command::Doctor { dir, json } => examine(&dir, json),
+        Command::DoctorVictim { dir } => doctor::be_killed(&dir).map_err(input),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "spanring", &mut script);
@@ -58,13 +61,23 @@ pub fn run(command: Command) -> Result<(), Stop> {
     }
 }
 
+fn examine(directory: &Path, json: bool) -> Result<(), Stop> {
+    let examination = doctor::examine(directory);
+    if json {
+        print_json(&examination)?;
+    } else {
+        print(&render::doctor(&examination, width()))?;
+    }
+    if examination.healthy { Ok(()) } else { Err(failure("something does not work, see above")) }
+}
+
 /// The manual page of the program, then that of each command.
 fn manual() -> io::Result<String> {
     let mut page = Vec::new();
     let mut program = Arguments::command();
     program.build();
     clap_mangen::Man::new(program.clone()).render(&mut page)?;
-    for command in program.get_subcommands() {
+    for command in program.get_subcommands().filter(|command| !command.is_hide_set()) {
         let command = command.clone().name(command.get_bin_name().unwrap_or_default().to_owned());
         let page_of_command = clap_mangen::Man::new(command.clone());
         writeln!(page, ".SH {}", command.get_name().to_uppercase())?;

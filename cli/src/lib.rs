@@ -12,6 +12,7 @@
 
 pub mod demo;
 pub mod diff;
+pub mod doctor;
 pub mod export;
 pub mod filter;
 pub mod info;

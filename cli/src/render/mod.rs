@@ -1,6 +1,7 @@
 //! Reports as text for people.
 
 mod diff;
+mod doctor;
 mod info;
 mod open;
 mod tail;
@@ -9,6 +10,7 @@ mod trees;
 
 use crate::text::{clean, count};
 pub use diff::diff;
+pub use doctor::doctor;
 pub use info::{info, sessions};
 pub use open::open;
 pub use tail::tail;
