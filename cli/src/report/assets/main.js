@@ -84,7 +84,7 @@ async function start() {
   });
   let width = innerWidth;
   addEventListener("resize", () => {
-    timeline.resize();
+    timeline.fit();
     if (width === innerWidth) return;
     width = innerWidth;
     redrawActivity();

@@ -80,6 +80,12 @@ export class Timeline {
     this.invalidate();
   }
 
+  /** The same, drawn at once: a page that is being printed has no next frame. */
+  fit() {
+    this.resize();
+    this.draw();
+  }
+
   learnColours() {
     this.colours = Object.fromEntries(["back", "card", "text", "soft", "line", "many", "on-name", "bad", "warn", "loss", "select", "dim", "match"].map((name) => [name, themed(name)]));
     this.colourOfRow = [];
@@ -489,7 +495,7 @@ export class Timeline {
 
   listen() {
     const { canvas, holder } = this;
-    new ResizeObserver(() => this.resize()).observe(holder.parentElement);
+    new ResizeObserver(() => this.fit()).observe(holder.parentElement);
     holder.addEventListener("scroll", () => this.invalidate(), { passive: true });
     canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     canvas.addEventListener("pointerdown", (event) => this.press(event));
