@@ -51,9 +51,9 @@ def weights(case, weight):
             )
         add(tuple(stack), own)
     for loss in case.losses:
-        known = loss["after_ns"] is not None and loss["before_ns"] is not None
-        gap = max(loss["before_ns"] - loss["after_ns"], 0) if known else 0
-        add(("(events lost)", frame(case.thread_name(loss["thread"])), loss["cause"]), gap)
+        begin = case.process["started_unix_ns"] if loss["after_ns"] is None else loss["after_ns"]
+        end = latest if loss["before_ns"] is None else loss["before_ns"]
+        add(("(events lost)", frame(case.thread_name(loss["thread"])), loss["cause"]), max(end - begin, 0))
     return totals
 
 

@@ -77,16 +77,21 @@ pub enum Command {
         #[command(flatten)]
         filter: Filter,
     },
-    /// Show spans with everything below them: those with a certain id, or the first roots
+    /// Show spans with everything below them: those with a certain id, the first roots, or all added up
     ///
     /// Columns and marks are those of `slow`. A root is a span that was not created in another one; with --name and others, only roots
-    /// that are like that are shown.
+    /// that are like that are shown. With --aggregate, all spans are added up by the names above them: how many there were, their time
+    /// from begin to end (open ones to the last moment), and `self`, in which nothing below them was going on; `share` is that as a
+    /// part of the whole, `below` the part of what is below them. Then --name and others choose the spans that count.
     Tree {
         #[command(flatten)]
         source: Source,
         /// Print JSON
         #[arg(long)]
         json: bool,
+        /// Add up all spans by the names above them
+        #[arg(long, conflicts_with_all = ["span", "limit"])]
+        aggregate: bool,
         /// The span with this id, as other outputs show it; may be given several times
         #[arg(long, value_name = "ID")]
         span: Vec<u64>,

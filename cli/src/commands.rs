@@ -18,7 +18,7 @@ use spanring_cli::tail::{self, Tail};
 use spanring_cli::text::count;
 use spanring_cli::top::Top;
 use spanring_cli::trees::{self, Choice};
-use spanring_cli::{open, render, spans};
+use spanring_cli::{open, paths, render, spans};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -36,7 +36,8 @@ pub fn run(command: Command) -> Result<(), Stop> {
         Command::Slow { source, json, limit, rows, filter } => {
             show_trees(&source, json, rows, &filter, &Choice::Slowest(limit))
         }
-        Command::Tree { source, json, span, limit, rows, filter } => {
+        Command::Tree { source, json, aggregate: true, rows, filter, .. } => show_paths(&source, json, rows, &filter),
+        Command::Tree { source, json, span, limit, rows, filter, .. } => {
             let choice = if span.is_empty() { Choice::Roots(limit) } else { Choice::Ids(span) };
             show_trees(&source, json, rows, &filter, &choice)
         }
@@ -167,6 +168,14 @@ fn take_snapshot(source: &Source, json: bool, reason: &str, wait: Duration) -> R
     }
     let path = taken.path.display();
     print(&format!("{} in {path}\n\nspanring slow {path}\n", count(taken.records, "event")))
+}
+
+fn show_paths(source: &Source, json: bool, rows: usize, filter: &Filter) -> Result<(), Stop> {
+    let (recording, _) = find(source)?;
+    let mut bar = Bar::new(&recording, "reading");
+    let report = paths::describe(&recording, &filter.of(&recording), &mut bar).map_err(input)?;
+    check(report.damage.as_ref(), report.damaged, source.partial)?;
+    if json { print_json(&report) } else { print(&render::paths(&report, rows, width())) }
 }
 
 fn show_diff(

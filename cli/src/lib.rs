@@ -2,6 +2,7 @@
 //!
 //! - [`spans`]: begin and end records joined into spans, while they stream by
 //! - [`top`]: per name and location, how many spans and how long they took
+//! - [`stacks`]: the same by the names above them, with the time that each took for itself
 //! - [`open`]: what was going on at the end: the open spans as a tree, with their ages
 //! - [`info`]: who recorded, since when, how much, and what is missing
 //! - [`export`]: the formats of other tools, each written while the recording is read
@@ -10,6 +11,7 @@
 //!
 //! The program `spanring` is a thin shell around these modules.
 
+mod by_id;
 pub mod demo;
 pub mod diff;
 pub mod doctor;
@@ -18,12 +20,14 @@ pub mod filter;
 pub mod info;
 mod names;
 pub mod open;
+pub mod paths;
 pub mod places;
 pub mod progress;
 pub mod render;
 pub mod report;
 pub mod snapshot;
 pub mod spans;
+pub mod stacks;
 pub mod tail;
 pub mod text;
 pub mod top;

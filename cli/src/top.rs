@@ -132,10 +132,11 @@ pub(crate) struct Group {
 
 /// Durations of the spans of one group: all of them, or from a certain number on, a histogram. Run-time names can make
 /// very many groups, most of them tiny.
-#[derive(Debug)]
-pub(crate) enum Durations {
-    Few(Vec<u64>),
-    Many(Histogram<u64>),
+#[derive(Debug, Default)]
+pub(crate) struct Durations {
+    /// Those that are not in the histogram. It takes many at once, because it is too large for those of all groups to stay at hand.
+    last: Vec<u64>,
+    others: Option<Histogram<u64>>,
 }
 
 impl Top {
@@ -283,7 +284,7 @@ impl Group {
             cancelled: 0,
             panicked: 0,
             open: 0,
-            durations: Durations::Few(Vec::new()),
+            durations: Durations::default(),
         }
     }
 
@@ -311,27 +312,35 @@ impl Group {
 }
 
 impl Durations {
+    #[inline]
     fn add(&mut self, duration: u64) {
-        match self {
-            Durations::Few(all) if all.len() < EXACT_SPANS => all.push(duration),
-            Durations::Few(all) => {
-                let mut histogram = Histogram::new(3).expect("three digits is what a histogram can have");
-                for &value in all.iter().chain([&duration]) {
-                    histogram += value;
-                }
-                *self = Durations::Many(histogram);
-            }
-            Durations::Many(histogram) => *histogram += duration,
+        if self.last.len() == EXACT_SPANS {
+            self.fill_histogram();
         }
+        self.last.push(duration);
     }
 
-    fn by_powers_of_two(&self) -> Vec<Bucket> {
+    fn fill_histogram(&mut self) {
+        let new = || Histogram::new(3).expect("three digits is what a histogram can have");
+        let histogram = self.others.get_or_insert_with(new);
+        self.last.drain(..).for_each(|duration| *histogram += duration);
+    }
+
+    /// All durations, as one or the other.
+    fn all(&mut self) -> Result<&mut Histogram<u64>, &mut Vec<u64>> {
+        if self.others.is_some() {
+            self.fill_histogram();
+        }
+        self.others.as_mut().ok_or(&mut self.last)
+    }
+
+    fn by_powers_of_two(&mut self) -> Vec<Bucket> {
         let mut counts = [0; 65];
         let mut add = |value: u64, count: u64| counts[64 - value.leading_zeros() as usize] += count;
-        match self {
-            Durations::Few(all) => all.iter().for_each(|&value| add(value, 1)),
+        match self.all() {
+            Err(all) => all.iter().for_each(|&value| add(value, 1)),
             // Its own buckets never go across a power of two.
-            Durations::Many(histogram) => histogram
+            Ok(histogram) => histogram
                 .iter_recorded()
                 .for_each(|step| add(histogram.lowest_equivalent(step.value_iterated_to()), step.count_at_value())),
         }
@@ -342,13 +351,13 @@ impl Durations {
 
     /// Between which values the duration of a rank is, counted from 1: it itself, or what a histogram cannot tell from it.
     pub(crate) fn at_rank(&mut self, rank: u64) -> Option<(u64, u64)> {
-        match self {
-            Durations::Few(all) => {
+        match self.all() {
+            Err(all) => {
                 let index = usize::try_from(rank.checked_sub(1)?).ok().filter(|index| *index < all.len())?;
                 let value = *all.select_nth_unstable(index).1;
                 Some((value, value))
             }
-            Durations::Many(histogram) => {
+            Ok(histogram) => {
                 let value = histogram.value_at_quantile(rank as f64 / histogram.len() as f64);
                 Some((histogram.lowest_equivalent(value), histogram.highest_equivalent(value)))
             }
@@ -357,12 +366,12 @@ impl Durations {
 
     /// By nearest rank.
     pub(crate) fn percentile(&mut self, percent: usize) -> Option<u64> {
-        match self {
-            Durations::Few(all) => {
+        match self.all() {
+            Err(all) => {
                 let rank = (all.len() * percent).div_ceil(100).checked_sub(1)?;
                 Some(*all.select_nth_unstable(rank).1)
             }
-            Durations::Many(histogram) => Some(histogram.value_at_percentile(percent as f64)),
+            Ok(histogram) => Some(histogram.value_at_percentile(percent as f64)),
         }
     }
 }

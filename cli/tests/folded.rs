@@ -6,14 +6,18 @@ use common::{begin, span};
 use proptest::prelude::*;
 use spanring::reader::{Loss, LossCause, SpanRecord, ThreadFacts};
 use spanring_cli::export::Exporter;
-use spanring_cli::export::folded::{FoldedWriter, WINDOW, Weight};
+use spanring_cli::export::folded::{FoldedWriter, Weight};
 use spanring_cli::spans::{Ending, Item, Span};
+use spanring_cli::stacks::{StackSums, WINDOW};
 use std::collections::BTreeMap;
+
+/// When the recording began.
+const STARTED: u64 = 3;
 
 /// The stacks that have time, in order.
 fn export_with(weight: Weight, window: usize, begun: &[SpanRecord<'_>], items: &[Item<'_>]) -> BTreeMap<String, u64> {
     let mut bytes = Vec::new();
-    let mut writer = Box::new(FoldedWriter::with_window(Box::new(&mut bytes), weight, window));
+    let mut writer = Box::new(FoldedWriter::new(Box::new(&mut bytes), weight, StackSums::with_window(window), STARTED));
     for record in begun {
         writer.begun(record);
     }
@@ -86,6 +90,20 @@ fn losses_have_a_stack_of_their_own() {
     let loss = Loss { thread: 1, records: 12, cause: LossCause::Dropped, after_unix_ns, before_unix_ns };
     let made = export_with(Weight::Own, WINDOW, &[], &[Item::Thread(&worker), Item::Loss(loss)]);
     assert_eq!(made.into_iter().collect::<Vec<_>>(), stacks(&[("(events lost);worker;dropped", 4)]));
+}
+
+#[test]
+fn a_gap_with_nothing_before_or_behind_it_is_seen_all_the_same() {
+    let gap = |after_unix_ns, before_unix_ns| {
+        Item::Loss(Loss { thread: 1, records: 12, cause: LossCause::Overwritten, after_unix_ns, before_unix_ns })
+    };
+    let of = |loss| {
+        let made = export_with(Weight::Own, WINDOW, &[], &[loss, Item::Span(span(1, 10, 100))]);
+        made["(events lost);thread\u{a0}1;overwritten"]
+    };
+    assert_eq!(of(gap(None, Some(9))), 9 - STARTED);
+    assert_eq!(of(gap(Some(40), None)), 60);
+    assert_eq!(of(gap(None, None)), 100 - STARTED);
 }
 
 #[test]

@@ -8,13 +8,13 @@ mod common;
 mod facts;
 
 use collector::{Answer, FakeCollector};
-use common::{begin, span};
+use common::{UNIX_NS, begin, full_span, span, threads};
 use facts::{SharedBytes, facts, location};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span as OtlpSpan;
-use spanring::reader::{Damage, Loss, LossCause, NameState, SpanKind, SpanRecord, ThreadFacts};
+use spanring::reader::{Damage, Loss, LossCause, SpanKind, SpanRecord};
 use spanring_cli::export::otlp::{BATCH_SPANS, OtlpExporter};
 use spanring_cli::export::traces::{Roots, TraceIds};
 use spanring_cli::export::{ExportError, Exporter, OtlpOptions, OtlpProtocol, Output};
@@ -69,23 +69,10 @@ fn trace_id(root: u64) -> Vec<u8> {
 
 #[test]
 fn a_span_carries_everything_that_is_known() {
-    let unix_ns = 1_790_000_000_123_456_789;
+    let unix_ns = UNIX_NS;
     let place = Place { index: 0, location: location() };
-    let span = Span {
-        parent: 3,
-        depth: 1,
-        name: "que\"ry\n\u{1f980}",
-        name_state: NameState::Cut,
-        place: Some(&place),
-        ending: Ending::Panicked,
-        created_ns: Some(unix_ns - 7),
-        end_thread: Some(2),
-        polls: 9,
-        busy_ns: Some(400),
-        begin_lost: true,
-        ..span(8, unix_ns, unix_ns + 501)
-    };
-    let threads = [(1, "worker a"), (2, "")].map(|(id, name)| ThreadFacts { id, os_id: 50, name: name.to_owned() });
+    let span = full_span(&place);
+    let threads = threads();
     let requests = export_items(&[Item::Thread(&threads[0]), Item::Thread(&threads[1]), Item::Span(span)]);
     let [found] = &spans_of(&requests, "spanring")[..] else { panic!("one span") };
     assert_eq!((&found.span_id, &found.parent_span_id, &found.trace_id), (&id(8), &id(3), &trace_id(3)));
@@ -95,7 +82,7 @@ fn a_span_carries_everything_that_is_known() {
     let expected = [
         ("spanring.kind", "async"),
         ("spanring.outcome", "panicked"),
-        ("spanring.depth", "1"),
+        ("spanring.depth", "4"),
         ("spanring.polls", "9"),
         ("code.file.path", "src/db.rs"),
         ("code.line.number", "12"),

@@ -9,13 +9,13 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, RecordBatch};
 use bytes::Bytes;
-use common::{begin, span};
+use common::{UNIX_NS, begin, full_span, span, threads};
 use facts::{SharedBytes, facts, location};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 use proptest::prelude::*;
-use spanring::reader::{Damage, Loss, LossCause, NameState, SpanKind, SpanRecord, ThreadFacts};
+use spanring::reader::{Damage, Loss, LossCause, SpanKind, SpanRecord, ThreadFacts};
 use spanring_cli::export::parquet::{ParquetWriter, ROWS};
 use spanring_cli::export::traces::TraceIds;
 use spanring_cli::export::{ExportError, Exporter};
@@ -94,23 +94,10 @@ fn starts(group: &RowGroupMetaData) -> (i64, i64) {
 
 #[test]
 fn a_span_becomes_a_row_with_everything_that_is_known() {
-    let unix_ns = 1_790_000_000_123_456_789;
+    let unix_ns = UNIX_NS;
     let place = Place { index: 0, location: location() };
-    let span = Span {
-        parent: 3,
-        depth: 4,
-        name: "que\"ry\n\u{1f980}",
-        name_state: NameState::Cut,
-        place: Some(&place),
-        ending: Ending::Panicked,
-        created_ns: Some(unix_ns - 7),
-        end_thread: Some(2),
-        polls: 9,
-        busy_ns: Some(400),
-        begin_lost: true,
-        ..span(8, unix_ns, unix_ns + 501)
-    };
-    let threads = [(1, "worker a"), (2, "")].map(|(id, name)| ThreadFacts { id, os_id: 50, name: name.to_owned() });
+    let span = full_span(&place);
+    let threads = threads();
     let table = export_items(ROWS, &[Item::Thread(&threads[0]), Item::Thread(&threads[1]), Item::Span(span)]);
     assert_eq!(table.rows.num_rows(), 1);
     let texts = [

@@ -4,7 +4,7 @@ mod common;
 #[path = "common/replay.rs"]
 mod replay;
 
-use common::{begin, end, span};
+use common::{UNIX_NS, begin, end, span, threads};
 use proptest::prelude::*;
 use replay::{Replay, replay};
 use spanring::reader::{Damage, Location, Loss, LossCause, NameState, SpanKind, SpanRecord, ThreadFacts};
@@ -55,12 +55,12 @@ fn a_span_becomes_a_slice_with_everything_that_is_known() {
         file: "src/db.rs".to_owned(),
         line: 12,
     };
-    let unix_ns = 1_790_000_000_123_456_789;
+    let unix_ns = UNIX_NS;
     let common =
         SpanRecord { parent_span_id: 3, depth: 4, name: "query", location: Some(&location), ..begin(7, 1, unix_ns) };
     let ended = SpanRecord { unix_ns: unix_ns + 501, thread: 2, polls: 9, ..end(7, 2, unix_ns, 0) };
     let ended = SpanRecord { parent_span_id: 3, depth: 4, name: "query", location: Some(&location), ..ended };
-    let threads = [(1, "worker a"), (2, "")].map(|(id, name)| ThreadFacts { id, os_id: 50, name: name.to_owned() });
+    let threads = threads();
     let mut pairing = Pairing::default();
     pairing.record(&common);
     let span = pairing.record(&ended).expect("whole");

@@ -130,6 +130,35 @@ fn tree_shows_roots_as_they_began_and_spans_by_their_ids() {
 }
 
 #[test]
+fn tree_adds_up_all_spans_by_the_names_above_them() {
+    let report = run_json(&["tree", recording(), "--aggregate"]);
+    let rows = report["rows"].as_array().expect("a list");
+    // A scope is in the async span around it, which is all that the recording says.
+    let expected = [(0, "request"), (1, "query"), (2, "fetch"), (2, "decode"), (1, "authorise")];
+    assert_eq!(names(&report["rows"]), expected);
+    let counts: Vec<u64> = rows.iter().map(|row| number(&row["count"])).collect();
+    assert_eq!(counts, [7, 6, 17, 6, 6]);
+    assert_eq!((number(&report["spans"]), number(&report["open"])), (42, 0));
+    // Nothing runs beside anything else here, so all own times make up the time of the roots.
+    let all: u64 = rows.iter().map(|row| number(&row["self_ns"])).sum();
+    assert!(all.abs_diff(number(&rows[0]["total_ns"])) <= number(&rows[3]["total_ns"]));
+    assert_eq!(all, number(&report["self_ns"]));
+    let share = |row: &Value, key: &str| row[key].as_f64().expect("a number");
+    assert!((share(&rows[0], "share_with_below") - 1.0).abs() < 1e-9);
+    assert!((rows.iter().map(|row| share(row, "share")).sum::<f64>() - 1.0).abs() < 1e-9);
+
+    let fetches = run_json(&["tree", recording(), "--aggregate", "--name", "fetch"]);
+    let rows = fetches["rows"].as_array().expect("a list");
+    let counted: Vec<(&str, u64)> =
+        rows.iter().map(|row| (row["name"].as_str().expect("a name"), number(&row["count"]))).collect();
+    assert_eq!(counted, [("request", 0), ("query", 0), ("fetch", 17)]);
+    let text = run_well(&["tree", recording(), "--aggregate", "--rows", "2"]);
+    assert!(text.contains("\n  query ") && text.contains("3 more rows: see every path with --rows 0"), "{text}");
+    let refused = run_refused(&["tree", recording(), "--aggregate", "--span", "1"]);
+    assert!(refused.contains("cannot be used with"), "{refused}");
+}
+
+#[test]
 fn filters_choose_by_name_outcome_and_time() {
     let spans = |arguments: &[&str]| {
         let mut all = vec!["top", recording()];

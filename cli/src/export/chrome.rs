@@ -20,11 +20,12 @@
 
 use crate::export::perfetto::Process;
 use crate::export::{ExportError, Exporter, cause_word};
+use crate::places::Place;
 use crate::spans::{Ending, Item, Span, thread_label};
 use crate::text::count;
 use crate::top::kind_word;
 use rustc_hash::FxHashMap;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use spanring::reader::{Damage, Loss, NameState, Recording, SpanKind, ThreadFacts};
 use std::io::{self, Write};
 
@@ -36,8 +37,15 @@ pub struct ChromeWriter<'w> {
     pid: u32,
     base_ns: u64,
     threads: FxHashMap<u32, Thread>,
+    /// By [`Place::index`], `file:line`.
+    places: Vec<Option<Box<str>>>,
     losses: u64,
+    /// What is not written yet.
+    bytes: Vec<u8>,
 }
+
+/// So many bytes are written at once, about.
+const WRITE_BYTES: usize = 1 << 16;
 
 struct Thread {
     os_id: u64,
@@ -54,7 +62,7 @@ struct Event<'a, A> {
     pid: u32,
     tid: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a str>,
+    id: Option<Hexadecimal>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ts: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,7 +80,7 @@ struct SpanArguments<'a> {
     parent_id: u64,
     depth: u16,
     outcome: &'a str,
-    begin_unix_ns: String,
+    begin_unix_ns: AsText,
     #[serde(skip_serializing_if = "Option::is_none")]
     polls: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,7 +94,7 @@ struct SpanArguments<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     module: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    location: Option<String>,
+    location: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     begin_thread: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,9 +116,9 @@ struct LossArguments<'a> {
     cause: &'a str,
     /// Text, as all times since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
-    after_ns: Option<String>,
+    after_ns: Option<AsText>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    before_ns: Option<String>,
+    before_ns: Option<AsText>,
 }
 
 #[derive(Serialize)]
@@ -136,6 +144,25 @@ struct OtherData<'a> {
     description: &'a str,
 }
 
+/// A number as text.
+struct AsText(u64);
+
+impl Serialize for AsText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// A number as text, as programmers write addresses.
+#[derive(Clone, Copy)]
+struct Hexadecimal(u64);
+
+impl Serialize for Hexadecimal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:#x}", self.0))
+    }
+}
+
 fn is_false(value: &bool) -> bool {
     !value
 }
@@ -155,7 +182,15 @@ impl<'w> ChromeWriter<'w> {
     /// If `out` fails.
     pub fn new(out: Box<dyn Write + Send + 'w>, process: &Process) -> Result<ChromeWriter<'w>, ExportError> {
         let base_ns = (process.started_unix_ns / SECOND_NS).saturating_sub(1) * SECOND_NS;
-        let mut writer = ChromeWriter { out, pid: process.pid, base_ns, threads: FxHashMap::default(), losses: 0 };
+        let mut writer = ChromeWriter {
+            out,
+            pid: process.pid,
+            base_ns,
+            threads: FxHashMap::default(),
+            places: Vec::new(),
+            losses: 0,
+            bytes: Vec::with_capacity(2 * WRITE_BYTES),
+        };
         let other_data = OtherData { base_unix_ns: base_ns.to_string(), description: &process.description };
         let head = serde_json::to_string(&Head { display_time_unit: "ns", other_data, trace_events: [] });
         // The array stays open: the events follow, and then what closes it.
@@ -166,8 +201,24 @@ impl<'w> ChromeWriter<'w> {
     }
 
     fn write<A: Serialize>(&mut self, event: &Event<'_, A>, separator: &str) -> Result<(), ExportError> {
-        self.out.write_all(separator.as_bytes())?;
-        serde_json::to_writer(&mut self.out, event).map_err(|error| ExportError::Write(error.into()))
+        self.bytes.extend_from_slice(separator.as_bytes());
+        serde_json::to_writer(&mut self.bytes, event).map_err(|error| ExportError::Write(error.into()))?;
+        if self.bytes.len() >= WRITE_BYTES { self.write_out() } else { Ok(()) }
+    }
+
+    fn write_out(&mut self) -> Result<(), ExportError> {
+        self.out.write_all(&self.bytes)?;
+        self.bytes.clear();
+        Ok(())
+    }
+
+    /// Makes sure of a place's entry.
+    fn know_place(&mut self, place: &Place) {
+        let index = place.index as usize;
+        if self.places.len() <= index {
+            self.places.resize(index + 1, None);
+        }
+        self.places[index].get_or_insert_with(|| place.file_line().into());
     }
 
     /// Microseconds from the base.
@@ -197,33 +248,35 @@ impl<'w> ChromeWriter<'w> {
         for thread in [span.begin_thread, span.end_thread].into_iter().flatten() {
             self.know_thread(thread)?;
         }
-        let threads = std::mem::take(&mut self.threads);
+        if let Some(place) = span.place {
+            self.know_place(place);
+        }
+        let (threads, places) = (std::mem::take(&mut self.threads), std::mem::take(&mut self.places));
         let label_of = |id: Option<u32>| id.and_then(|id| threads.get(&id)).map(|thread| thread.label.as_str());
         let os_id_of = |id: Option<u32>| id.and_then(|id| threads.get(&id)).map(|thread| thread.os_id);
         let ended = span.ending != Ending::Open;
         let location = span.place.map(|place| &place.location);
-        let id = format!("{:#x}", span.id);
         let begin = Event {
             ph: "b",
             cat: Some(kind_word(span.kind)),
             name: span.name,
             pid: self.pid,
             tid: os_id_of(span.begin_thread.or(span.end_thread)).unwrap_or_default(),
-            id: Some(&id),
+            id: Some(Hexadecimal(span.id)),
             ts: Some(self.time(span.begin_ns)),
             args: Some(SpanArguments {
                 span_id: span.id,
                 parent_id: span.parent,
                 depth: span.depth,
                 outcome: span.ending.word(),
-                begin_unix_ns: span.begin_ns.to_string(),
+                begin_unix_ns: AsText(span.begin_ns),
                 polls: (ended && span.kind == SpanKind::Async).then_some(span.polls),
                 busy_ns: span.busy_ns,
                 idle_ns: span.idle_ns(),
                 wait_ns: span.wait_ns(),
                 target: location.map(|location| location.target.as_str()),
                 module: location.map(|location| location.module_path.as_str()),
-                location: span.place.map(|place| place.file_line()),
+                location: span.place.and_then(|place| places[place.index as usize].as_deref()),
                 begin_thread: label_of(span.begin_thread),
                 end_thread: label_of(span.end_thread),
                 name_state: match span.name_state {
@@ -244,7 +297,7 @@ impl<'w> ChromeWriter<'w> {
             }
             None => Ok(()),
         });
-        self.threads = threads;
+        (self.threads, self.places) = (threads, places);
         written
     }
 
@@ -255,21 +308,21 @@ impl<'w> ChromeWriter<'w> {
             self.threads.get(&loss.thread).map(|thread| (thread.os_id, thread.label.clone())).unwrap_or_default();
         let end_ns = loss.before_unix_ns.or(loss.after_unix_ns).unwrap_or(self.base_ns + SECOND_NS);
         let begin_ns = loss.after_unix_ns.unwrap_or(self.base_ns + SECOND_NS).min(end_ns);
-        let (name, id) = (format!("{} lost", count(loss.records, "event")), format!("{:#x}", self.losses));
+        let name = format!("{} lost", count(loss.records, "event"));
         let begin = Event {
             ph: "b",
             cat: Some("loss"),
             name: &name,
             pid: self.pid,
             tid: os_id,
-            id: Some(&id),
+            id: Some(Hexadecimal(self.losses)),
             ts: Some(self.time(begin_ns)),
             args: Some(LossArguments {
                 thread: &label,
                 records: loss.records,
                 cause: cause_word(loss.cause),
-                after_ns: loss.after_unix_ns.map(|ns| ns.to_string()),
-                before_ns: loss.before_unix_ns.map(|ns| ns.to_string()),
+                after_ns: loss.after_unix_ns.map(AsText),
+                before_ns: loss.before_unix_ns.map(AsText),
             }),
         };
         self.write(&begin, ",\n")?;
@@ -318,6 +371,7 @@ impl Exporter for ChromeWriter<'_> {
     }
 
     fn finish(mut self: Box<Self>) -> Result<Vec<String>, ExportError> {
+        self.write_out()?;
         self.out.write_all(b"\n]}\n")?;
         self.out.flush()?;
         Ok(vec!["open it at https://ui.perfetto.dev or chrome://tracing".to_owned()])

@@ -2,9 +2,9 @@
 
 use super::traces::Roots;
 use crate::places::Place;
-use crate::spans::{Ending, Span};
+use crate::spans::Span;
 use rustc_hash::FxHashMap;
-use spanring::reader::{NameState, SpanKind, SpanRecord};
+use spanring::reader::{SpanKind, SpanRecord};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
@@ -15,53 +15,18 @@ pub const WINDOW: usize = 1 << 17;
 /// A span of its own, and the root of its trace.
 #[derive(Clone, Debug)]
 pub struct Held {
-    /// See [`Span::id`]; so for the others.
-    pub id: u64,
-    pub parent: u64,
+    /// All of it but what it would borrow.
+    span: Span<'static>,
+    name: Arc<str>,
+    place: Option<Arc<Place>>,
     /// The root of its trace, see [`Roots`].
     pub root: u64,
-    pub depth: u16,
-    pub kind: SpanKind,
-    pub name: Arc<str>,
-    pub name_state: NameState,
-    pub place: Option<Arc<Place>>,
-    pub ending: Ending,
-    pub created_ns: Option<u64>,
-    pub begin_ns: u64,
-    pub end_ns: Option<u64>,
-    pub begin_thread: Option<u32>,
-    pub end_thread: Option<u32>,
-    pub polls: u32,
-    pub busy_ns: Option<u64>,
-    pub busy_partial: bool,
-    pub begin_lost: bool,
-    pub end_may_be_lost: bool,
 }
 
 impl Held {
     /// The span itself.
     pub fn span(&self) -> Span<'_> {
-        Span {
-            id: self.id,
-            parent: self.parent,
-            depth: self.depth,
-            kind: self.kind,
-            name: &self.name,
-            name_index: None,
-            name_state: self.name_state,
-            place: self.place.as_deref(),
-            ending: self.ending,
-            created_ns: self.created_ns,
-            begin_ns: self.begin_ns,
-            end_ns: self.end_ns,
-            begin_thread: self.begin_thread,
-            end_thread: self.end_thread,
-            polls: self.polls,
-            busy_ns: self.busy_ns,
-            busy_partial: self.busy_partial,
-            begin_lost: self.begin_lost,
-            end_may_be_lost: self.end_may_be_lost,
-        }
+        Span { name: &self.name, place: self.place.as_deref(), ..self.span }
     }
 }
 
@@ -141,9 +106,9 @@ impl InOrder {
     /// By now its ancestors have been read, if they are there.
     fn rooted(&mut self, mut held: Held) -> Held {
         // A thread span belongs to the trace of the async span around it.
-        held.root = match (held.kind, held.parent) {
-            (SpanKind::Thread, parent) if parent != 0 => self.roots.root(parent),
-            _ => self.roots.root(held.id),
+        held.root = match held.span {
+            Span { kind: SpanKind::Thread, parent, .. } if parent != 0 => self.roots.root(parent),
+            Span { id, .. } => self.roots.root(id),
         };
         held
     }
@@ -155,26 +120,6 @@ impl InOrder {
         };
         let place =
             span.place.map(|place| self.places.entry(place.index).or_insert_with(|| Arc::new(place.clone())).clone());
-        Held {
-            id: span.id,
-            parent: span.parent,
-            root: 0,
-            depth: span.depth,
-            kind: span.kind,
-            name,
-            name_state: span.name_state,
-            place,
-            ending: span.ending,
-            created_ns: span.created_ns,
-            begin_ns: span.begin_ns,
-            end_ns: span.end_ns,
-            begin_thread: span.begin_thread,
-            end_thread: span.end_thread,
-            polls: span.polls,
-            busy_ns: span.busy_ns,
-            busy_partial: span.busy_partial,
-            begin_lost: span.begin_lost,
-            end_may_be_lost: span.end_may_be_lost,
-        }
+        Held { span: span.bare(), name, place, root: 0 }
     }
 }

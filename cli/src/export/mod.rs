@@ -179,7 +179,7 @@ impl Format {
         match self {
             Format::Perfetto => Ok(Box::new(perfetto::TraceWriter::of(recording, self.stream(output)?))),
             Format::Chrome => Ok(Box::new(chrome::ChromeWriter::of(recording, self.stream(output)?)?)),
-            Format::Folded => Ok(Box::new(folded::FoldedWriter::new(self.stream(output)?, options.weight))),
+            Format::Folded => Ok(Box::new(folded::FoldedWriter::of(recording, self.stream(output)?, options.weight))),
             #[cfg(feature = "parquet")]
             Format::Parquet => {
                 Ok(Box::new(self::parquet::ParquetWriter::new(recording.facts(), self.stream(output)?)?))

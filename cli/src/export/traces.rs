@@ -1,6 +1,6 @@
 //! Which trace a span belongs to: a root span and everything below it are one, with an id that the next export finds again.
 
-use rustc_hash::FxHashMap;
+use crate::by_id::ById;
 use spanring::reader::ProcessFacts;
 use std::collections::VecDeque;
 
@@ -52,7 +52,7 @@ fn mix(mut word: u64) -> u64 {
 #[derive(Debug)]
 pub struct Roots {
     /// For each span some ancestor of it, or itself for a root. What is not here is the top of its chain as far as is known.
-    above: FxHashMap<u64, u64>,
+    above: ById<u64>,
     /// The oldest first.
     ended: VecDeque<u64>,
     remembered: usize,
@@ -67,12 +67,12 @@ impl Default for Roots {
 impl Roots {
     /// Remembers so many spans that have ended.
     pub fn remembering(remembered: usize) -> Roots {
-        Roots { above: FxHashMap::default(), ended: VecDeque::new(), remembered }
+        Roots { above: ById::default(), ended: VecDeque::new(), remembered }
     }
 
     /// A span has begun, in `parent` (0 for none).
     pub fn begun(&mut self, id: u64, parent: u64) {
-        if self.above.contains_key(&id) {
+        if self.above.contains(id) {
             return;
         }
         // In a damaged recording parents may go round in a circle. Whoever closes it is a root.
@@ -86,7 +86,7 @@ impl Roots {
         self.ended.push_back(id);
         if self.ended.len() > self.remembered {
             if let Some(forgotten) = self.ended.pop_front() {
-                self.above.remove(&forgotten);
+                self.above.remove(forgotten);
             }
         }
     }
@@ -95,12 +95,12 @@ impl Roots {
     pub fn root(&mut self, id: u64) -> u64 {
         let mut at = id;
         loop {
-            let Some(&above) = self.above.get(&at) else { return at };
+            let Some(&above) = self.above.get(at) else { return at };
             if above == at {
                 return at;
             }
             // The way is halved for those who come after.
-            if let Some(&next) = self.above.get(&above) {
+            if let Some(&next) = self.above.get(above) {
                 self.above.insert(at, next);
             }
             at = above;

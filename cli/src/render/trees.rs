@@ -29,6 +29,9 @@ pub fn trees(report: &TreesReport, rows: usize, width: Option<usize>) -> String 
     let shown = report.trees.len();
     let note = match (report.candidates, shown) {
         (0, _) => "no such span".to_owned(),
+        (all, _) if all > shown as u64 => {
+            format!("{shown} of {}; all of them added up: tree --aggregate", count(all, "span"))
+        }
         (all, _) => format!("{shown} of {}", count(all, "span")),
     };
     text.push_str(&wrapped(&note, width));

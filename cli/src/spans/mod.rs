@@ -114,6 +114,47 @@ impl Span<'_> {
         Some(self.duration_ns()?.saturating_sub(self.busy_ns?))
     }
 
+    /// The same without name and place, and so without what it borrows.
+    #[cfg(any(feature = "otlp", feature = "parquet"))]
+    pub(crate) fn bare(self) -> Span<'static> {
+        let Span {
+            id,
+            parent,
+            depth,
+            kind,
+            name_state,
+            ending,
+            created_ns,
+            begin_ns,
+            end_ns,
+            begin_thread,
+            end_thread,
+            ..
+        } = self;
+        let Span { polls, busy_ns, busy_partial, begin_lost, end_may_be_lost, .. } = self;
+        Span {
+            name: "",
+            name_index: None,
+            place: None,
+            id,
+            parent,
+            depth,
+            kind,
+            name_state,
+            ending,
+            created_ns,
+            begin_ns,
+            end_ns,
+            begin_thread,
+            end_thread,
+            polls,
+            busy_ns,
+            busy_partial,
+            begin_lost,
+            end_may_be_lost,
+        }
+    }
+
     /// Part of the span is missing in the recording: its begin, or some of its polls; or its end may be.
     pub fn is_partial(&self) -> bool {
         self.begin_lost || self.end_may_be_lost || self.busy_partial
@@ -173,7 +214,7 @@ pub(crate) fn add(total: &mut u64, records: u64) {
 ///
 /// # Errors
 /// Those of [`Recording::read`]: files that cannot be opened or read. What is damaged or lost is an [`Item`], not an error.
-pub fn read(recording: &Recording, visit: &mut dyn FnMut(Item<'_>)) -> Result<Summary, ReadError> {
+pub fn read(recording: &Recording, visit: &mut (impl FnMut(Item<'_>) + ?Sized)) -> Result<Summary, ReadError> {
     read_with(recording, &mut Silent, visit)
 }
 
@@ -184,7 +225,7 @@ pub fn read(recording: &Recording, visit: &mut dyn FnMut(Item<'_>)) -> Result<Su
 pub fn read_with(
     recording: &Recording,
     progress: &mut dyn Progress,
-    visit: &mut dyn FnMut(Item<'_>),
+    visit: &mut (impl FnMut(Item<'_>) + ?Sized),
 ) -> Result<Summary, ReadError> {
     read_steps(recording, progress, &mut |step| match step {
         Step::Begun(_) | Step::Polled(_) => {}
@@ -200,7 +241,7 @@ pub fn read_with(
 pub fn read_steps(
     recording: &Recording,
     progress: &mut dyn Progress,
-    visit: &mut dyn FnMut(Step<'_>),
+    visit: &mut (impl FnMut(Step<'_>) + ?Sized),
 ) -> Result<Summary, ReadError> {
     /// So many records are read without a word.
     const STEP: u64 = 1 << 16;

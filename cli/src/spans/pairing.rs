@@ -1,13 +1,13 @@
 //! Begin records, end records and polls, joined into spans while they stream by.
 
 use super::{Ending, LONGEST_TEXT, Span, cut};
+use crate::by_id::ById;
 use crate::names::Names;
 use crate::places::Places;
 use rustc_hash::FxHashMap;
 use spanring::events::SLOT_BYTES;
 use spanring::reader::{Loss, LossCause, NameState, Phase, PollRecord, Recording, SpanKind, SpanRecord};
 use std::collections::VecDeque;
-use std::mem::take;
 
 /// Joins records into spans.
 ///
@@ -20,9 +20,14 @@ use std::mem::take;
 pub struct Pairing {
     places: Places,
     names: Names,
-    halves: FxHashMap<u64, Half>,
-    /// Polls of spans of which nothing else has come so far.
-    early_polls: FxHashMap<u64, Polls>,
+    /// Spans of which the begin has been read, and no end.
+    begun: ById<Begun>,
+    /// Spans of which the end has been read, and that wait for their begin or for polls.
+    ended: ById<Ended>,
+    /// The polls that have been read of the spans in both of these, and of some that are in none of them so far.
+    polls: ById<Polls>,
+    /// The names of those of them whose names were made at run time.
+    texts: FxHashMap<u64, String>,
     /// What waits for a begin or a poll, in the order in which it began to.
     waiting: VecDeque<Waiting>,
     /// Records so far.
@@ -32,30 +37,39 @@ pub struct Pairing {
     threads: u64,
     /// There are polls in the recording.
     measures_polls: bool,
-    /// The span that was handed out last.
-    done: Half,
+    /// The text of the span that was handed out last.
+    done: String,
     /// Texts of spans that are done, to be used again.
     spare: Vec<String>,
     /// The latest moment at which a lost record can have been written.
     latest_loss_ns: Option<u64>,
 }
 
-/// What is known of a span so far.
-#[derive(Clone, Debug, Default)]
-struct Half {
-    parent: u64,
-    depth: u16,
-    is_thread_span: bool,
-    /// The number of a static name.
-    name: Option<u32>,
-    /// A name made at run time.
-    text: String,
-    is_name_cut: bool,
-    is_name_missing: bool,
-    place: Option<u32>,
+/// A span that has begun.
+#[derive(Clone, Copy, Debug)]
+struct Begun {
+    facts: Facts,
+    begin: Begin,
+}
+
+/// A span that has ended.
+#[derive(Clone, Copy, Debug)]
+struct Ended {
+    facts: Facts,
     begin: Option<Begin>,
-    end: Option<End>,
-    polls: Polls,
+    end: End,
+}
+
+/// What both records of a span say.
+#[derive(Clone, Copy, Debug)]
+struct Facts {
+    parent: u64,
+    /// The number of a static name; `None`: it is among [`Pairing::texts`].
+    name: Option<u32>,
+    place: Option<u32>,
+    depth: u16,
+    kind: SpanKind,
+    name_state: NameState,
 }
 
 /// What only a begin record says.
@@ -114,49 +128,37 @@ impl Pairing {
     }
 
     /// Takes the next record, and returns its span if that is whole now.
+    #[inline]
     pub fn record<'a>(&'a mut self, record: &SpanRecord<'a>) -> Option<Span<'a>> {
         self.records += 1;
-        let mut record = *record;
-        if record.name.len() > LONGEST_TEXT {
-            (record.name, record.name_state) = (cut(record.name), NameState::Cut);
-        }
         match record.phase {
-            Phase::Begin => self.begin(&record),
-            Phase::End => self.end(&record),
+            Phase::Begin => self.begin(record),
+            Phase::End => self.end(record),
         }
     }
 
     /// Takes the record of a poll, and returns its span if that is whole now.
     pub fn poll(&mut self, record: &PollRecord) -> Option<Span<'_>> {
+        let id = record.span_id;
         self.records += 1;
         self.measures_polls = true;
-        let Some(half) = self.halves.get_mut(&record.span_id) else {
-            let polls = self.early_polls.entry(record.span_id).or_default();
-            let is_first = polls.read == 0;
-            polls.add(record);
-            if is_first {
-                self.wait(record.span_id, true);
-            }
-            return None;
-        };
-        half.polls.add(record);
-        if half.begin.is_some() && half.has_all_polls() { self.take(record.span_id) } else { None }
+        let polls = self.polls.get_or_default(id);
+        let is_first = polls.read == 0;
+        polls.add(record);
+        match self.ended.get(id) {
+            Some(ended) if ended.begin.is_some() && polls.read >= ended.end.polls => return self.take(id),
+            None if is_first && !self.begun.contains(id) => self.wait(id, true),
+            _ => {}
+        }
+        None
     }
 
     /// A span that has waited for longer than anything can take to come. To be called after each record until there is none.
+    #[inline]
     pub fn overdue(&mut self) -> Option<Span<'_>> {
+        let oldest = self.waiting.front()?.since;
         let patience = self.patience?.saturating_mul(self.threads.max(1));
-        loop {
-            let next = self.waiting.front().filter(|next| self.records - next.since > patience)?;
-            let Waiting { id, is_polls, .. } = *next;
-            self.waiting.pop_front();
-            if is_polls {
-                // Nothing else of their span is there: nobody can tell what it was.
-                self.early_polls.remove(&id);
-            } else if self.halves.get(&id).is_some_and(|half| half.end.is_some()) {
-                return self.take(id);
-            }
-        }
+        if self.records - oldest > patience { self.give_up(patience) } else { None }
     }
 
     /// Takes note that records are missing: spans that stay open may have ended in them.
@@ -177,63 +179,70 @@ impl Pairing {
 
     /// Number of spans that are remembered: those that have begun and not ended so far, and those that wait for something.
     pub fn remembered(&self) -> usize {
-        self.halves.len() + self.early_polls.len()
+        let is_early = |(id, _): &(u64, &Polls)| !self.begun.contains(*id) && !self.ended.contains(*id);
+        self.begun.len() + self.ended.len() + self.polls.iter().filter(is_early).count()
     }
 
     /// Hands out what is left: first what waits for something that never came, then the open spans, each oldest first.
-    pub fn finish(mut self, visit: &mut dyn FnMut(Span<'_>)) {
-        let mut halves: Vec<(u64, Half)> = take(&mut self.halves).into_iter().collect();
-        halves.sort_unstable_by_key(|(id, half)| (half.end.is_none(), half.begin_ns(), *id));
-        for (id, half) in &halves {
-            visit(self.span(*id, half));
+    pub fn finish(self, visit: &mut dyn FnMut(Span<'_>)) {
+        let ended = self.ended.iter().map(|(id, ended)| (id, ended.facts, ended.begin, Some(ended.end)));
+        let begun = self.begun.iter().map(|(id, begun)| (id, begun.facts, Some(begun.begin), None));
+        let mut spans: Vec<(u64, Facts, Option<Begin>, Option<End>)> = ended.chain(begun).collect();
+        spans.sort_unstable_by_key(|&(id, _, begin, end)| (end.is_none(), begin_ns(begin, end), id));
+        for (id, facts, begin, end) in spans {
+            let name = self.texts.get(&id).map_or("", |text| text);
+            visit(self.span(id, facts, name, begin, end, self.polls_of(id)));
         }
     }
 
     fn begin<'a>(&'a mut self, record: &SpanRecord<'a>) -> Option<Span<'a>> {
+        let id = record.span_id;
         let begin = Begin { ns: record.unix_ns, created_ns: record.created_unix_ns, thread: record.thread };
-        let Some(half) = self.halves.get_mut(&record.span_id) else {
-            let half = self.half(record);
-            self.halves.insert(record.span_id, Half { begin: Some(begin), ..half });
-            return None;
-        };
-        // A second begin of the same span says nothing new.
-        half.begin.get_or_insert(begin);
-        if half.end.is_some() && (!self.measures_polls || half.has_all_polls()) {
-            self.take(record.span_id)
-        } else {
-            None
+        if !self.ended.is_empty() {
+            if let Some(ended) = self.ended.get_mut(id) {
+                // A second begin of the same span says nothing new.
+                ended.begin.get_or_insert(begin);
+                let polls = ended.end.polls;
+                return if self.has_all_polls(id, polls) { self.take(id) } else { None };
+            }
         }
+        let facts = self.facts(record);
+        if !self.begun.contains(id) {
+            self.begun.insert(id, Begun { facts, begin });
+            self.keep_text(record);
+        }
+        None
     }
 
     fn end<'a>(&'a mut self, record: &SpanRecord<'a>) -> Option<Span<'a>> {
-        let mut end = End {
+        let id = record.span_id;
+        let is_async = record.kind == SpanKind::Async;
+        let begun = self.begun.remove(id);
+        let begin = begun.map(|begun| begun.begin);
+        if begin.is_none() && self.ended.contains(id) {
+            // A second end likewise.
+            return None;
+        }
+        if begun.is_some_and(|begun| begun.facts.name.is_none()) {
+            let text = self.texts.remove(&id);
+            text.into_iter().for_each(|text| self.spare(text));
+        }
+        let end = End {
             ns: record.unix_ns,
             begin_ns: record.begin_unix_ns.unwrap_or(record.unix_ns),
             thread: record.thread,
             ending: record.outcome.map_or(Ending::Completed, Ending::from),
             polls: record.polls,
         };
-        let is_async = record.kind == SpanKind::Async;
-        match self.halves.get_mut(&record.span_id) {
-            Some(half) => {
-                let begin = half.begin.as_ref();
-                end.begin_ns = begin.map_or(end.begin_ns, |begin| begin.ns);
-                half.end.get_or_insert(end);
-                if begin.is_some() && (!is_async || !self.measures_polls || half.has_all_polls()) {
-                    return self.take(record.span_id);
-                }
-            }
-            None => {
-                let half = Half { end: Some(end), ..self.half(record) };
-                // A thread writes its own records in order: a scope's begin that has not come by now was lost.
-                if !is_async {
-                    self.done = half;
-                    return Some(self.span(record.span_id, &self.done));
-                }
-                self.halves.insert(record.span_id, half);
-            }
+        let facts = self.facts(record);
+        // A thread writes its own records in order: a scope's begin that has not come by now was lost.
+        if !is_async || (begin.is_some() && self.has_all_polls(id, end.polls)) {
+            let polls = self.take_polls(id);
+            return Some(self.span(id, facts, cut(record.name), begin, Some(end), polls));
         }
-        self.wait(record.span_id, false);
+        self.keep_text(record);
+        self.ended.insert(id, Ended { facts, begin, end });
+        self.wait(id, false);
         None
     }
 
@@ -243,64 +252,107 @@ impl Pairing {
         }
     }
 
-    /// What both records of a span say.
-    fn half(&mut self, record: &SpanRecord<'_>) -> Half {
-        let name = record.name_index.map(|index| self.names.intern(index, record.name));
-        let mut text = String::new();
-        if name.is_none() {
-            text = self.spare.pop().unwrap_or_default();
-            text.push_str(record.name);
+    /// What has waited for longer than `patience`.
+    fn give_up(&mut self, patience: u64) -> Option<Span<'_>> {
+        loop {
+            let next = self.waiting.front().filter(|next| self.records - next.since > patience)?;
+            let Waiting { id, is_polls, .. } = *next;
+            self.waiting.pop_front();
+            let is_ended = self.ended.contains(id);
+            if !is_polls && is_ended {
+                return self.take(id);
+            }
+            if is_polls && !is_ended && !self.begun.contains(id) {
+                // Nothing else of their span is there: nobody can tell what it was.
+                self.polls.remove(id);
+            }
         }
-        let polls = if self.early_polls.is_empty() { None } else { self.early_polls.remove(&record.span_id) };
-        Half {
+    }
+
+    /// What both records of a span say.
+    #[inline]
+    fn facts(&mut self, record: &SpanRecord<'_>) -> Facts {
+        let is_cut = record.name.len() > LONGEST_TEXT;
+        Facts {
             parent: record.parent_span_id,
             depth: record.depth,
-            is_thread_span: record.kind == SpanKind::Thread,
-            name,
-            text,
-            is_name_cut: record.name_state == NameState::Cut,
-            is_name_missing: record.name_state == NameState::Missing,
+            kind: record.kind,
+            name: record.name_index.map(|index| self.names.intern(index, cut(record.name))),
+            name_state: if is_cut { NameState::Cut } else { record.name_state },
             place: record.location.map(|location| self.places.intern(record.location_index, location)),
-            begin: None,
-            end: None,
-            polls: polls.unwrap_or_default(),
         }
     }
 
+    /// Keeps a name that was made at run time, for as long as its span is remembered.
+    #[inline]
+    fn keep_text(&mut self, record: &SpanRecord<'_>) {
+        if record.name_index.is_none() {
+            let mut text = self.spare.pop().unwrap_or_default();
+            text.push_str(cut(record.name));
+            self.texts.insert(record.span_id, text);
+        }
+    }
+
+    fn spare(&mut self, mut text: String) {
+        if text.capacity() > 0 && self.spare.len() < SPARE_TEXTS {
+            text.clear();
+            self.spare.push(text);
+        }
+    }
+
+    /// The polls that have been read of a span.
+    fn polls_of(&self, id: u64) -> Polls {
+        if self.measures_polls { self.polls.get(id).copied().unwrap_or_default() } else { Polls::default() }
+    }
+
+    fn take_polls(&mut self, id: u64) -> Polls {
+        if self.measures_polls { self.polls.remove(id).unwrap_or_default() } else { Polls::default() }
+    }
+
+    /// All of so many polls have been read.
+    fn has_all_polls(&self, id: u64, polls: u32) -> bool {
+        !self.measures_polls || self.polls_of(id).read >= polls
+    }
+
+    /// Hands out a span that has ended.
     fn take(&mut self, id: u64) -> Option<Span<'_>> {
-        let half = self.halves.remove(&id)?;
-        let mut old = std::mem::replace(&mut self.done, half);
-        if old.text.capacity() > 0 && self.spare.len() < SPARE_TEXTS {
-            old.text.clear();
-            self.spare.push(old.text);
-        }
-        Some(self.span(id, &self.done))
+        let Ended { facts, begin, end } = self.ended.remove(id)?;
+        let text = if facts.name.is_none() { self.texts.remove(&id).unwrap_or_default() } else { String::new() };
+        let done = std::mem::replace(&mut self.done, text);
+        self.spare(done);
+        let polls = self.take_polls(id);
+        Some(self.span(id, facts, &self.done, begin, Some(end), polls))
     }
 
-    fn span<'a>(&'a self, id: u64, half: &'a Half) -> Span<'a> {
-        let Half { begin, end, polls, .. } = *half;
-        let begin_ns = half.begin_ns();
-        let are_polls_known = self.measures_polls && !half.is_thread_span;
+    /// `text` is the name if it has no number.
+    #[inline]
+    fn span<'a>(
+        &'a self,
+        id: u64,
+        facts: Facts,
+        text: &'a str,
+        begin: Option<Begin>,
+        end: Option<End>,
+        polls: Polls,
+    ) -> Span<'a> {
+        let begin_ns = begin_ns(begin, end);
+        let are_polls_known = self.measures_polls && facts.kind == SpanKind::Async;
         let all_polls = end.map_or(polls.last, |end| end.polls);
         Span {
             id,
-            parent: half.parent,
-            depth: half.depth,
-            kind: if half.is_thread_span { SpanKind::Thread } else { SpanKind::Async },
-            name: half.name.map_or(&half.text, |index| self.names.get(index)),
-            name_index: half.name,
-            name_state: match () {
-                () if half.is_name_missing => NameState::Missing,
-                () if half.is_name_cut => NameState::Cut,
-                () => NameState::Whole,
-            },
-            place: half.place.and_then(|index| self.places.get(index)),
+            parent: facts.parent,
+            depth: facts.depth,
+            kind: facts.kind,
+            name: facts.name.map_or(text, |number| self.names.get(number)),
+            name_index: facts.name,
+            name_state: facts.name_state,
+            place: facts.place.and_then(|index| self.places.get(index)),
             ending: end.map_or(Ending::Open, |end| end.ending),
             created_ns: begin.and_then(|begin| begin.created_ns),
             begin_ns,
             end_ns: end.map(|end| end.ns),
             begin_thread: match (begin, end) {
-                (None, Some(end)) if half.is_thread_span => Some(end.thread),
+                (None, Some(end)) if facts.kind == SpanKind::Thread => Some(end.thread),
                 (begin, _) => begin.map(|begin| begin.thread),
             },
             end_thread: end.map(|end| end.thread),
@@ -313,16 +365,9 @@ impl Pairing {
     }
 }
 
-impl Half {
-    /// When the span began: as its begin record says, else as the end's own copy says.
-    fn begin_ns(&self) -> u64 {
-        self.begin.map_or(self.end.map_or(0, |end| end.begin_ns), |begin| begin.ns)
-    }
-
-    /// It has ended, and every poll of it has been read.
-    fn has_all_polls(&self) -> bool {
-        self.end.is_some_and(|end| self.polls.read >= end.polls)
-    }
+/// When a span began: as its begin record says, else as the end's own copy says.
+fn begin_ns(begin: Option<Begin>, end: Option<End>) -> u64 {
+    begin.map_or(end.map_or(0, |end| end.begin_ns), |begin| begin.ns)
 }
 
 impl Polls {

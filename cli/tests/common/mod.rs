@@ -2,7 +2,8 @@
 // Each test uses a part of it.
 #![allow(dead_code)]
 
-use spanring::reader::{NameState, Outcome, Phase, PollRecord, SpanKind, SpanRecord};
+use spanring::reader::{NameState, Outcome, Phase, PollRecord, SpanKind, SpanRecord, ThreadFacts};
+use spanring_cli::places::Place;
 use spanring_cli::spans::{Ending, Pairing, Span};
 
 /// A begin record of an async span named `a` without parent.
@@ -68,6 +69,32 @@ pub fn span(id: u64, begin_ns: u64, end_ns: u64) -> Span<'static> {
         begin_lost: false,
         end_may_be_lost: false,
     }
+}
+
+/// A time of which a floating-point number would lose the last digits.
+pub const UNIX_NS: u64 = 1_790_000_000_123_456_789;
+
+/// A span that has something of everything: 8, in 3, from [`UNIX_NS`], on threads 1 and 2.
+pub fn full_span(place: &Place) -> Span<'_> {
+    Span {
+        parent: 3,
+        depth: 4,
+        name: "que\"ry\n\u{1f980}",
+        name_state: NameState::Cut,
+        place: Some(place),
+        ending: Ending::Panicked,
+        created_ns: Some(UNIX_NS - 7),
+        end_thread: Some(2),
+        polls: 9,
+        busy_ns: Some(400),
+        begin_lost: true,
+        ..span(8, UNIX_NS, UNIX_NS + 501)
+    }
+}
+
+/// Two threads, of which the second has no name.
+pub fn threads() -> [ThreadFacts; 2] {
+    [(1, "worker a"), (2, "")].map(|(id, name)| ThreadFacts { id, os_id: 50, name: name.to_owned() })
 }
 
 /// What a span is, without borrowing: id, ending, begin, end, threads of both, and whether the begin was lost.

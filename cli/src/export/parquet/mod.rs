@@ -93,11 +93,11 @@ impl<'w> ParquetWriter<'w> {
     }
 
     fn place(&mut self, held: Held) -> Result<(), ExportError> {
-        if held.begin_ns < self.reached_ns {
+        if held.span().begin_ns < self.reached_ns {
             self.latecomers.push(held);
             return if self.latecomers.len() >= self.rows / 2 { self.write_latecomers() } else { Ok(()) };
         }
-        self.reached_ns = held.begin_ns;
+        self.reached_ns = held.span().begin_ns;
         self.row(&held)
     }
 
@@ -129,11 +129,11 @@ impl<'w> ParquetWriter<'w> {
         self.end_group()?;
         let mut latecomers = std::mem::take(&mut self.latecomers);
         let mut gaps = std::mem::take(&mut self.gaps);
-        latecomers.sort_by_key(|held| held.begin_ns);
+        latecomers.sort_by_key(|held| held.span().begin_ns);
         gaps.sort_by_key(|gap| gap.after_ns);
         let mut gaps = gaps.into_iter().peekable();
         for held in &latecomers {
-            while let Some(gap) = gaps.next_if(|gap| gap.after_ns <= Some(held.begin_ns)) {
+            while let Some(gap) = gaps.next_if(|gap| gap.after_ns <= Some(held.span().begin_ns)) {
                 self.gap_row(&gap)?;
             }
             self.row(held)?;

@@ -1,127 +1,182 @@
 //! Spans that wait to be drawn: those that began earlier come first, and each is drawn after its parent.
 
 use super::lanes::{OPEN, Stay};
-use super::texts::PlaceTexts;
 use crate::spans::{Ending, Span};
-use rustc_hash::{FxHashMap, FxHashSet};
 use spanring::reader::{NameState, SpanKind};
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
+use std::collections::VecDeque;
 
-/// A finished span that waits for those that began before it.
-#[derive(Debug)]
-pub(super) struct Held {
-    pub(super) id: u64,
-    pub(super) parent: u64,
-    pub(super) depth: u16,
+/// So few spans may be spread over memory as they like.
+const SPARSE: usize = 1 << 12;
+
+/// A finished span that waits for those that began before it: what its place in the picture depends on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) stay: Stay,
+    /// The thread that a scope is drawn on.
+    pub(super) thread: u32,
+    depth: u16,
     pub(super) kind: SpanKind,
+    /// It has no end, but may have had one.
+    pub(super) is_doubtful: bool,
+    /// Its parent was drawn with an arrow to it, so it must not be drawn inside that.
+    pub(super) is_promised: bool,
+    is_drawn: bool,
+}
+
+/// What is written of the span besides. As little as can be: most of the time goes by in waiting for this memory.
+#[derive(Debug)]
+pub(super) struct Details {
     pub(super) name: Name,
-    pub(super) name_state: NameState,
-    pub(super) place: Option<PlaceTexts>,
-    pub(super) ending: Ending,
-    pub(super) begin_ns: u64,
-    pub(super) end_ns: u64,
+    pub(super) measured: Option<Box<Measured>>,
+    /// See [`crate::places::Place::index`].
+    pub(super) place: Option<u32>,
     pub(super) begin_thread: Option<u32>,
     pub(super) end_thread: Option<u32>,
     pub(super) polls: u32,
-    pub(super) busy_ns: Option<u64>,
-    pub(super) idle_ns: Option<u64>,
-    pub(super) wait_ns: Option<u64>,
+    pub(super) depth: u16,
+    pub(super) name_state: NameState,
+    pub(super) ending: Ending,
     pub(super) busy_partial: bool,
     pub(super) begin_lost: bool,
     pub(super) end_may_be_lost: bool,
+}
+
+/// Times that only some recorders measure.
+#[derive(Debug)]
+pub(super) struct Measured {
+    pub(super) busy_ns: Option<u64>,
+    pub(super) idle_ns: Option<u64>,
+    pub(super) wait_ns: Option<u64>,
 }
 
 /// A name, by the number of a text that the trace has, or as it is.
 #[derive(Debug)]
 pub(super) enum Name {
     Numbered(u64),
-    Text(String),
+    Text(Box<str>),
 }
 
-impl Held {
-    pub(super) fn new(span: &Span<'_>, name: Name, place: Option<PlaceTexts>) -> Held {
+impl Shape {
+    fn of(span: &Span<'_>) -> Shape {
         let begin_ns = span.begin_ns.min(OPEN - 1);
-        Held {
-            id: span.id,
-            parent: span.parent,
+        // A clock that was set back must not make a slice end before it begins.
+        let end_ns = span.end_ns.map_or(OPEN, |end_ns| end_ns.clamp(begin_ns, OPEN - 1));
+        Shape {
+            stay: Stay { id: span.id, parent: span.parent, begin_ns, end_ns },
+            thread: span.end_thread.or(span.begin_thread).unwrap_or_default(),
             depth: span.depth,
             kind: span.kind,
+            is_doubtful: span.end_may_be_lost,
+            is_promised: false,
+            is_drawn: false,
+        }
+    }
+
+    /// Of two spans that begin at once: a parent before its children, the outer of two scopes before the inner (which ends, and comes,
+    /// first).
+    fn rank(&self) -> (bool, u16, Reverse<u64>) {
+        (self.kind == SpanKind::Thread, self.depth, Reverse(self.stay.end_ns))
+    }
+}
+
+impl Details {
+    fn of(span: &Span<'_>, name: Name) -> Details {
+        let measured = Measured { busy_ns: span.busy_ns, idle_ns: span.idle_ns(), wait_ns: span.wait_ns() };
+        let is_measured = measured.busy_ns.is_some() || measured.wait_ns.is_some();
+        Details {
             name,
-            name_state: span.name_state,
-            place,
-            ending: span.ending,
-            begin_ns,
-            // A clock that was set back must not make a slice end before it begins.
-            end_ns: span.end_ns.map_or(OPEN, |end_ns| end_ns.clamp(begin_ns, OPEN - 1)),
+            measured: is_measured.then(|| Box::new(measured)),
+            place: span.place.map(|place| place.index),
             begin_thread: span.begin_thread,
             end_thread: span.end_thread,
             polls: span.polls,
-            busy_ns: span.busy_ns,
-            idle_ns: span.idle_ns(),
-            wait_ns: span.wait_ns(),
+            depth: span.depth,
+            name_state: span.name_state,
+            ending: span.ending,
             busy_partial: span.busy_partial,
             begin_lost: span.begin_lost,
             end_may_be_lost: span.end_may_be_lost,
         }
     }
-
-    pub(super) fn stay(&self) -> Stay {
-        Stay { id: self.id, parent: self.parent, begin_ns: self.begin_ns, end_ns: self.end_ns }
-    }
 }
 
-/// The spans that wait, and arrows that have been promised.
+/// The spans that wait.
+///
+/// They are kept in the order in which they came, so that those of about the same time are together in memory, and apart from their
+/// details, which are needed only once.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    spans: Vec<Held>,
-    /// The spans whose parents were drawn with an arrow to them, when they had not been placed yet.
-    promised: FxHashSet<u64>,
-}
-
-/// Spans to be drawn now, in order.
-#[derive(Debug)]
-pub(super) struct Batch {
-    pub(super) spans: Vec<Held>,
-    /// By id, where each is in `spans`.
-    pub(super) by_id: FxHashMap<u64, usize>,
-    /// Of each of `spans`: children that are drawn later.
-    pub(super) later_children: Vec<Vec<u64>>,
+    /// Those that were drawn before others that came earlier are still among them.
+    shapes: VecDeque<Shape>,
+    details: VecDeque<Details>,
+    /// The number of the first.
+    first: u64,
+    /// When each began, and its number. Those that were there at the last batch come first, and are in order.
+    order: Vec<(u64, u64)>,
 }
 
 impl Waiting {
     pub(super) fn len(&self) -> usize {
-        self.spans.len()
+        self.order.len()
     }
 
-    pub(super) fn push(&mut self, span: Held) {
-        self.spans.push(span);
+    pub(super) fn push(&mut self, span: &Span<'_>, name: Name) {
+        let shape = Shape::of(span);
+        self.order.push((shape.stay.begin_ns, self.first + self.shapes.len() as u64));
+        self.shapes.push_back(shape);
+        self.details.push_back(Details::of(span, name));
     }
 
-    /// Whether an arrow has been drawn to that span already, so that it must not be drawn inside its parent.
-    pub(super) fn is_promised(&mut self, id: u64) -> bool {
-        !self.promised.is_empty() && self.promised.remove(&id)
+    pub(super) fn shape(&self, number: u64) -> &Shape {
+        &self.shapes[(number - self.first) as usize]
     }
 
-    /// Takes the `count` spans that began first.
-    pub(super) fn take(&mut self, count: usize) -> Batch {
-        // A parent before its children, the outer of two scopes before the inner (which ends, and comes, first).
-        let key = |(index, span): (usize, &Held)| {
-            let is_scope = span.kind == SpanKind::Thread;
-            (span.begin_ns, is_scope, span.depth, Reverse(span.end_ns), Reverse(index))
-        };
-        let mut order: Vec<_> = self.spans.iter().enumerate().map(key).collect();
-        order.sort_unstable();
-        let mut slots: Vec<Option<Held>> = std::mem::take(&mut self.spans).into_iter().map(Some).collect();
-        let spans: Vec<Held> = order.iter().take(count).filter_map(|key| slots[key.4.0].take()).collect();
-        self.spans = slots.into_iter().flatten().collect();
-        let by_id: FxHashMap<u64, usize> = spans.iter().enumerate().map(|(index, span)| (span.id, index)).collect();
-        let mut later_children = vec![Vec::new(); spans.len()];
-        for span in &self.spans {
-            if let Some(&parent) = by_id.get(&span.parent) {
-                later_children[parent].push(span.id);
-                self.promised.insert(span.id);
-            }
+    pub(super) fn details(&self, number: u64) -> &Details {
+        &self.details[(number - self.first) as usize]
+    }
+
+    /// The numbers of the `count` spans that began first, in the order in which they are to be drawn. They stay until
+    /// [`Waiting::forget`] is told of them.
+    pub(super) fn take(&mut self, count: usize) -> Vec<u64> {
+        let Waiting { shapes, first, order, .. } = self;
+        let rank = |number: u64| (shapes[(number - *first) as usize].rank(), Reverse(number));
+        // Stable sorting knows what is in order already.
+        order.sort_by(|a, b| match a.0.cmp(&b.0) {
+            Ordering::Equal => rank(a.1).cmp(&rank(b.1)),
+            unequal => unequal,
+        });
+        order.drain(..count).map(|(_, number)| number).collect()
+    }
+
+    /// Visits all spans that are not being drawn.
+    pub(super) fn rest(&mut self, mut visit: impl FnMut(&mut Shape)) {
+        for (_, number) in &self.order {
+            visit(&mut self.shapes[(number - self.first) as usize]);
         }
-        Batch { spans, by_id, later_children }
+    }
+
+    /// These spans have been drawn.
+    pub(super) fn forget(&mut self, numbers: &[u64]) {
+        for number in numbers {
+            self.shapes[(number - self.first) as usize].is_drawn = true;
+        }
+        let drawn = self.shapes.iter().take_while(|shape| shape.is_drawn).count();
+        self.shapes.drain(..drawn);
+        self.details.drain(..drawn);
+        self.first += drawn as u64;
+        if self.shapes.len() > 2 * self.order.len().max(SPARSE) {
+            self.close_up();
+        }
+    }
+
+    /// Leaves no room between those that wait.
+    fn close_up(&mut self) {
+        let mut shapes = self.shapes.iter();
+        self.details.retain(|_| shapes.next().is_some_and(|shape| !shape.is_drawn));
+        self.shapes.retain(|shape| !shape.is_drawn);
+        self.order.clear();
+        let numbered = self.shapes.iter().zip(self.first..);
+        self.order.extend(numbered.map(|(shape, number)| (shape.stay.begin_ns, number)));
     }
 }

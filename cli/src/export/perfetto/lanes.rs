@@ -10,7 +10,7 @@
 //! Spans should come in the order of their begin. One that comes late is never drawn wrongly, only in another row than it
 //! might have been.
 
-use rustc_hash::FxHashMap;
+use crate::by_id::ById;
 use std::collections::{BTreeSet, VecDeque};
 
 /// The end of a span that has none.
@@ -27,7 +27,7 @@ pub(super) struct Stay {
 }
 
 /// A row of a family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Spot {
     pub(super) family: usize,
     /// 0 is the row of the family's root.
@@ -41,24 +41,35 @@ pub(super) struct AsyncLanes {
     /// Families by the moment from which they are idle.
     idle_from: BTreeSet<(u64, usize)>,
     /// Where spans were placed whose children may still come.
-    homes: FxHashMap<u64, Home>,
+    homes: ById<Home>,
     /// The same spans, oldest first, so that the oldest can be forgotten.
     remembered: VecDeque<u64>,
     remember: usize,
+}
+
+/// Where a span was placed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed {
+    pub(super) spot: Spot,
+    /// The slice that it is drawn inside.
+    pub(super) around: Option<u64>,
 }
 
 #[derive(Debug, Default)]
 struct Family {
     rows: Rows,
     idle_from: u64,
-    /// How many roots it has had: a home in an earlier life of the family is no home any more.
-    life: u64,
+    /// How many roots it has had, modulo 2^32: a home in an earlier life of the family is no home any more.
+    life: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Home {
-    spot: Spot,
-    life: u64,
+    family: u32,
+    row: u32,
+    life: u32,
+    /// What its placer calls it.
+    number: u32,
 }
 
 impl AsyncLanes {
@@ -67,21 +78,21 @@ impl AsyncLanes {
         AsyncLanes {
             families: Vec::new(),
             idle_from: BTreeSet::new(),
-            homes: FxHashMap::default(),
+            homes: ById::default(),
             remembered: VecDeque::new(),
             remember,
         }
     }
 
-    /// The row for a span, and the slice it is drawn inside. Only `may_nest` may be drawn inside its parent.
-    pub(super) fn place(&mut self, stay: Stay, may_nest: bool) -> (Spot, Option<u64>) {
-        let home = self.homes.get(&stay.parent).copied();
-        let spot = match home.filter(|home| self.families[home.spot.family].life == home.life) {
+    /// Places a span, for which [`AsyncLanes::number`] will be `number`. Only if it `may_nest` it is drawn inside its parent.
+    pub(super) fn place(&mut self, stay: Stay, may_nest: bool, number: u32) -> Placed {
+        let home = self.homes.get(stay.parent).copied();
+        let spot = match home.filter(|home| self.families[home.family as usize].life == home.life) {
             Some(home) => {
-                let rows = &mut self.families[home.spot.family].rows;
-                let nests = may_nest && rows.takes_child(home.spot.row, stay);
-                let row = if nests { home.spot.row } else { rows.idle_row(stay.begin_ns, 0) };
-                Spot { row, ..home.spot }
+                let rows = &mut self.families[home.family as usize].rows;
+                let nests = may_nest && rows.takes_child(home.row as usize, stay);
+                let row = if nests { home.row as usize } else { rows.idle_row(stay.begin_ns, 0) };
+                Spot { family: home.family as usize, row }
             }
             None => Spot { family: self.idle_family(stay.begin_ns), row: 0 },
         };
@@ -89,8 +100,13 @@ impl AsyncLanes {
         let around = family.rows.put(spot.row, stay);
         let life = family.life;
         self.keep_busy(spot.family, stay.end_ns);
-        self.remember(stay.id, Home { spot, life });
-        (spot, around)
+        self.remember(stay.id, Home { family: spot.family as u32, row: spot.row as u32, life, number });
+        Placed { spot, around }
+    }
+
+    /// The number of a span that was placed, while it is remembered.
+    pub(super) fn number(&self, id: u64) -> Option<u32> {
+        self.homes.get(id).map(|home| home.number)
     }
 
     /// A family that is idle from `at_ns` on, for a new root.
@@ -100,7 +116,7 @@ impl AsyncLanes {
             self.families.push(Family::default());
             self.idle_from.insert((0, family));
         }
-        self.families[family].life += 1;
+        self.families[family].life = self.families[family].life.wrapping_add(1);
         family
     }
 
@@ -118,7 +134,7 @@ impl AsyncLanes {
         self.remembered.push_back(id);
         if self.remembered.len() > self.remember {
             if let Some(oldest) = self.remembered.pop_front() {
-                self.homes.remove(&oldest);
+                self.homes.remove(oldest);
             }
         }
     }

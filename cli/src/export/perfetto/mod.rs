@@ -19,29 +19,28 @@
 
 mod held;
 mod lanes;
+mod packets;
 pub mod proto;
 mod texts;
 
 use crate::export::{ExportError, Exporter, cause_word};
 use crate::spans::{Ending, Item, Span, thread_label};
 use crate::text::count;
-use held::{Batch, Held, Name, Waiting};
-use lanes::{AsyncLanes, OPEN, Spot, Stay, ThreadLanes};
-use prost::Message;
-use proto::{Data, DebugAnnotation, EventType, TracePacket, TrackDescriptor, TrackEvent, Value};
+use held::{Details, Measured, Name, Shape, Waiting};
+use lanes::{AsyncLanes, OPEN, Placed, Stay, ThreadLanes};
+use packets::{Event, Packets, encoded};
+use proto::{Data, EventType, TracePacket, TrackDescriptor, Value};
 use rustc_hash::FxHashMap;
 use spanring::reader::{Damage, Loss, NameState, Recording, SpanKind, ThreadFacts};
-use std::io::{self, Write};
+use std::io::Write;
 use texts::{Argument, Category, Texts};
 
 /// As many finished spans are held back, at most, to be sorted. In recordings with fewer spans children always find their
 /// parents; in longer ones a span that took very long may be drawn apart from its children, and without arrows to them.
-pub const WINDOW: usize = 1 << 18;
+pub const WINDOW: usize = 1 << 17;
 
 const PROCESS_TRACK: u64 = 1;
 const ASYNC_TRACK: u64 = 2;
-/// The whole trace is one sequence of packets.
-const SEQUENCE: u32 = 1;
 
 /// The process that a trace shows.
 #[derive(Clone, Debug)]
@@ -58,17 +57,19 @@ pub struct Process {
 
 /// Turns items of a recording into a trace.
 pub struct TraceWriter<'w> {
-    out: Box<dyn Write + Send + 'w>,
-    /// The first failure of `out`; nothing is written after it.
-    failure: Option<io::Error>,
-    packet: Vec<u8>,
+    packets: Packets<'w>,
+    /// The event that was written last.
+    event: Event,
     texts: Texts,
     process: Process,
     next_track: u64,
     threads: FxHashMap<u32, Thread>,
     lanes: AsyncLanes,
-    rows: FxHashMap<Spot, u64>,
+    /// By family: the tracks of its rows, 0 for those that have none so far.
+    rows: Vec<Vec<u64>>,
     waiting: Waiting,
+    /// Spans drawn so far, modulo 2^32.
+    drawn: u32,
     window: usize,
 }
 
@@ -76,22 +77,15 @@ struct Thread {
     label: String,
     /// The number of the label's text.
     text: u64,
+    /// The arguments that say that a span began on it, and that it ended there.
+    begin: Box<[u8]>,
+    end: Box<[u8]>,
     lanes: ThreadLanes,
     /// The tracks of its rows.
     tracks: Vec<u64>,
     /// Where its losses are drawn, and the tracks of those rows.
     loss_lanes: ThreadLanes,
     loss_tracks: Vec<u64>,
-}
-
-/// Where a slice is drawn, and how it is connected.
-#[derive(Clone, Debug)]
-struct Drawn {
-    track: u64,
-    /// An arrow leads here from its parent.
-    is_target: bool,
-    /// Children that arrows lead to.
-    targets: Vec<u64>,
 }
 
 impl Process {
@@ -115,15 +109,12 @@ impl Exporter for TraceWriter<'_> {
             Item::Loss(loss) => self.loss(loss),
             Item::Damage(damage) => self.damage(damage),
         }
-        self.failure.take().map_or(Ok(()), |error| Err(ExportError::Write(error)))
+        self.packets.failure().map_err(ExportError::Write)
     }
 
     fn finish(mut self: Box<Self>) -> Result<Vec<String>, ExportError> {
         self.release(self.waiting.len());
-        match self.failure.take() {
-            Some(error) => Err(ExportError::Write(error)),
-            None => self.out.flush().map_err(ExportError::Write),
-        }?;
+        self.packets.flush().map_err(ExportError::Write)?;
         Ok(vec!["open it at https://ui.perfetto.dev".to_owned()])
     }
 }
@@ -142,19 +133,21 @@ impl<'w> TraceWriter<'w> {
     /// The same with another [`WINDOW`], of at least 2.
     pub fn with_window(out: Box<dyn Write + Send + 'w>, process: Process, window: usize) -> TraceWriter<'w> {
         let mut writer = TraceWriter {
-            out,
-            failure: None,
-            packet: Vec::new(),
+            packets: Packets::new(out),
+            event: Event::default(),
             texts: Texts::new(),
             process,
             next_track: ASYNC_TRACK + 1,
             threads: FxHashMap::default(),
             lanes: AsyncLanes::new(window),
-            rows: FxHashMap::default(),
+            rows: Vec::new(),
             waiting: Waiting::default(),
+            drawn: 0,
             window: window.max(2),
         };
         writer.head();
+        // If nothing can be written, that has to show before a long reading.
+        writer.packets.write();
         writer
     }
 
@@ -164,7 +157,7 @@ impl<'w> TraceWriter<'w> {
             |clock: proto::BuiltinClock| proto::Clock { clock_id: Some(clock as u32), timestamp: Some(started) };
         // Boot time is what the viewer falls back to. Setting it equal keeps every timestamp as it is.
         let clocks = vec![clock(proto::BuiltinClock::Realtime), clock(proto::BuiltinClock::Boottime)];
-        self.packet(TracePacket {
+        self.packets.add(TracePacket {
             sequence_flags: Some(proto::SequenceFlags::IncrementalStateCleared as u32),
             trace_packet_defaults: Some(proto::TracePacketDefaults {
                 timestamp_clock_id: Some(proto::BuiltinClock::Realtime as u32),
@@ -210,8 +203,11 @@ impl<'w> TraceWriter<'w> {
             ..TrackDescriptor::default()
         });
         let label = thread_label(facts);
+        let text = self.texts.value(&label);
         let thread = Thread {
-            text: self.texts.value(&label),
+            text,
+            begin: encoded(&[Argument::BeginThread.text(text)]),
+            end: encoded(&[Argument::EndThread.text(text)]),
             label,
             lanes: ThreadLanes::default(),
             tracks: vec![uuid],
@@ -234,16 +230,17 @@ impl<'w> TraceWriter<'w> {
         let begin_ns = begin_ns.min(loss.before_unix_ns.unwrap_or(begin_ns)).min(OPEN - 1);
         let end_ns = loss.before_unix_ns.unwrap_or(begin_ns).min(OPEN - 1);
         let track = self.loss_track(loss.thread, Stay { id: 0, parent: 0, begin_ns, end_ns });
-        let mut annotations = vec![
-            Argument::Thread.text(self.threads[&loss.thread].text),
-            Argument::Records.number(loss.records),
-            Argument::Cause.text(self.texts.value(cause_word(loss.cause))),
-        ];
+        let cause = self.texts.value(cause_word(loss.cause));
+        let event = &mut self.event;
+        event.begin(EventType::SliceBegin, track);
+        event.title(Category::Loss, &Name::Text(format!("{} lost", count(loss.records, "event")).into()));
+        event.argument(Argument::Thread, Value::StringIid(self.threads[&loss.thread].text));
+        event.number(Argument::Records, loss.records);
+        event.argument(Argument::Cause, Value::StringIid(cause));
         for (argument, time) in [(Argument::AfterNs, loss.after_unix_ns), (Argument::BeforeNs, loss.before_unix_ns)] {
-            annotations.extend(time.map(|time| argument.number(time)));
+            time.into_iter().for_each(|time| event.number(argument, time));
         }
-        let title = (Category::Loss, Name::Text(format!("{} lost", count(loss.records, "event"))));
-        self.event(begin_ns, event(EventType::SliceBegin, track, title, annotations));
+        self.write_event(begin_ns);
         self.end(end_ns, track);
     }
 
@@ -262,24 +259,25 @@ impl<'w> TraceWriter<'w> {
     }
 
     fn damage(&mut self, damage: &Damage) {
-        let annotations = vec![
-            Argument::File.with(Value::String(damage.path.display().to_string())),
-            Argument::Offset.number(damage.offset),
-            Argument::Bytes.number(damage.bytes),
-            Argument::Records.number(damage.records),
-        ];
-        let title = (Category::Damage, Name::Text(format!("damage: {}", damage.what)));
-        let event = event(EventType::Instant, PROCESS_TRACK, title, annotations);
-        self.event(self.process.started_unix_ns, event);
+        let event = &mut self.event;
+        event.begin(EventType::Instant, PROCESS_TRACK);
+        event.title(Category::Damage, &Name::Text(format!("damage: {}", damage.what).into()));
+        event.argument(Argument::File, Value::String(damage.path.display().to_string()));
+        event.number(Argument::Offset, damage.offset);
+        event.number(Argument::Bytes, damage.bytes);
+        event.number(Argument::Records, damage.records);
+        self.write_event(self.process.started_unix_ns);
     }
 
     fn span(&mut self, span: &Span<'_>) {
         let name = match self.texts.name(span) {
             Some(number) => Name::Numbered(number),
-            None => Name::Text(span.name.to_owned()),
+            None => Name::Text(span.name.into()),
         };
-        let place = span.place.map(|place| self.texts.place(place));
-        self.waiting.push(Held::new(span, name, place));
+        if let Some(place) = span.place {
+            self.texts.meet(place);
+        }
+        self.waiting.push(span, name);
         if self.waiting.len() >= self.window {
             self.release(self.window / 2);
         }
@@ -287,69 +285,144 @@ impl<'w> TraceWriter<'w> {
 
     /// Draws the `count` spans that began first.
     fn release(&mut self, count: usize) {
-        let Batch { spans, by_id, later_children } = self.waiting.take(count);
-        let mut drawn: Vec<Drawn> = Vec::with_capacity(spans.len());
-        for (index, (span, targets)) in spans.iter().zip(later_children).enumerate() {
-            let is_promised = self.waiting.is_promised(span.id);
-            let (track, around) = match span.kind {
-                SpanKind::Async => self.async_track(span.stay(), !is_promised),
-                SpanKind::Thread => self.thread_track(span),
+        let batch = self.waiting.take(count);
+        let first = self.drawn;
+        self.drawn = first.wrapping_add(batch.len() as u32);
+        // For each the row, and whether an arrow leads to it.
+        let mut drawn: Vec<(u64, bool)> = Vec::with_capacity(batch.len());
+        // From which place in the batch, to which span.
+        let mut arrows: Vec<(u32, u64)> = Vec::new();
+        for (place, &number) in (0..).zip(&batch) {
+            let Shape { stay, kind, is_promised, .. } = *self.waiting.shape(number);
+            let Stay { id, parent, .. } = stay;
+            let (track, around) = match kind {
+                SpanKind::Async => self.async_track(stay, !is_promised, first.wrapping_add(place)),
+                SpanKind::Thread => self.thread_track(number),
             };
-            let parent = by_id.get(&span.parent).copied().filter(|_| !is_promised && around != Some(span.parent));
-            drawn.push(Drawn { track, is_target: is_promised || parent.is_some(), targets });
-            if let Some(parent) = parent {
+            let mut is_target = is_promised;
+            if !is_promised && around != Some(parent) {
                 // A child that is said to begin before its parent is drawn before it, and has no arrow.
-                match drawn.get_mut(parent) {
-                    Some(parent) => parent.targets.push(span.id),
-                    None => drawn[index].is_target = false,
+                if let Some(parent) = place_in_batch(&self.lanes, parent, first, place) {
+                    arrows.push((parent, id));
+                    is_target = true;
                 }
             }
+            drawn.push((track, is_target));
         }
-        for (span, drawn) in spans.into_iter().zip(drawn) {
-            self.slice(span, drawn);
+        // Of children that are drawn later, it shows only then whether they could have been drawn inside.
+        let places = batch.len() as u32;
+        let lanes = &self.lanes;
+        self.waiting.rest(|span| {
+            if let Some(parent) = place_in_batch(lanes, span.stay.parent, first, places) {
+                arrows.push((parent, span.stay.id));
+                span.is_promised = true;
+            }
+        });
+        arrows.sort_by_key(|&(parent, _)| parent);
+        let mut arrows = arrows.as_slice();
+        for ((place, &number), (track, is_target)) in (0..).zip(&batch).zip(drawn) {
+            let (own, others) = arrows.split_at(arrows.partition_point(|&(parent, _)| parent == place));
+            arrows = others;
+            self.slice(number, track, is_target, own);
         }
+        self.waiting.forget(&batch);
     }
 
-    fn slice(&mut self, span: Held, drawn: Drawn) {
-        let annotations = self.annotations(&span);
-        let category = match span.kind {
+    /// `arrows` lead from here.
+    fn slice(&mut self, number: u64, track: u64, is_target: bool, arrows: &[(u32, u64)]) {
+        self.threads_of(number);
+        let Shape { stay, kind, .. } = *self.waiting.shape(number);
+        let span = self.waiting.details(number);
+        let event = &mut self.event;
+        event.begin(EventType::SliceBegin, track);
+        let category = match kind {
             SpanKind::Async => Category::Async,
             SpanKind::Thread => Category::Thread,
         };
-        let mut begin = event(EventType::SliceBegin, drawn.track, (category, span.name), annotations);
-        begin.flow_ids = drawn.targets;
-        begin.terminating_flow_ids = drawn.is_target.then_some(span.id).into_iter().collect();
-        self.event(span.begin_ns, begin);
-        if span.end_ns != OPEN {
-            self.end(span.end_ns, drawn.track);
+        event.title(category, &span.name);
+        event.number(Argument::SpanId, stay.id);
+        event.number(Argument::ParentId, stay.parent);
+        event.number(Argument::Depth, u64::from(span.depth));
+        event.arguments(self.texts.outcome(span.ending));
+        if kind == SpanKind::Async && span.ending != Ending::Open {
+            event.number(Argument::Polls, u64::from(span.polls));
+        }
+        if let Some(measured) = &span.measured {
+            let Measured { busy_ns, idle_ns, wait_ns } = **measured;
+            for (argument, ns) in
+                [(Argument::BusyNs, busy_ns), (Argument::IdleNs, idle_ns), (Argument::WaitNs, wait_ns)]
+            {
+                ns.into_iter().for_each(|ns| event.number(argument, ns));
+            }
+        }
+        if let Some(place) = span.place {
+            event.arguments(self.texts.place(place));
+        }
+        if let Some(thread) = span.begin_thread.and_then(|id| self.threads.get(&id)) {
+            event.arguments(&thread.begin);
+        }
+        if let Some(thread) = span.end_thread.and_then(|id| self.threads.get(&id)) {
+            event.arguments(&thread.end);
+        }
+        match span.name_state {
+            NameState::Whole => {}
+            NameState::Cut => event.argument(Argument::NameState, Value::StringIid(self.texts.value("cut"))),
+            NameState::Missing => event.argument(Argument::NameState, Value::StringIid(self.texts.value("missing"))),
+        }
+        let marks = [
+            (Argument::BeginLost, span.begin_lost),
+            (Argument::EndMayBeLost, span.end_may_be_lost),
+            (Argument::BusyPartial, span.busy_partial),
+        ];
+        for (argument, _) in marks.into_iter().filter(|(_, holds)| *holds) {
+            event.argument(argument, Value::Bool(true));
+        }
+        arrows.iter().for_each(|&(_, child)| event.arrow(child, false));
+        if is_target {
+            event.arrow(stay.id, true);
+        }
+        self.write_event(stay.begin_ns);
+        if stay.end_ns != OPEN {
+            self.end(stay.end_ns, track);
+        }
+    }
+
+    /// Makes sure that the trace has the threads of a span.
+    fn threads_of(&mut self, number: u64) {
+        let Details { begin_thread, end_thread, .. } = *self.waiting.details(number);
+        for id in [begin_thread, end_thread].into_iter().flatten() {
+            self.known_thread(id);
         }
     }
 
     /// The row of an async span, and the span around it there.
-    fn async_track(&mut self, stay: Stay, may_nest: bool) -> (u64, Option<u64>) {
-        let (spot, around) = self.lanes.place(stay, may_nest);
-        if let Some(&track) = self.rows.get(&spot) {
+    fn async_track(&mut self, stay: Stay, may_nest: bool, number: u32) -> (u64, Option<u64>) {
+        let Placed { spot, around } = self.lanes.place(stay, may_nest, number);
+        if self.rows.len() <= spot.family {
+            self.rows.resize(spot.family + 1, Vec::new());
+        }
+        let rows = &self.rows[spot.family];
+        let known = |row: usize| rows.get(row).copied().filter(|&track| track != 0);
+        if let Some(track) = known(spot.row) {
             return (track, around);
         }
         let number = spot.family + 1;
         let (parent, name, rank) = match spot.row {
             0 => (ASYNC_TRACK, format!("async {number}"), spot.family),
-            row => {
-                let root = Spot { row: 0, ..spot };
-                let parent = self.rows.get(&root).copied().unwrap_or(ASYNC_TRACK);
-                (parent, format!("async {number}, in parallel {row}"), row)
-            }
+            row => (known(0).unwrap_or(ASYNC_TRACK), format!("async {number}, in parallel {row}"), row),
         };
         let track = self.row(parent, name, rank);
-        self.rows.insert(spot, track);
+        let rows = &mut self.rows[spot.family];
+        rows.resize(rows.len().max(spot.row + 1), 0);
+        rows[spot.row] = track;
         (track, around)
     }
 
     /// The row of a thread span, and the span around it there.
-    fn thread_track(&mut self, span: &Held) -> (u64, Option<u64>) {
-        let id = span.end_thread.or(span.begin_thread).unwrap_or_default();
+    fn thread_track(&mut self, number: u64) -> (u64, Option<u64>) {
+        let Shape { stay, thread: id, is_doubtful, .. } = *self.waiting.shape(number);
         let thread = self.known_thread(id);
-        let (row, around) = thread.lanes.place(span.stay(), span.end_may_be_lost);
+        let (row, around) = thread.lanes.place(stay, is_doubtful);
         if let Some(&track) = thread.tracks.get(row) {
             return (track, around);
         }
@@ -357,40 +430,6 @@ impl<'w> TraceWriter<'w> {
         let track = self.row(parent, name, row);
         self.known_thread(id).tracks.push(track);
         (track, around)
-    }
-
-    fn annotations(&mut self, span: &Held) -> Vec<DebugAnnotation> {
-        let mut all = Vec::with_capacity(16);
-        all.push(Argument::SpanId.number(span.id));
-        all.push(Argument::ParentId.number(span.parent));
-        all.push(Argument::Depth.number(u64::from(span.depth)));
-        all.push(Argument::Outcome.text(self.texts.value(span.ending.word())));
-        if span.kind == SpanKind::Async && span.ending != Ending::Open {
-            all.push(Argument::Polls.number(u64::from(span.polls)));
-        }
-        let measured =
-            [(Argument::BusyNs, span.busy_ns), (Argument::IdleNs, span.idle_ns), (Argument::WaitNs, span.wait_ns)];
-        all.extend(measured.into_iter().filter_map(|(argument, ns)| ns.map(|ns| argument.number(ns))));
-        if let Some(place) = span.place {
-            all.push(Argument::Target.text(place.target));
-            all.push(Argument::Module.text(place.module));
-            all.push(Argument::Location.text(place.file_line));
-        }
-        for (argument, thread) in [(Argument::BeginThread, span.begin_thread), (Argument::EndThread, span.end_thread)] {
-            all.extend(thread.map(|id| argument.text(self.known_thread(id).text)));
-        }
-        match span.name_state {
-            NameState::Whole => {}
-            NameState::Cut => all.push(Argument::NameState.text(self.texts.value("cut"))),
-            NameState::Missing => all.push(Argument::NameState.text(self.texts.value("missing"))),
-        }
-        let marks = [
-            (Argument::BeginLost, span.begin_lost),
-            (Argument::EndMayBeLost, span.end_may_be_lost),
-            (Argument::BusyPartial, span.busy_partial),
-        ];
-        all.extend(marks.into_iter().filter(|(_, holds)| *holds).map(|(argument, _)| argument.with(Value::Bool(true))));
-        all
     }
 
     fn row(&mut self, parent: u64, name: String, rank: usize) -> u64 {
@@ -413,53 +452,22 @@ impl<'w> TraceWriter<'w> {
     }
 
     fn track(&mut self, track: TrackDescriptor) {
-        self.packet(TracePacket { data: Some(Data::TrackDescriptor(track)), ..TracePacket::default() });
+        self.packets.add(TracePacket { data: Some(Data::TrackDescriptor(track)), ..TracePacket::default() });
     }
 
     fn end(&mut self, time: u64, track: u64) {
-        let end =
-            TrackEvent { r#type: Some(EventType::SliceEnd as i32), track_uuid: Some(track), ..TrackEvent::default() };
-        self.event(time, end);
+        self.event.begin(EventType::SliceEnd, track);
+        self.write_event(time);
     }
 
-    fn event(&mut self, time: u64, event: TrackEvent) {
-        let packet = TracePacket {
-            timestamp: Some(time),
-            sequence_flags: Some(proto::SequenceFlags::NeedsIncrementalState as u32),
-            interned_data: self.texts.take_new(),
-            data: Some(Data::TrackEvent(event)),
-            ..TracePacket::default()
-        };
-        self.packet(packet);
-    }
-
-    fn packet(&mut self, packet: TracePacket) {
-        let packet = TracePacket { trusted_packet_sequence_id: Some(SEQUENCE), ..packet };
-        self.packet.clear();
-        proto::Trace { packet: vec![packet] }.encode(&mut self.packet).expect("a vector grows");
-        if self.failure.is_none() {
-            self.failure = self.out.write_all(&self.packet).err();
-        }
+    /// Writes [`TraceWriter::event`].
+    fn write_event(&mut self, time: u64) {
+        let new = self.texts.take_new();
+        self.packets.event(time, new.as_ref(), &self.event);
     }
 }
 
-fn event(
-    kind: EventType,
-    track: u64,
-    (category, name): (Category, Name),
-    debug_annotations: Vec<DebugAnnotation>,
-) -> TrackEvent {
-    let (name_iid, name) = match name {
-        Name::Numbered(number) => (Some(number), None),
-        Name::Text(text) => (None, Some(text)),
-    };
-    TrackEvent {
-        r#type: Some(kind as i32),
-        track_uuid: Some(track),
-        category_iids: vec![category as u64],
-        name,
-        name_iid,
-        debug_annotations,
-        ..TrackEvent::default()
-    }
+/// The place of a span among those of a batch that are before `end`. The first one in the batch has the number `first`.
+fn place_in_batch(lanes: &AsyncLanes, id: u64, first: u32, end: u32) -> Option<u32> {
+    lanes.number(id).map(|number| number.wrapping_sub(first)).filter(|place| *place < end)
 }

@@ -1,8 +1,9 @@
 //! Texts that a trace holds once, and refers to by number.
 
+use super::packets::encoded;
 use super::proto::{DebugAnnotation, InternedData, InternedText, Value};
 use crate::places::Place;
-use crate::spans::Span;
+use crate::spans::{Ending, Span};
 use rustc_hash::FxHashMap;
 
 /// Categories of events. Their numbers count from 1.
@@ -79,10 +80,6 @@ impl Argument {
         DebugAnnotation { name_iid: Some(self as u64), value: Some(value) }
     }
 
-    pub(super) fn number(self, value: u64) -> DebugAnnotation {
-        self.with(Value::Uint(value))
-    }
-
     /// With a text that was numbered by [`Texts::value`].
     pub(super) fn text(self, number: u64) -> DebugAnnotation {
         self.with(Value::StringIid(number))
@@ -97,18 +94,12 @@ pub(super) struct Texts {
     /// Numbers given since [`Texts::take_new`]: a packet that uses one must not come before it.
     new: InternedData,
     any_new: bool,
-    /// By [`Place::index`].
-    places: Vec<Option<PlaceTexts>>,
+    /// By [`Place::index`]: the arguments that say where a span is made.
+    places: Vec<Box<[u8]>>,
+    /// By [`Ending`]: the arguments that say it.
+    outcomes: [Box<[u8]>; 4],
     /// By [`Span::name_index`]: whether the trace has the name.
     names: Vec<bool>,
-}
-
-/// Numbers of the texts of a place.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PlaceTexts {
-    pub(super) target: u64,
-    pub(super) module: u64,
-    pub(super) file_line: u64,
 }
 
 impl Texts {
@@ -120,7 +111,11 @@ impl Texts {
             debug_annotation_names: numbered(&ARGUMENTS),
             ..InternedData::default()
         };
-        Texts { new, any_new: true, ..Texts::default() }
+        let mut texts = Texts { new, any_new: true, ..Texts::default() };
+        for ending in [Ending::Completed, Ending::Cancelled, Ending::Panicked, Ending::Open] {
+            texts.outcomes[ending as usize] = encoded(&[Argument::Outcome.text(texts.value(ending.word()))]);
+        }
+        texts
     }
 
     /// The number of a text that is the value of arguments.
@@ -149,22 +144,30 @@ impl Texts {
         Some(number)
     }
 
-    /// The numbers of a place's texts.
-    pub(super) fn place(&mut self, place: &Place) -> PlaceTexts {
+    /// Makes sure that the trace has the texts of a place.
+    pub(super) fn meet(&mut self, place: &Place) {
         let index = place.index as usize;
         if self.places.len() <= index {
-            self.places.resize(index + 1, None);
+            self.places.resize(index + 1, Box::default());
         }
-        if let Some(known) = self.places[index] {
-            return known;
+        if self.places[index].is_empty() {
+            let location = &place.location;
+            self.places[index] = encoded(&[
+                Argument::Target.text(self.value(&location.target)),
+                Argument::Module.text(self.value(&location.module_path)),
+                Argument::Location.text(self.value(&place.file_line())),
+            ]);
         }
-        let texts = PlaceTexts {
-            target: self.value(&place.location.target),
-            module: self.value(&place.location.module_path),
-            file_line: self.value(&place.file_line()),
-        };
-        self.places[index] = Some(texts);
-        texts
+    }
+
+    /// The arguments that say where a span is made, by the index of a place that was met.
+    pub(super) fn place(&self, index: u32) -> &[u8] {
+        &self.places[index as usize]
+    }
+
+    /// The argument that says how a span ended.
+    pub(super) fn outcome(&self, ending: Ending) -> &[u8] {
+        &self.outcomes[ending as usize]
     }
 
     /// The texts that got their numbers since the last call.

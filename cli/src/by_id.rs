@@ -1,0 +1,164 @@
+//! Values by the ids of spans.
+
+use rustc_hash::FxHashMap;
+
+/// Ids on one page.
+const PAGE: u64 = 16;
+
+/// A map from span ids to values.
+///
+/// Threads hand out ids from blocks, one after the other, so spans of about the same time have ids that are close together. Values of
+/// such are kept together too: a hash map has each in another place, which in large maps takes most of the time.
+#[derive(Debug)]
+pub(crate) struct ById<T> {
+    /// By number, where each page is.
+    at: FxHashMap<u64, u32>,
+    pages: Vec<Page<T>>,
+    /// Pages without values.
+    free: Vec<u32>,
+    len: usize,
+}
+
+#[derive(Debug)]
+struct Page<T> {
+    number: u64,
+    /// Number of values that are there.
+    used: u32,
+    values: [Option<T>; PAGE as usize],
+}
+
+impl<T> Default for ById<T> {
+    fn default() -> ById<T> {
+        ById { at: FxHashMap::default(), pages: Vec::new(), free: Vec::new(), len: 0 }
+    }
+}
+
+impl<T> ById<T> {
+    /// Number of values.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) fn contains(&self, id: u64) -> bool {
+        self.get(id).is_some()
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, id: u64) -> Option<&T> {
+        self.pages[*self.at.get(&(id / PAGE))? as usize].values[place(id)].as_ref()
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut T> {
+        self.pages[*self.at.get(&(id / PAGE))? as usize].values[place(id)].as_mut()
+    }
+
+    /// The value of an id, a new one if there is none.
+    #[inline]
+    pub(crate) fn get_or_default(&mut self, id: u64) -> &mut T
+    where
+        T: Default,
+    {
+        self.place_of(id).get_or_insert_default()
+    }
+
+    #[inline]
+    pub(crate) fn insert(&mut self, id: u64, value: T) {
+        *self.place_of(id) = Some(value);
+    }
+
+    #[inline]
+    pub(crate) fn remove(&mut self, id: u64) -> Option<T> {
+        let index = *self.at.get(&(id / PAGE))?;
+        let page = &mut self.pages[index as usize];
+        let value = page.values[place(id)].take()?;
+        page.used -= 1;
+        self.len -= 1;
+        if page.used == 0 {
+            self.at.remove(&(id / PAGE));
+            self.free.push(index);
+        }
+        Some(value)
+    }
+
+    /// All values with their ids, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
+        self.pages.iter().flat_map(|page| {
+            let ids = (0..PAGE).map(|place| page.number.wrapping_mul(PAGE) + place);
+            ids.zip(&page.values).filter_map(|(id, value)| Some((id, value.as_ref()?)))
+        })
+    }
+
+    /// The place of a value that will be there.
+    #[inline]
+    fn place_of(&mut self, id: u64) -> &mut Option<T> {
+        let number = id / PAGE;
+        let known = self.at.get(&number).copied();
+        let index = known.unwrap_or_else(|| self.new_page(number));
+        let page = &mut self.pages[index as usize];
+        let value = &mut page.values[place(id)];
+        if value.is_none() {
+            page.used += 1;
+            self.len += 1;
+        }
+        value
+    }
+
+    fn new_page(&mut self, number: u64) -> u32 {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.pages.push(Page { number, used: 0, values: [const { None }; PAGE as usize] });
+            (self.pages.len() - 1) as u32
+        });
+        self.pages[index as usize].number = number;
+        self.at.insert(number, index);
+        index
+    }
+}
+
+fn place(id: u64) -> usize {
+    (id % PAGE) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    proptest! {
+        #[test]
+        fn it_is_a_map(steps in prop::collection::vec((0u8..5, prop_oneof![0u64..60, (u64::MAX - 40)..=u64::MAX]), 0..300)) {
+            let (mut map, mut model) = (ById::default(), BTreeMap::new());
+            for (step, (what, id)) in (1u32..).zip(steps) {
+                match what {
+                    0 | 1 => {
+                        map.insert(id, step);
+                        model.insert(id, step);
+                    }
+                    2 => prop_assert_eq!(map.remove(id), model.remove(&id)),
+                    3 => prop_assert_eq!(*map.get_or_default(id), *model.entry(id).or_default()),
+                    _ => prop_assert_eq!(map.get_mut(id).map(|value| std::mem::replace(value, step)), model.get_mut(&id).map(|value| std::mem::replace(value, step))),
+                }
+                prop_assert_eq!(map.get(id), model.get(&id));
+                prop_assert_eq!((map.len(), map.is_empty(), map.contains(id)), (model.len(), model.is_empty(), model.contains_key(&id)));
+            }
+            let mut all: Vec<(u64, u32)> = map.iter().map(|(id, value)| (id, *value)).collect();
+            all.sort_unstable();
+            prop_assert_eq!(all, model.into_iter().collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn memory_follows_the_values_that_are_there() {
+        let mut map = ById::default();
+        for id in 1..100_000 {
+            map.insert(id, id);
+            map.remove(id.saturating_sub(50));
+        }
+        assert!(map.pages.len() <= 5);
+    }
+}

@@ -1,0 +1,85 @@
+//! The commands of docs/FIVE-MINUTES.md, on what they are given there: what they have to show is looked for.
+#![cfg(unix)]
+
+#[path = "common/program.rs"]
+mod program;
+
+use program::{program, run_json, run_well};
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
+use tempfile::TempDir;
+
+const GUIDE: &str = include_str!("../../docs/FIVE-MINUTES.md");
+
+/// The command is one that the guide gives, with this directory in place of the guide's.
+fn as_in_the_guide(command: &[&str], of: &str, dir: &str) -> Vec<String> {
+    let quoted = |word: &&str| if word.contains(' ') { format!("'{word}'") } else { (*word).to_owned() };
+    let line = format!("$ spanring {}\n", command.iter().map(quoted).collect::<Vec<_>>().join(" "));
+    assert!(GUIDE.contains(&line), "the guide does not say {line}");
+    command.iter().map(|word| if *word == of { dir.to_owned() } else { (*word).to_owned() }).collect()
+}
+
+fn answer(command: &[&str], of: &str, dir: &str) -> String {
+    let words = as_in_the_guide(command, of, dir);
+    run_well(&words.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+#[test]
+fn a_slow_request_is_followed_to_its_cause() {
+    let dir = TempDir::new().expect("a directory");
+    let dir = dir.path().to_str().expect("UTF-8");
+    let ask = |command: &[&str]| answer(command, "recording", dir);
+    ask(&["demo", "--out", "recording", "--seconds", "5"]);
+
+    let top = ask(&["top", "recording", "--name", "GET /"]);
+    assert!(top.contains("\nGET /users ") && top.contains("service.rs:71"), "{top}");
+
+    let slow = ask(&["slow", "recording", "--name", "GET /users", "--limit", "1"]);
+    let critical =
+        |name: &str| slow.lines().any(|line| line.starts_with('>') && line[1..].trim_start().starts_with(name));
+    assert!(critical("wait for connection ") && critical("select user "), "{slow}");
+    assert!(slow.contains("where the time went: ") && slow.contains(" % wait for connection"), "{slow}");
+
+    // What is said of one holds of all: they wait more than anything else would explain.
+    assert!(ask(&["top", "recording", "--name", "wait for connection"]).contains("service.rs:98"));
+    let waits = run_json(&["top", dir, "--name", "wait for connection"]);
+    assert!(waits["rows"][0]["p99_ns"].as_u64() > Some(1_000_000), "{waits}");
+    let then = ask(&["top", "recording", "--from", "2.60s", "--to", "2.618s", "--sort", "count", "--limit", "9"]);
+    assert!(then.contains("\nserve_connection ") || then.starts_with("serve_connection "), "{then}");
+
+    // The line that the guide names as the cause is the one that waits.
+    let service = include_str!("../src/demo/service.rs");
+    assert!(service.lines().nth(97).is_some_and(|line| line.contains("service.pool.acquire()")));
+    assert!(service.contains("const POOL_SIZE: usize = 2;"));
+}
+
+#[test]
+fn what_a_killed_process_was_doing_is_told() {
+    let dir = TempDir::new().expect("a directory");
+    let dir = dir.path().to_str().expect("UTF-8");
+    assert!(GUIDE.contains("$ spanring demo --out killed --seconds 60 & sleep 3; kill -9 $!\n"));
+    let mut demo =
+        program(&["demo", "--out", dir, "--seconds", "60"]).stdout(Stdio::null()).spawn().expect("it starts");
+    sleep(Duration::from_secs(3));
+    demo.kill().expect("it runs");
+    demo.wait().expect("it ends");
+
+    let ask = |command: &[&str]| answer(command, "killed", dir);
+    let info = ask(&["info", "killed"]);
+    assert!(info.contains("writer    died: it ended without closing the recording\n"), "{info}");
+    assert!(info.contains("lost      0 events\n") && info.contains("health    complete: "), "{info}");
+    assert!(info.contains(" recovered from rings\n"), "{info}");
+
+    let old = ask(&["open", "killed", "--min-age", "1s"]);
+    let names = |text: &str| -> Vec<String> {
+        let lines = text.lines().skip(1).take_while(|line| !line.contains("open spans, "));
+        lines.filter_map(|line| line.split_whitespace().next().map(str::to_owned)).collect()
+    };
+    assert!(names(&old).iter().all(|name| name == "refresh_cache" || name == "serve_connection"), "{old}");
+    assert_eq!(names(&old).len(), 9, "{old}");
+    assert!(old.contains("the last sign of the process, which died"), "{old}");
+
+    let open = ask(&["open", "killed"]);
+    assert!(names(&open).len() >= 9 && open.contains("the last sign of the process, which died"), "{open}");
+}
