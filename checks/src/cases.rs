@@ -1,6 +1,6 @@
 //! The cases: what happens in each recording.
 
-use crate::truth::Truth;
+use crate::truth::{Span, Truth};
 use crate::zero_length;
 use spanring::events::MAX_RUN_TIME_NAME;
 use spanring::prelude::*;
@@ -54,6 +54,13 @@ pub const ALL: &[Case] = &[
     case("retired", retired, |truth| {
         truth.lost(LossCause::Retired) > 0 && truth.count(|span| span.name == "open all the time") == 1
     }),
+    case("measured", measured, |truth| {
+        let is_measured = |span: &Span| span.busy_ns.is_some() && span.created_ns.is_some();
+        truth.count(|span| is_measured(span) && span.begin_thread != span.end_thread) > 0
+            && truth.count(|span| is_measured(span) && span.busy_ns < span.duration_ns) >= 60
+            && truth.count(|span| is_measured(span) && span.outcome == "cancelled") >= 20
+            && truth.count(|span| is_measured(span) && span.duration_ns.is_none()) == 1
+    }),
     case("deep", deep, |truth| {
         [("async", 63), ("thread", 63)]
             .iter()
@@ -96,6 +103,43 @@ fn runtime(threads: usize) -> std::io::Result<Runtime> {
 fn outcomes(recording: &Path) -> Result<(), Box<dyn Error>> {
     let recorder = start(recording, |builder| builder)?;
     let runtime = runtime(2)?;
+    run_requests(&runtime);
+    drop(runtime);
+    // On a thread without a name.
+    let panics = || {
+        span_scope!("a scope");
+        let _ = std::panic::catch_unwind(|| {
+            span_scope!("a scope that panics");
+            std::panic::panic_any(ON_PURPOSE);
+        });
+    };
+    std::thread::scope(|scope| drop(scope.spawn(panics).join()));
+    recorder.stop()?;
+    Ok(())
+}
+
+/// The same requests, each poll of them measured, and when they were made; and one that is open.
+fn measured(recording: &Path) -> Result<(), Box<dyn Error>> {
+    let recorder = start(recording, |builder| builder.measure_polls(true))?;
+    let runtime = runtime(2)?;
+    let begun = Arc::new(Notify::new());
+    let waits = begun.clone();
+    runtime.spawn(instrument_named!(
+        async move {
+            waits.notify_one();
+            tokio::task::yield_now().await;
+            std::future::pending::<()>().await;
+        },
+        "open all the time"
+    ));
+    runtime.block_on(begun.notified());
+    run_requests(&runtime);
+    recorder.stop()?;
+    runtime.shutdown_background();
+    Ok(())
+}
+
+fn run_requests(runtime: &Runtime) {
     runtime.block_on(async {
         let mut requests = Vec::new();
         for number in 0..60 {
@@ -112,18 +156,6 @@ fn outcomes(recording: &Path) -> Result<(), Box<dyn Error>> {
         }
         sleep(Duration::from_millis(30)).await;
     });
-    drop(runtime);
-    // On a thread without a name.
-    let panics = || {
-        span_scope!("a scope");
-        let _ = std::panic::catch_unwind(|| {
-            span_scope!("a scope that panics");
-            std::panic::panic_any(ON_PURPOSE);
-        });
-    };
-    std::thread::scope(|scope| drop(scope.spawn(panics).join()));
-    recorder.stop()?;
-    Ok(())
 }
 
 async fn request(number: u32) {
