@@ -167,6 +167,7 @@ fn joined(begin: &Span, end: &Span) -> Span {
     Span {
         start_ns: begin.start_ns,
         duration_ns: Some(end_ns.saturating_sub(begin.start_ns)),
+        created_ns: begin.created_ns,
         begin_thread: begin.begin_thread,
         begin_lost: false,
         ..end.clone()
