@@ -54,6 +54,18 @@ pub enum Command {
         /// Show at most N rows, 0 for all [default: 30]
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
+        /// Look again and again until the process ends: what ended lately, and what is open. Nothing is asked of the process
+        #[arg(long)]
+        live: bool,
+        /// With --live: how far back to look for spans that ended
+        #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration, requires = "live")]
+        window: Duration,
+        /// With --live: how often to look; a long recording is looked at less often
+        #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_duration, requires = "live")]
+        every: Duration,
+        /// With --live: how many times to look, for ever if not said
+        #[arg(long, value_name = "N", requires = "live")]
+        looks: Option<u64>,
         #[command(flatten)]
         filter: Filter,
     },

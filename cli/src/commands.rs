@@ -1,7 +1,7 @@
 //! What each command does: reads, and prints what came of it.
 
 use crate::arguments::{Arguments, Command, Sort, Source};
-use crate::output::{Stop, check, failure, input, print, print_json, width};
+use crate::output::{Stop, check, failure, height, input, print, print_json, redrawn, width};
 use clap::CommandFactory;
 use spanring::reader::{self, ReadError, Recording, WriterState};
 use spanring_cli::demo::{self, DemoError};
@@ -10,6 +10,7 @@ use spanring_cli::doctor;
 use spanring_cli::export::{self, Destination, ExportError, Format};
 use spanring_cli::filter::Filter;
 use spanring_cli::info::{self, Listed, SessionInfo};
+use spanring_cli::live::Live;
 use spanring_cli::progress::{Bar, Progress};
 use spanring_cli::report::{self, Report};
 use spanring_cli::snapshot::{self, SnapshotError};
@@ -32,7 +33,10 @@ pub fn run(command: Command) -> Result<(), Stop> {
     match command {
         Command::Demo { out, seconds } => run_demo(out, seconds),
         Command::Info { source, json } => show_info(&source, json),
-        Command::Top { source, json, sort, limit, filter } => show_top(&source, json, sort, limit, &filter),
+        Command::Top { source, json, sort, limit, live: true, window, every, looks, filter } => {
+            watch(&source, json, sort, limit, &Watch { window, every, looks }, &filter)
+        }
+        Command::Top { source, json, sort, limit, filter, .. } => show_top(&source, json, sort, limit, &filter),
         Command::Slow { source, json, limit, rows, filter } => {
             show_trees(&source, json, rows, &filter, &Choice::Slowest(limit))
         }
@@ -144,6 +148,47 @@ fn show_top(source: &Source, json: bool, sort: Sort, limit: Option<usize>, filte
         return print_json(&report);
     }
     print(&render::top(&report, limit.unwrap_or(30), width()))
+}
+
+/// How to watch.
+struct Watch {
+    window: Duration,
+    every: Duration,
+    looks: Option<u64>,
+}
+
+fn watch(
+    source: &Source,
+    json: bool,
+    sort: Sort,
+    limit: Option<usize>,
+    watch: &Watch,
+    filter: &Filter,
+) -> Result<(), Stop> {
+    /// Of the time, so much is spent looking at most: a fifth.
+    const PAUSE: u32 = 4;
+    let (mut recording, _) = find(source)?;
+    let path = recording.path().to_owned();
+    let wanted = filter.of(&recording);
+    let mut live = Live::default();
+    for number in 1.. {
+        let began = Instant::now();
+        let height = height();
+        let (rows, oldest) = render::rows_of_live(height);
+        let view = live.look(&recording, &wanted, watch.window, sort.into(), oldest).map_err(input)?;
+        if json {
+            print(&(serde_json::to_string(&view).map_err(failure)? + "\n"))?;
+        } else {
+            let text = render::live(&view, limit.unwrap_or(rows), width());
+            print(&if height.is_some() { redrawn(&text, height) } else { text + "\n" })?;
+        }
+        if recording.writer() != WriterState::Running || watch.looks.is_some_and(|looks| number >= looks) {
+            break;
+        }
+        std::thread::sleep(watch.every.max(began.elapsed() * PAUSE));
+        recording = Recording::open(&path).map_err(input)?;
+    }
+    Ok(())
 }
 
 fn show_trees(source: &Source, json: bool, rows: usize, filter: &Filter, choice: &Choice) -> Result<(), Stop> {

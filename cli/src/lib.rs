@@ -18,6 +18,7 @@ pub mod doctor;
 pub mod export;
 pub mod filter;
 pub mod info;
+pub mod live;
 mod names;
 pub mod open;
 pub mod paths;

@@ -62,3 +62,17 @@ pub fn width() -> Option<usize> {
     }
     std::env::var("COLUMNS").ok()?.parse().ok().filter(|&columns| columns > 0)
 }
+
+/// Lines of the terminal, if the output goes to one.
+pub fn height() -> Option<usize> {
+    let size = io::stdout().is_terminal().then(terminal_size::terminal_size).flatten();
+    size.map(|(_, height)| usize::from(height.0))
+}
+
+/// A text in place of what the terminal shows, as many lines as there is room for.
+pub fn redrawn(text: &str, height: Option<usize>) -> String {
+    let lines = text.lines().take(height.unwrap_or(usize::MAX).saturating_sub(1));
+    // Home; each line with its rest cleared, so that nothing flickers; what is below, cleared.
+    let lines: String = lines.map(|line| format!("{line}\x1b[K\n")).collect();
+    format!("\x1b[H{lines}\x1b[J")
+}

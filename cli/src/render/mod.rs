@@ -3,6 +3,7 @@
 mod diff;
 mod doctor;
 mod info;
+mod live;
 mod open;
 mod paths;
 mod tail;
@@ -13,6 +14,7 @@ use crate::text::{clean, count};
 pub use diff::diff;
 pub use doctor::doctor;
 pub use info::{info, sessions};
+pub use live::{live, rows_of_live};
 pub use open::open;
 pub use paths::paths;
 pub use tail::tail;
