@@ -124,7 +124,7 @@ async function compareTexts(page, info, top, opened, same) {
   same("whether it says that nothing was recorded", info.spans === 0, texts.banners.includes("Nothing was recorded"));
   same("whether it says that it is complete", info.complete && info.spans > 0, texts.banners.includes("Complete:"));
   same("rows of names", top.rows.length, texts.names.length);
-  const columns = { count: 2, cancelled: 7, panicked: 8, open: 9 };
+  const columns = { count: 2, failed: 7, cancelled: 8, panicked: 9, open: 10 };
   const numbersOf = (rows, of) => rows.map(of).sort().join("\n");
   same("numbers of names", numbersOf(top.rows, (row) => Object.keys(columns).map((key) => row[key]).join(" ")),
     numbersOf(texts.names, (row) => Object.values(columns).map((column) => plain(row[column])).join(" ")));
@@ -221,7 +221,7 @@ async function drive(page, spans, same) {
     same("whether the next match is one", true, await page.evaluate(() => spanring.search.matches[spanring.timeline.selected] === 1));
     await page.locator("#search-clear").click();
   }
-  const failed = spans.filter((span) => ["cancelled", "panicked"].includes(span.outcome)).length;
+  const failed = spans.filter((span) => ["failed", "cancelled", "panicked"].includes(span.outcome)).length;
   await page.locator("#search-ending").selectOption("failed");
   same("failed spans found", failed, Number((await page.locator("#search-result").innerText()).split(" ")[0].replaceAll(",", "")));
   await page.locator("#search-clear").click();

@@ -1,7 +1,19 @@
 //! What the macros expand to, and nobody else may rely on.
 
+pub use crate::future::{Literal, counter, instant, instrument_seeing, instrument_with, named_with, static_with};
 use crate::recorder::gate;
+pub use crate::recorder::is_recording as recording;
 use crate::recorder::record::running_generation;
+use crate::spans::{SpanSite, ThreadSpanGuard};
+
+/// Ends a thread span by the result of what it was around.
+#[inline]
+pub fn end_by<S: SpanSite, T, E>(guard: ThreadSpanGuard<S>, result: Result<T, E>) -> Result<T, E> {
+    if result.is_err() {
+        guard.fail();
+    }
+    result
+}
 
 /// What [`generation`] is while nobody records.
 pub const CLOSED: u64 = gate::CLOSED;

@@ -105,7 +105,7 @@ mod by_hand {
     #[inline]
     pub(super) fn begin_async(site: Site<'_>, name: Name<'_>, parent: u64, depth: u32) -> u64 {
         let frame = Frame { parent, depth: Depth::new(depth) };
-        begin(&Span { thread: false, frame: &frame, site, name }).map_or(0, |(begun, _)| begun.id)
+        begin(&Span { thread: false, frame: &frame, site, name, attributes: 0 }).map_or(0, |(begun, _)| begun.id)
     }
 
     #[inline]
@@ -114,7 +114,7 @@ mod by_hand {
             // Its begin is not known here, nor in which recording it was: ticks 0 say so in the record.
             let begun = Begun { id, ticks: 0 };
             let frame = Frame { parent, depth: Depth::new(depth) };
-            let span = Span { thread: false, frame: &frame, site, name };
+            let span = Span { thread: false, frame: &frame, site, name, attributes: 0 };
             see(&span);
             end(&span, &begun, running_generation(), Outcome::Completed, 0);
         }
@@ -131,7 +131,7 @@ mod by_hand {
             }
             return;
         }
-        let begun = begin(&Span { thread: true, frame: &Frame { parent, depth }, site, name });
+        let begun = begin(&Span { thread: true, frame: &Frame { parent, depth }, site, name, attributes: 0 });
         context.set_scope_depth(depth.deeper());
         OPEN.with_borrow_mut(|open| {
             if let Some(place) = open.get_mut(index) {
@@ -147,7 +147,13 @@ mod by_hand {
         this_thread().set_scope_depth(depth);
         if let Some((begun, generation)) = begun {
             let frame = Frame { parent, depth };
-            end(&Span { thread: true, frame: &frame, site, name }, &begun, generation, Outcome::Completed, 0);
+            end(
+                &Span { thread: true, frame: &frame, site, name, attributes: 0 },
+                &begun,
+                generation,
+                Outcome::Completed,
+                0,
+            );
         }
     }
 

@@ -116,6 +116,7 @@ pub mod testing;
 #[cfg(not(spanring_loom))]
 mod production {
     pub use crate::format::Discipline;
+    pub use crate::future::current_span;
     pub use crate::recorder::{
         Builder, FlushError, Health, Recorder, RecorderGuard, SnapshotError, Snapshots, StartError, SyncPolicy, flush,
         health, is_recording, request_snapshot,

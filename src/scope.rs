@@ -1,7 +1,8 @@
 //! Thread spans: guards that record a scope of one thread.
 
+use crate::events::Outcome;
 use crate::events::{SpanLocation, SpanMetadata};
-use crate::future::{Named, SpanName, SpanSite, ThreadSpan};
+use crate::future::{AttributeValue, Attributes, Named, SpanName, SpanSite, ThreadSpan, WithAttributes};
 use std::marker::PhantomData;
 
 /// A thread span, from here to the end of its scope. [`crate::span_scope!`] and [`crate::span_scope_named!`] make one.
@@ -49,7 +50,37 @@ impl<N: SpanName> ThreadSpanGuard<Named<N>> {
     }
 }
 
+impl<S: SpanSite, A: Attributes> ThreadSpanGuard<WithAttributes<S, A>> {
+    /// As [`ThreadSpanGuard::prepare`], with attributes; without any, and a name, nothing is recorded.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn prepare_with(site: Option<WithAttributes<S, A>>) -> Self {
+        ThreadSpanGuard { span: ThreadSpan::of_scope(site), thread: PhantomData }
+    }
+}
+
 impl<S: SpanSite> ThreadSpanGuard<S> {
+    /// Records an attribute of the span, as [`SpanRef::record`](crate::spans::SpanRef::record) does.
+    #[inline]
+    pub fn record(&self, key: &'static str, value: impl AttributeValue) -> &Self {
+        self.span.scope_ref().record(key, value);
+        self
+    }
+
+    /// Ends the span now, as [failed](Outcome::Failed).
+    #[inline]
+    pub fn fail(mut self) {
+        self.span.end_scope_as(|| Outcome::Failed);
+    }
+
+    /// Begins the span of a prepared guard, and returns it.
+    #[doc(hidden)]
+    #[inline]
+    pub fn begun(mut self) -> Self {
+        self.begin();
+        self
+    }
+
     /// Begins the span of a prepared guard.
     #[doc(hidden)]
     #[inline(always)]

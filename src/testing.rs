@@ -56,6 +56,8 @@ pub struct TestSpan {
     pub file: String,
     /// The line there.
     pub line: u32,
+    /// Its attributes in the order in which they were recorded: keys, and values as text.
+    pub attributes: Vec<(String, String)>,
     /// Its children, in order of their begins.
     pub children: Vec<TestSpan>,
 }
@@ -171,7 +173,7 @@ impl Root {
         drop(shared);
         let site = Site::Metadata(&&ROOT);
         let frame = Frame { parent: current().id, depth: Depth::ROOT };
-        let span = Span { thread: false, frame: &frame, site, name: Name::OfSite };
+        let span = Span { thread: false, frame: &frame, site, name: Name::OfSite, attributes: 0 };
         let (begun, generation) = begin(&span).expect("the shared recorder runs while it has a user");
         end(&span, &begun, generation, Outcome::Completed, 0);
         Root { inside: CurrentSpan { id: begun.id, next_depth: Depth::ROOT } }
@@ -216,10 +218,15 @@ struct Found {
 impl Collected {
     fn read(recording: &Recording) -> Collected {
         let mut spans = HashMap::new();
+        let mut attributes: HashMap<u64, Vec<(String, String)>> = HashMap::new();
         let mut lost = 0;
         let result = recording.read(&mut |event| {
             match event {
                 Event::Loss(loss) => lost += loss.records,
+                Event::Attribute(record) => {
+                    let attribute = (record.key.to_owned(), record.value.to_string());
+                    attributes.entry(record.span_id).or_default().push(attribute);
+                }
                 Event::Span(record) => {
                     let found = spans.entry(record.span_id).or_insert_with(|| Found {
                         span: TestSpan {
@@ -231,6 +238,7 @@ impl Collected {
                             target: record.location.map(|location| location.target.clone()).unwrap_or_default(),
                             file: record.location.map(|location| location.file.clone()).unwrap_or_default(),
                             line: record.location.map(|location| location.line).unwrap_or_default(),
+                            attributes: Vec::new(),
                             children: Vec::new(),
                         },
                         parent: record.parent_span_id,
@@ -245,10 +253,15 @@ impl Collected {
                         found.end = record.unix_ns;
                     }
                 }
-                Event::Thread(_) | Event::Poll(_) | Event::Damage(_) => {}
+                _ => {}
             };
         });
         result.expect("a recording in memory can be read");
+        for (id, attributes) in attributes {
+            if let Some(found) = spans.get_mut(&id) {
+                found.span.attributes = attributes;
+            }
+        }
         assert_eq!(lost, 0, "the test recorded more than the shared recorder's rings hold between two flushes");
         let mut order: Vec<u64> = spans.keys().copied().collect();
         // Ids rise within a thread, which settles what the clock cannot.

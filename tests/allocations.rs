@@ -91,6 +91,19 @@ fn every_kind(text: &str, shared: &Arc<str>) {
     span_scope_named!("named scope");
     span_scope_named_dyn!(text);
     by_attribute();
+    // What goes with spans.
+    finish(span_async_named!("with attributes", a = 1, b = "static", c = text, d = 0.5, async {
+        current_span().record("e", true).record("f", text);
+        instant!("instant", g = text.len(), h = Arc::clone(shared));
+        instant!(Arc::clone(shared));
+        counter!("counter", text.len());
+    }));
+    finish(instrument_named!(async { Err::<(), _>(text) }, "failed", |out, span| {
+        span.record("error", out.unwrap_err()).fail();
+    }));
+    finish(instrument_named!(async { Err::<(), _>(text) }, "error", err));
+    span_scope!("scope with attributes", i = 2, j = text);
+    span_guard!("guard", k = false).record("l", text);
 }
 
 /// Records every kind of span ten thousand times with `builder`, and counts what that allocates but for the first time.

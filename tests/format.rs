@@ -11,7 +11,7 @@ mod golden;
 #[path = "format/writer.rs"]
 mod writer;
 
-use common::{Contents, Item};
+use common::{Contents, Entry, Item, Value};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use spanring::events::MAX_RUN_TIME_NAME;
@@ -20,7 +20,7 @@ use spanring::format::{BlockKind, VERSION};
 use spanring::reader::{Event, NameState, Outcome, PollRecord, Recording, WriterState};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use writer::{Batch, Name, START, Span, What, Writer};
+use writer::{Batch, Name, START, Span, What, Writer, kept};
 
 fn name() -> impl Strategy<Value = Name> {
     prop_oneof![
@@ -33,7 +33,19 @@ fn name() -> impl Strategy<Value = Name> {
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {
-    prop_oneof![Just(Outcome::Completed), Just(Outcome::Cancelled), Just(Outcome::Panicked)]
+    prop_oneof![Just(Outcome::Failed), Just(Outcome::Completed), Just(Outcome::Cancelled), Just(Outcome::Panicked)]
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(Value::I64),
+        any::<u64>().prop_map(Value::U64),
+        proptest::num::f64::NORMAL.prop_map(Value::F64),
+        any::<String>().prop_map(|text| Value::text(&text)),
+        "[a-zß∂🦀]{90,200}".prop_map(|text| Value::text(&text)),
+        (7..u32::MAX, any::<u64>()).prop_map(|(of, word)| Value::Unknown(of, word)),
+    ]
 }
 
 fn what() -> impl Strategy<Value = What> {
@@ -42,6 +54,9 @@ fn what() -> impl Strategy<Value = What> {
         earlier().prop_map(|created| What::Begin { created }),
         (outcome(), earlier()).prop_map(|(outcome, began)| What::End { outcome, began }),
         (0..1_u64 << 40).prop_map(|began| What::Poll { began }),
+        (value(), any::<bool>()).prop_map(|(value, is_static)| What::Attribute { value, is_static }),
+        value().prop_map(|value| What::Counter { value }),
+        Just(What::Instant),
     ]
 }
 
@@ -49,6 +64,11 @@ fn span() -> impl Strategy<Value = Span> {
     let ids = (any::<u64>(), any::<u64>(), any::<u16>(), 1..=u32::MAX);
     (0..1_u64 << 40, ids, what(), any::<bool>(), name()).prop_map(
         |(since_start, (id, parent, depth, polls), what, thread, name)| {
+            // An instant has no static site.
+            let name = match (&what, name) {
+                (What::Instant, Name::OfSite(text)) => Name::Static(text),
+                (_, name) => name,
+            };
             // Scopes are not created before they begin.
             let thread = thread && !matches!(what, What::Begin { created: Some(_) });
             Span { since_start, id, parent, depth, polls, what, thread, name }
@@ -61,10 +81,14 @@ fn batch() -> impl Strategy<Value = Batch> {
     (1..4_u32, lost, vec(span(), 0..6)).prop_map(|(thread, lost, spans)| Batch { thread, lost, spans })
 }
 
-/// `text` as a record keeps it.
-fn kept(text: &str) -> &str {
-    let end = (0..=text.len().min(MAX_RUN_TIME_NAME)).rev().find(|end| text.is_char_boundary(*end));
-    &text[..end.unwrap_or(0)]
+/// A value as a record keeps it.
+fn kept_value(value: &Value, is_static: bool) -> Value {
+    match value {
+        Value::Text(text, _) if !is_static && text.len() > MAX_RUN_TIME_NAME => {
+            Value::Text(kept(text).to_owned(), NameState::Cut)
+        }
+        value => value.clone(),
+    }
 }
 
 proptest! {
@@ -100,21 +124,46 @@ proptest! {
                     prop_assert_eq!(items.next(), Some(&Item::Poll(poll)));
                     continue;
                 }
+                if let What::Attribute { value, .. } | What::Counter { value } = &span.what {
+                    let is_static = matches!(span.what, What::Attribute { is_static: true, .. });
+                    let entry = Entry {
+                        thread: batch.thread,
+                        record_number: *number - 1,
+                        unix_ns: at(span.since_start),
+                        span_id: span.id,
+                        key: span.name.text().to_owned(),
+                        value: kept_value(value, is_static),
+                    };
+                    let is_counter = matches!(span.what, What::Counter { .. });
+                    let item = if is_counter { Item::Counter(entry) } else { Item::Attribute(entry) };
+                    prop_assert_eq!(items.next(), Some(&item));
+                    continue;
+                }
+                let text = span.name.text();
+                let cut = matches!(span.name, Name::RunTime(_)) && text.len() > MAX_RUN_TIME_NAME;
+                let (text, state) = if cut { (kept(text), NameState::Cut) } else { (text, NameState::Whole) };
+                if let What::Instant = span.what {
+                    let Some(Item::Instant(instant)) = items.next() else { panic!("no instant") };
+                    prop_assert_eq!((instant.thread, instant.record_number), (batch.thread, *number - 1));
+                    prop_assert_eq!((instant.id, instant.parent, instant.scopes), (span.id, span.parent, span.depth));
+                    prop_assert_eq!((instant.unix_ns, instant.attributes), (at(span.since_start), span.polls));
+                    prop_assert_eq!((instant.name.as_str(), instant.name_state), (text, state));
+                    prop_assert!(instant.location.is_some());
+                    continue;
+                }
                 let Some(Item::Span(record)) = items.next() else { panic!("no span") };
                 prop_assert_eq!((record.thread, record.record_number), (batch.thread, *number - 1));
                 prop_assert_eq!((record.span_id, record.parent, record.depth), (span.id, span.parent, span.depth));
                 let (outcome, began, created) = match span.what {
                     What::End { outcome, began } => (Some(outcome), began, None),
                     What::Begin { created } => (None, None, created),
-                    What::Poll { .. } => (None, None, None),
+                    _ => (None, None, None),
                 };
                 prop_assert_eq!((record.outcome, record.unix_ns), (outcome, at(span.since_start)));
                 prop_assert_eq!((record.begin_unix_ns, record.created_unix_ns), (began.map(at), created.map(at)));
-                prop_assert_eq!(record.polls, span.polls);
-                let text = span.name.text();
-                let cut = matches!(span.name, Name::RunTime(_)) && text.len() > MAX_RUN_TIME_NAME;
-                prop_assert_eq!(&record.name, if cut { kept(text) } else { text });
-                prop_assert_eq!(record.name_state, if cut { NameState::Cut } else { NameState::Whole });
+                let counts = if outcome.is_some() { (span.polls, 0) } else { (0, span.polls) };
+                prop_assert_eq!((record.polls, record.attributes), counts);
+                prop_assert_eq!((record.name.as_str(), record.name_state), (text, state));
                 let target = record.location.as_ref().map(|location| location.target.as_str());
                 prop_assert_eq!(target, Some(if matches!(span.name, Name::OfCaller(_)) { "" } else { "target" }));
             }
@@ -209,9 +258,9 @@ fn what_is_static_has_a_small_number_of_its_own() {
     assert!(summary.unwrap().records > 0);
     assert_eq!(
         BTreeSet::from_iter(of_name.values().map(String::as_str)),
-        ["request", "query", "call", "render"].into()
+        ["request", "query", "call", "render", "import"].into()
     );
-    assert!(of_name.into_keys().eq(0..4));
+    assert!(of_name.into_keys().eq(0..5));
     // Two static sites, a place with names of its own, and a caller's.
     assert!(of_location.into_keys().eq(0..4));
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 /// A section: its title, the file, and the item whose documentation it is; the module's own if there is none.
-const SECTIONS: [(&str, &str, Option<&str>); 11] = [
+const SECTIONS: [(&str, &str, Option<&str>); 13] = [
     ("## The recording directory", "src/format/mod.rs", None),
     ("## File header", "src/format/file.rs", None),
     ("## Blocks", "src/format/block.rs", None),
@@ -14,6 +14,8 @@ const SECTIONS: [(&str, &str, Option<&str>); 11] = [
     ("## Records", "src/events/slot.rs", None),
     ("### The first word of a slot", "src/events/slot.rs", Some("pub struct Head")),
     ("### Kinds", "src/events/kind.rs", Some("pub enum Kind")),
+    ("### Attributes and counters", "src/events/value.rs", None),
+    ("### The types of values", "src/events/value.rs", Some("pub enum ValueType")),
     ("## Definitions", "src/format/definition.rs", None),
     ("## Ring files", "src/format/ring_file.rs", None),
     ("## Session file", "src/format/session_file.rs", None),

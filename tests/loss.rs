@@ -77,7 +77,7 @@ fn a_full_ring_drops_the_newest_and_says_so_where_it_happened() {
             Item::Span(_) if *missing == 0 => *read += 1,
             Item::Span(_) => story.push((1, 0)),
             Item::Loss(loss) => *missing += loss.records,
-            Item::Poll(_) | Item::Damage(_) => panic!("{item:?}"),
+            item => panic!("{item:?}"),
         }
     }
     assert_eq!(story, [(20 + 64, 936), (10 + 64, 16), (2, 0)]);

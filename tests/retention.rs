@@ -28,7 +28,7 @@ fn open_spans(recording: &Recording) -> (Vec<(String, String)>, Vec<Loss>, Summa
             }
             Event::Span(span) => drop(ended.insert(span.span_id)),
             Event::Loss(loss) => losses.push(loss),
-            Event::Poll(_) | Event::Damage(_) => panic!("{event:?}"),
+            event => panic!("{event:?}"),
         })
         .expect("the recording can be read");
     open.retain(|id, _| !ended.contains(id));

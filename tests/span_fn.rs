@@ -6,6 +6,8 @@
 
 #[path = "span_fn/drop_order.rs"]
 mod drop_order;
+#[path = "span_fn/results.rs"]
+mod results;
 #[path = "span_fn/returned_futures.rs"]
 mod returned_futures;
 #[path = "span_fn/send.rs"]
@@ -25,15 +27,24 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use spanring::span_fn;
-use spanring::testing::{record, record_future};
+use spanring::testing::{Recorded, TestSpan, record, record_future};
 
 /// The span tree of `function`, called and run to its end.
 fn tree(function: impl AsyncFnOnce()) -> String {
+    recorded(function).tree()
+}
+
+/// Its topmost spans.
+fn spans(function: impl AsyncFnOnce()) -> Vec<TestSpan> {
+    recorded(function).spans
+}
+
+fn recorded(function: impl AsyncFnOnce()) -> Recorded<()> {
     let mut recorded = pin!(record_future(async { function().await }));
     let mut context = Context::from_waker(Waker::noop());
     loop {
         if let Poll::Ready(recorded) = recorded.as_mut().poll(&mut context) {
-            return recorded.tree();
+            return recorded;
         }
     }
 }

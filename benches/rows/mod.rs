@@ -46,10 +46,11 @@ pub const FLOORS: [Row; 5] = [
 ];
 
 /// With it.
-pub const SPANS: [Row; 5] = [
+pub const SPANS: [Row; 6] = [
     Row { name: "async static", run: spans::async_static, floor: Floor::Async, records: true },
     Row { name: "async named", run: spans::async_named, floor: Floor::Async, records: true },
     Row { name: "async run-time name", run: spans::async_run_time_name, floor: Floor::Async, records: true },
+    Row { name: "async named, one attribute", run: spans::async_attribute, floor: Floor::Async, records: true },
     Row { name: "sync static", run: spans::sync_static, floor: Floor::Sync, records: true },
     Row { name: "sync named", run: spans::sync_named, floor: Floor::Sync, records: true },
 ];

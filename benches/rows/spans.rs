@@ -46,6 +46,12 @@ pub fn async_run_time_name(spans: u64) {
     });
 }
 
+/// A static name, and an attribute that is a number.
+#[inline(never)]
+pub fn async_attribute(spans: u64) {
+    poll_each(spans, |number| span_async_named!("async attribute", number = number, async move { black_box(number) }));
+}
+
 /// A thread span at a static site.
 #[inline(never)]
 pub fn sync_static(spans: u64) {

@@ -163,7 +163,7 @@ def expected_row(case, span, last):
         "name": span["name"],
         "start_ns": span["start_ns"],
         "end_ns": max(last, span["start_ns"]) if end is None else end,
-        "status": ERROR if span["outcome"] == "panicked" else 0,
+        "status": ERROR if span["outcome"] in ("failed", "panicked") else 0,
         "spanring.kind": span["kind"],
         "spanring.outcome": span["outcome"],
         "spanring.depth": span["depth"],

@@ -76,7 +76,7 @@ def expected_row(case, span):
         "busy_nano": span["busy_ns"],
         "idle_nano": told["idle_ns"],
         "outcome": span["outcome"],
-        "status_code": "ERROR" if span["outcome"] == "panicked" else "UNSET",
+        "status_code": "ERROR" if span["outcome"] in ("failed", "panicked") else "UNSET",
         "depth": span["depth"],
         "polls": None if end is None else span["polls"],
         "code.file.path": span["file"],

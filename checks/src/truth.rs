@@ -89,6 +89,7 @@ impl Truth {
                     Some(_) => {}
                 }
             }
+            _ => {}
         })?;
         if let Some(what) = damaged {
             return Err(format!("the recording of a case is damaged: {what}").into());
@@ -135,7 +136,7 @@ impl Truth {
 
     /// For the message that a recording is not what it should be.
     pub fn summary(&self) -> String {
-        let outcomes = ["completed", "cancelled", "panicked", "open"];
+        let outcomes = ["completed", "failed", "cancelled", "panicked", "open"];
         let outcomes = outcomes.map(|outcome| format!("{} {outcome}", self.count(|span| span.outcome == outcome)));
         let causes = [LossCause::Dropped, LossCause::Overwritten, LossCause::Retired];
         let causes = causes.map(|cause| format!("{} {}", self.lost(cause), word_of(cause)));
@@ -195,6 +196,7 @@ fn span_of(record: &SpanRecord<'_>) -> Span {
         start_ns,
         duration_ns: ended.then(|| record.unix_ns.saturating_sub(start_ns)),
         outcome: match record.outcome {
+            Some(Outcome::Failed) => "failed",
             Some(Outcome::Completed) => "completed",
             Some(Outcome::Cancelled) => "cancelled",
             Some(Outcome::Panicked) => "panicked",

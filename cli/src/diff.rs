@@ -40,6 +40,8 @@ pub struct DiffReport {
 pub struct Whole {
     /// All spans, open ones included.
     pub spans: u64,
+    /// Those that ended with an error.
+    pub failed: u64,
     /// Those that were cancelled.
     pub cancelled: u64,
     /// Those that panicked.
@@ -139,10 +141,12 @@ pub fn compare(before: Side, after: Side) -> DiffReport {
     type Key = (String, &'static str, Option<String>);
     let mut rows: BTreeMap<Key, (Measured, Measured)> = BTreeMap::new();
     let mut of = |side: Side, pick: fn(&mut (Measured, Measured)) -> &mut Measured| {
-        let mut whole = Whole { spans: 0, cancelled: 0, panicked: 0, lost_records: 0, damaged: 0, damage: None };
+        let mut whole =
+            Whole { spans: 0, failed: 0, cancelled: 0, panicked: 0, lost_records: 0, damaged: 0, damage: None };
         (whole.lost_records, whole.damaged, whole.damage) = side.top.missing();
         for (name, mut group) in side.top.into_groups() {
             whole.spans += group.count;
+            whole.failed += group.failed;
             whole.cancelled += group.cancelled;
             whole.panicked += group.panicked;
             let file = group.place.as_ref().map(|place| place.location.file.clone());

@@ -54,7 +54,7 @@ pub struct OpenReport {
 pub struct Line {
     /// How far below its root it stands in the tree.
     pub level: u32,
-    /// `open`; of an ancestor also `completed`, `cancelled` or `panicked`, or `unknown` if the recording has nothing of it.
+    /// `open`; of an ancestor also `completed`, `failed`, `cancelled` or `panicked`, or `unknown` if the recording has nothing of it.
     pub state: &'static str,
     /// Unique within the session, never 0.
     pub id: u64,

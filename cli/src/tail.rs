@@ -5,7 +5,7 @@ use crate::spans::{Ending, Pairing, Span, add, thread_label};
 use crate::top::kind_word;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
-use spanring::reader::{Event, ReadError, Recording};
+use spanring::reader::{AttributeRecord, CounterRecord, Event, InstantRecord, ReadError, Recording};
 
 /// Follows a recording. Each look reads the whole of it, and passes over what it has seen; in between, only open spans are kept.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub struct Line {
     pub name: String,
     /// `async` or `thread`.
     pub kind: &'static str,
-    /// `completed`, `cancelled` or `panicked`.
+    /// `completed`, `failed`, `cancelled` or `panicked`.
     pub outcome: &'static str,
     /// First poll, in nanoseconds since 1970.
     pub begin_unix_ns: u64,
@@ -79,7 +79,13 @@ impl Tail {
                 }
                 Event::Span(record) if is_new(record.thread, record.record_number) => pairing.record(&record),
                 Event::Poll(record) if is_new(record.thread, record.record_number) => pairing.poll(&record),
-                Event::Span(_) | Event::Poll(_) | Event::Loss(_) | Event::Damage(_) => None,
+                Event::Attribute(AttributeRecord { thread, record_number, .. })
+                | Event::Instant(InstantRecord { thread, record_number, .. })
+                | Event::Counter(CounterRecord { thread, record_number, .. }) => {
+                    is_new(thread, record_number);
+                    None
+                }
+                _ => None,
             };
             let mut line = |span: &Span<'_>| {
                 lines.extend(Line::of(span, threads).filter(|_| wanted.has(span)));

@@ -78,6 +78,8 @@ pub struct Row {
     pub p99_ns: Option<u64>,
     /// Longest duration; `None` if no span ended.
     pub max_ns: Option<u64>,
+    /// Spans that ended with an error.
+    pub failed: u64,
     /// Spans whose future was dropped before it was ready.
     pub cancelled: u64,
     /// Spans that a panic went through.
@@ -124,6 +126,7 @@ pub(crate) struct Group {
     pub(crate) count: u64,
     pub(crate) total_ns: u64,
     pub(crate) max_ns: u64,
+    pub(crate) failed: u64,
     pub(crate) cancelled: u64,
     pub(crate) panicked: u64,
     pub(crate) open: u64,
@@ -188,6 +191,7 @@ impl Top {
         group.count += 1;
         match span.ending {
             Ending::Completed => {}
+            Ending::Failed => group.failed += 1,
             Ending::Cancelled => group.cancelled += 1,
             Ending::Panicked => group.panicked += 1,
             Ending::Open => group.open += 1,
@@ -281,6 +285,7 @@ impl Group {
             count: 0,
             total_ns: 0,
             max_ns: 0,
+            failed: 0,
             cancelled: 0,
             panicked: 0,
             open: 0,
@@ -303,6 +308,7 @@ impl Group {
             p50_ns: self.durations.percentile(50).map(|value| value.min(self.max_ns)),
             p99_ns: self.durations.percentile(99).map(|value| value.min(self.max_ns)),
             max_ns: ended.then_some(self.max_ns),
+            failed: self.failed,
             cancelled: self.cancelled,
             panicked: self.panicked,
             open: self.open,

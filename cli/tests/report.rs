@@ -88,7 +88,7 @@ impl Page {
                 },
                 begin_ns,
                 end_ns: at("end").checked_sub(1).map(|length| begin_ns + length),
-                ending: at("flags") & 3,
+                ending: at("flags") & 3 | at("flags") >> 6 & 4,
                 lane: at("lane"),
             }
         };
@@ -192,7 +192,8 @@ fn every_span_is_there_as_it_was_recorded() {
     assert!(shown.len() >= 120 && page.facts["chosen"].is_null());
     for span in &shown {
         let parent = span.parent.map_or(0, |parent| shown[parent].id);
-        let ending = [Ending::Completed, Ending::Cancelled, Ending::Panicked, Ending::Open][span.ending as usize];
+        let ending = [Ending::Completed, Ending::Cancelled, Ending::Panicked, Ending::Open, Ending::Failed]
+            [span.ending as usize];
         let (name, begin_ns, end_ns, is_parent, has_ending) = recorded.remove(&span.id).expect("recorded, and once");
         assert_eq!((&name, begin_ns, end_ns), (&span.name, span.begin_ns, span.end_ns));
         assert_eq!((is_parent, has_ending), (parent, ending));

@@ -59,6 +59,7 @@ fn a_begin_that_is_there_twice_counts_once() {
 fn outcomes_are_kept() {
     for (outcome, ending) in [
         (Outcome::Completed, Ending::Completed),
+        (Outcome::Failed, Ending::Failed),
         (Outcome::Cancelled, Ending::Cancelled),
         (Outcome::Panicked, Ending::Panicked),
     ] {

@@ -223,7 +223,7 @@ fn diff_tells_what_got_slower_from_what_did_not() {
     assert!(same["rows"].as_array().expect("a list").iter().all(|row| row["verdict"] == "unclear"), "{same}");
     assert_eq!(verdict(&run_json(&["diff", after, before]), "changed")["verdict"], "faster");
     let text = run_well(&["diff", before, after]);
-    assert!(text.contains("names: ") && text.contains("after: 61 spans, 0 cancelled, 0 panicked"), "{text}");
+    assert!(text.contains("names: ") && text.contains("after: 61 spans, 0 failed, 0 cancelled, 0 panicked"), "{text}");
 }
 
 #[test]

@@ -1,8 +1,12 @@
-//! The attribute's arguments: `#[span_fn("name", crate = path)]`.
+//! The attribute's arguments: `#[span_fn("name", fields(key = value), err, crate = path)]`.
 
+use proc_macro2::TokenStream;
+use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::{Error, Expr, Ident, LitStr, Path, Result, Token};
+use syn::punctuated::Punctuated;
+use syn::token::Paren;
+use syn::{Error, Expr, Ident, LitStr, Path, Result, Token, parenthesized};
 
 /// What the parentheses of `#[span_fn(..)]` said.
 #[derive(Default)]
@@ -11,6 +15,31 @@ pub struct Args {
     pub name: Option<LitStr>,
     /// Where `spanring` is found; without one, `::spanring`.
     pub krate: Option<Path>,
+    /// The span's attributes.
+    pub fields: Option<Punctuated<Field, Token![,]>>,
+    /// Whether a result that is an `Err` makes the span a failed one.
+    pub err: bool,
+}
+
+/// An attribute of the span: a key, in which there may be dots, and its value.
+pub struct Field {
+    key: Punctuated<Ident, Token![.]>,
+    equals: Token![=],
+    value: Expr,
+}
+
+impl Parse for Field {
+    fn parse(input: ParseStream) -> Result<Self> {
+        Ok(Field { key: Punctuated::parse_separated_nonempty(input)?, equals: input.parse()?, value: input.parse()? })
+    }
+}
+
+impl ToTokens for Field {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        self.key.to_tokens(tokens);
+        self.equals.to_tokens(tokens);
+        self.value.to_tokens(tokens);
+    }
 }
 
 impl Parse for Args {
@@ -30,6 +59,15 @@ impl Args {
     fn parse_one(&mut self, input: ParseStream) -> Result<()> {
         if input.peek(LitStr) {
             self.set_name(input.parse()?)
+        } else if input.peek(Ident) && input.peek2(Paren) && input.fork().parse::<Ident>()? == "fields" {
+            let key: Ident = input.parse()?;
+            self.set_fields(&key, input)
+        } else if input.peek(Ident) && !input.peek2(Token![=]) && input.fork().parse::<Ident>()? == "err" {
+            let key: Ident = input.parse()?;
+            if std::mem::replace(&mut self.err, true) {
+                return Err(Error::new_spanned(key, "`err` is given twice: remove one of them"));
+            }
+            Ok(())
         } else if input.peek(Ident::peek_any) && input.peek2(Token![=]) {
             let key = input.call(Ident::parse_any)?;
             input.parse::<Token![=]>()?;
@@ -58,6 +96,16 @@ impl Args {
         Ok(())
     }
 
+    fn set_fields(&mut self, key: &Ident, input: ParseStream) -> Result<()> {
+        if self.fields.is_some() {
+            return Err(Error::new_spanned(key, "`fields` is given twice: put all of them into one"));
+        }
+        let content;
+        parenthesized!(content in input);
+        self.fields = Some(Punctuated::parse_terminated(&content)?);
+        Ok(())
+    }
+
     fn set_crate(&mut self, key: &Ident, input: ParseStream) -> Result<()> {
         if self.krate.is_some() {
             return Err(Error::new_spanned(key, "`crate` is given twice: remove one of them"));
@@ -74,7 +122,7 @@ impl Args {
 fn unknown(key: &Ident, input: ParseStream) -> Error {
     let advice = match input.parse::<LitStr>() {
         Ok(name) => format!("write the name alone: `#[span_fn({})]`", name.token()),
-        Err(_) => "`#[span_fn]` takes a name and `crate = path`".to_owned(),
+        Err(_) => "`#[span_fn]` takes a name, `fields(key = value)`, `err` and `crate = path`".to_owned(),
     };
     Error::new_spanned(key, format!("unknown argument `{key}`: {advice}"))
 }

@@ -3,10 +3,11 @@
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
+use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Error, Ident, LitStr, Path, Result, ReturnType, parse_quote, parse_quote_spanned};
+use syn::{Error, Ident, LitStr, Path, Result, ReturnType, Token, parse_quote, parse_quote_spanned};
 
-use crate::args::Args;
+use crate::args::{Args, Field};
 use crate::boxed;
 use crate::function::Function;
 use crate::params;
@@ -30,7 +31,7 @@ fn expand(args: TokenStream, item: TokenStream) -> Result<TokenStream> {
         match Returned::of(&function.sig.output) {
             Returned::Future => future_fn(&mut function, &recorder),
             Returned::BoxedFuture => boxed_future_fn(&mut function, &recorder),
-            Returned::Value => plain_fn(&function, &recorder),
+            Returned::Value => plain_fn(&mut function, &recorder),
         }
     };
     Ok(function.with_body(body))
@@ -120,7 +121,14 @@ fn captured_parameters(function: &mut Function) -> TokenStream {
 }
 
 /// Any other `fn`: its call is a thread span, which ends after the last temporaries of the body are dropped.
-fn plain_fn(function: &Function, recorder: &Recorder) -> TokenStream {
+///
+/// If it may fail by an `Err`, the body runs in a closure, so that its result is seen wherever it leaves.
+fn plain_fn(function: &mut Function, recorder: &Recorder) -> TokenStream {
+    if recorder.err {
+        let output = function.sig.output.clone();
+        let result = called_body(function, recorder, &output);
+        return recorder.scope_of(&result);
+    }
     let scope = recorder.scope();
     let body = &function.body;
     quote!({ #scope #body })
@@ -133,6 +141,10 @@ struct Recorder {
     name: LitStr,
     /// Where the span says that it is in the source: the function's name.
     location: Span,
+    /// The span's attributes.
+    fields: Punctuated<Field, Token![,]>,
+    /// Whether a result that is an `Err` makes the span a failed one.
+    err: bool,
 }
 
 impl Recorder {
@@ -143,24 +155,62 @@ impl Recorder {
             krate: krate.into_iter().map(|token| located_at(token, location)).collect(),
             name: args.name.unwrap_or_else(|| LitStr::new(&function.unraw().to_string(), location)),
             location,
+            fields: args.fields.unwrap_or_default(),
+            err: args.err,
         }
     }
 
     /// `future`, recorded from its first poll to its end.
     fn instrument(&self, future: &TokenStream) -> TokenStream {
         let krate = &self.krate;
+        if self.fields.is_empty() && !self.err {
+            let description = self.description();
+            return quote!(#krate::spans::InstrumentFuture::instrument(#future, #description));
+        }
+        let (site, value) = (Ident::new("site", Span::mixed_site()), self.site());
+        let on_output = if self.err { quote!(#krate::spans::FailOnErr) } else { quote!(()) };
+        // The attributes first: the body may take what they are made of.
+        quote!({
+            let #site = #value;
+            #krate::__private::instrument_with(#future, #site, #krate::__private::generation(), #on_output)
+        })
+    }
+
+    /// The static with name and place.
+    fn description(&self) -> TokenStream {
+        let krate = &self.krate;
         let name = &self.name;
         let metadata = Ident::new("SPAN", Span::mixed_site());
         // The braces keep the static out of the body's sight.
         let declaration = quote_spanned!(self.location=> #krate::static_span_desc!(#metadata, #name););
-        quote!(#krate::spans::InstrumentFuture::instrument(#future, { #declaration &#metadata }))
+        quote!({ #declaration &#metadata })
+    }
+
+    /// That and the attributes, if somebody records.
+    fn site(&self) -> TokenStream {
+        let (krate, fields, description) = (&self.krate, &self.fields, self.description());
+        quote!(#krate::__while_recording!(#krate::__private::static_with(#description, #krate::__attributes!(#fields))))
+    }
+
+    /// `result`, with a thread span around it that fails if that is an `Err`.
+    fn scope_of(&self, result: &TokenStream) -> TokenStream {
+        let (krate, site) = (&self.krate, self.site());
+        let guard = Ident::new("guard", Span::mixed_site());
+        quote!({
+            let #guard = #krate::spans::ThreadSpanGuard::prepare_with(#site).begun();
+            #krate::__private::end_by(#guard, #result)
+        })
     }
 
     /// A guard for the rest of the function.
     fn scope(&self) -> TokenStream {
         let krate = &self.krate;
         let name = &self.name;
-        quote_spanned!(self.location=> #krate::span_scope!(#name);)
+        let fields = &self.fields;
+        if fields.is_empty() {
+            return quote_spanned!(self.location=> #krate::span_scope!(#name););
+        }
+        quote_spanned!(self.location=> #krate::span_scope!(#name, #fields);)
     }
 }
 

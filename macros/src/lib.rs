@@ -39,11 +39,25 @@ use proc_macro::TokenStream;
 ///
 /// # Arguments
 ///
-/// Both are optional, in any order:
+/// All are optional, in any order:
 ///
 /// - a string literal: the span's name. The default is the function's name.
+/// - `fields(key = value, ..)`: attributes of the span. A key may have dots, and a value is anything that implements
+///   `spanring::spans::AttributeValue`. Parameters may be used by their names. The values are evaluated at the call, before
+///   the body, and only while somebody records.
+/// - `err`: the span has failed if the result is an `Err`. The function has to return a `Result`, or a future of one.
 /// - `crate = path`: where `spanring` is found, for crates that know it by another name or through a re-export, such as
 ///   `#[span_fn(crate = my::reexport::spanring)]`. The default is `::spanring`.
+///
+/// ```
+/// use spanring::span_fn;
+///
+/// #[span_fn(fields(user.id = id, kind = "by id"), err)]
+/// async fn load_user(id: u64) -> Result<String, std::num::TryFromIntError> {
+///     Ok(format!("user {}", u8::try_from(id)?))
+/// }
+/// # drop(load_user(1));
+/// ```
 ///
 /// # What is recorded
 ///

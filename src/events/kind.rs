@@ -13,8 +13,11 @@
 /// word 6 its number among the polls of the span, from 1, saturating. Words 4 and 5 and the low half of word 6 are those of the span's
 /// other records, or 0 to leave that to them, as they are if the name is run-time text.
 ///
-/// `0x20..=0x3f` are otherwise reserved for attributes (`0x20`), instants (`0x28`) and counters (`0x30`): a reader skips what it does
-/// not know, by the slot count.
+/// `0x20` is an attribute, a key and a value of a span or of an instant; `0x30` a counter's value at some time. Both are laid out as
+/// `value` says. `0x28` is an instant, a point in time with a name: it is laid out as the begin of a named span, with an id of its
+/// own, and says in the low half of its depth how many thread spans were open around it.
+///
+/// `0x20..=0x3f` are otherwise reserved: a reader skips what it does not know, by the slot count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Kind {
@@ -36,6 +39,12 @@ pub enum Kind {
     BeginThreadNamed = 0x16,
     /// A thread span ended; named.
     EndThreadNamed = 0x17,
+    /// A span or an instant has a value by that key.
+    Attribute = 0x20,
+    /// Something happened.
+    Instant = 0x28,
+    /// Something that is counted or measured had that value.
+    Counter = 0x30,
     /// The future of an async span was polled once.
     Poll = 0x38,
 }
@@ -70,9 +79,17 @@ impl Kind {
             0x15 => Some(Kind::EndThread),
             0x16 => Some(Kind::BeginThreadNamed),
             0x17 => Some(Kind::EndThreadNamed),
+            0x20 => Some(Kind::Attribute),
+            0x28 => Some(Kind::Instant),
+            0x30 => Some(Kind::Counter),
             0x38 => Some(Kind::Poll),
             _ => None,
         }
+    }
+
+    /// Whether a record of this kind is laid out as [`ValueFields`](super::ValueFields).
+    pub const fn is_value(self) -> bool {
+        matches!(self, Kind::Attribute | Kind::Counter)
     }
 
     /// Whether this is one of the eight span kinds.
@@ -84,6 +101,11 @@ impl Kind {
     const fn is_span_with(self, bit: u8) -> bool {
         let both = Kind::BeginAsync as u8 | bit;
         self as u8 & both == both
+    }
+
+    /// Whether this is the number of a span kind that marks an end.
+    pub(super) const fn is_number_of_end(number: u8) -> bool {
+        number & !(Self::NAMED | Self::THREAD) == Kind::EndAsync as u8
     }
 
     /// Whether this span kind marks an end.
@@ -113,6 +135,9 @@ impl Kind {
             Kind::EndThread => "EndThreadSpanEvent",
             Kind::BeginThreadNamed => "BeginThreadNamedSpanEvent",
             Kind::EndThreadNamed => "EndThreadNamedSpanEvent",
+            Kind::Attribute => "AttributeEvent",
+            Kind::Instant => "InstantEvent",
+            Kind::Counter => "CounterEvent",
             Kind::Poll => "PollEvent",
         }
     }
@@ -122,6 +147,8 @@ impl Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Outcome {
+    /// The future returned `Ready`, or the scope was left normally, and what came out was an error.
+    Failed = 0,
     /// The future returned `Ready`, or the scope was left normally.
     Completed = 1,
     /// The future was dropped after its first poll and before it was ready.
@@ -131,13 +158,13 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The outcome with this number; `None` for 0, which begin records carry.
-    pub const fn from_bits(bits: u8) -> Option<Outcome> {
-        match bits {
-            1 => Some(Outcome::Completed),
-            2 => Some(Outcome::Cancelled),
-            3 => Some(Outcome::Panicked),
-            _ => None,
+    /// The outcome in the lowest two bits, which are an end record's.
+    pub const fn from_bits(bits: u8) -> Outcome {
+        match bits & 3 {
+            0 => Outcome::Failed,
+            1 => Outcome::Completed,
+            2 => Outcome::Cancelled,
+            _ => Outcome::Panicked,
         }
     }
 }
@@ -145,6 +172,7 @@ impl Outcome {
 impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(match self {
+            Outcome::Failed => "failed",
             Outcome::Completed => "completed",
             Outcome::Cancelled => "cancelled",
             Outcome::Panicked => "panicked",

@@ -2,7 +2,7 @@
 //!
 //! The layout is shared by the write side and the read side, and is all (with [`crate::format`]) that they share. Static and
 //! named, thread and async, begin and end are one record with three bits of [`Kind`]; [`BeginAsyncNamedSpanEvent`] and its
-//! seven siblings are views of it. So is [`PollEvent`].
+//! seven siblings are views of it. So are [`PollEvent`] and [`InstantEvent`]. Attributes and counters are [`ValueFields`].
 
 mod kind;
 mod location;
@@ -11,6 +11,7 @@ mod schema;
 mod slot;
 mod span;
 mod string_id;
+mod value;
 
 pub use kind::{Kind, Outcome};
 pub use location::{SpanLocation, SpanMetadata, Verbosity};
@@ -21,7 +22,8 @@ pub use slot::{
 };
 pub use span::{
     BeginAsyncNamedSpanEvent, BeginAsyncSpanEvent, BeginThreadNamedSpanEvent, BeginThreadSpanEvent,
-    EndAsyncNamedSpanEvent, EndAsyncSpanEvent, EndThreadNamedSpanEvent, EndThreadSpanEvent, PollEvent, SpanEvent,
-    SpanFields,
+    EndAsyncNamedSpanEvent, EndAsyncSpanEvent, EndThreadNamedSpanEvent, EndThreadSpanEvent, InstantEvent, PollEvent,
+    SpanEvent, SpanFields,
 };
 pub use string_id::StringId;
+pub use value::{ValueFields, ValueType};

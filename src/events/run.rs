@@ -3,6 +3,7 @@
 use super::kind::Kind;
 use super::slot::{Head, MAX_RECORD_SLOTS, Slot, TEXT_BYTES};
 use super::span::SpanFields;
+use super::value::ValueFields;
 
 /// The slots of the record that begins a run.
 ///
@@ -33,18 +34,18 @@ pub fn first_record(run: &[Slot]) -> Result<&[Slot], &'static str> {
 fn is_consistent(first: &Slot, slots: usize) -> bool {
     let head = first.head();
     let Some(kind) = head.kind() else { return true };
+    if kind.is_value() {
+        return ValueFields::from_slot(first).is_consistent(slots);
+    }
     let fields = SpanFields::from_slot(first);
     if kind == Kind::Poll {
         let is_alone = slots == 1 && !head.has_run_time_name() && head.has_no_outcome();
         return is_alone && fields.polls != 0 && fields.begin_ticks != 0;
     }
-    let of_its_phase = if kind.is_end() {
-        head.outcome().is_some()
-    } else {
-        head.has_no_outcome() && (fields.begin_ticks == 0 || !kind.is_thread())
-    };
+    let may_say_earlier = !kind.is_thread() && kind != Kind::Instant;
+    let of_its_phase = kind.is_end() || head.has_no_outcome() && (fields.begin_ticks == 0 || may_say_earlier);
     let (kept, whole) = (u64::from(fields.name_length), fields.name_address);
-    let of_its_name = if !kind.is_named() {
+    let of_its_name = if !kind.is_named() && kind != Kind::Instant {
         kept == 0 && whole == 0 && slots == 1 && !head.has_run_time_name() && !head.has_caller_location()
     } else if head.has_run_time_name() {
         let is_cut = whole > kept && slots == MAX_RECORD_SLOTS;
@@ -55,8 +56,8 @@ fn is_consistent(first: &Slot, slots: usize) -> bool {
     of_its_phase && of_its_name
 }
 
-/// How many slots at the start of a run are records of one slot, of kinds that are known, in which [`first_record`] finds no fault, and
-/// whose numbers follow each other from `number` on.
+/// How many slots at the start of a run are records of one slot, of spans or polls, in which [`first_record`] finds no fault, and whose
+/// numbers follow each other from `number` on.
 pub fn plain_records(run: &[Slot], number: u32) -> usize {
     /// So many are looked at without a branch.
     const AT_ONCE: usize = 8;
@@ -82,8 +83,8 @@ pub fn plain_records(run: &[Slot], number: u32) -> usize {
     count + rest.take_while(|(index, slot)| faults_of_plain(slot, from(*index)) == 0).count()
 }
 
-/// Not 0 if this is no record of one slot with this number in which [`first_record`] finds no fault; or if it is of a kind that is not
-/// known. What [`is_consistent`] says in branches, for a sweep over many.
+/// Not 0 if this is no record of one slot with this number in which [`first_record`] finds no fault; or if it is of neither a span nor a
+/// poll. What [`is_consistent`] says in branches, for a sweep over many.
 #[inline(always)]
 fn faults_of_plain(slot: &Slot, number: u32) -> u64 {
     /// All ones if the bit is not set.
@@ -96,7 +97,7 @@ fn faults_of_plain(slot: &Slot, number: u32) -> u64 {
     let kind = (head & 0xf8 ^ Kind::BeginAsync as u64) & unless(is_poll);
     // One slot, and no text.
     let shape = (head >> 10 & 0x1f) ^ 1;
-    let outcome = (head >> 8 | head >> 9) & 1 ^ head & 1;
+    let outcome = (head >> 8 | head >> 9) & 1 & !head;
     let thread_begin = words[7] & unless(!(head >> 2)) & unless(head);
     let of_static = (words[5] | words[6] as u32 as u64 | head & 1 << 15) & unless(head >> 1) & unless(is_poll);
     let of_poll = u64::from((words[6] >> 32 == 0) | (words[7] == 0)) & is_poll;
@@ -159,7 +160,7 @@ mod tests {
                 let head = flips.iter().fold(head | 9 << 32, |head, bit| head ^ 1 << bit);
                 let [address, length, last] = words.map(|word| word.unwrap_or(0));
                 let slot = Slot([head, 1, 2, 3, 4, address, length, last]);
-                let is_known = slot.head().kind().is_some();
+                let is_known = slot.head().kind().is_some_and(|kind| kind.is_span() || kind == Kind::Poll);
                 let whole = first_record(&[slot]).is_ok() && !slot.head().has_run_time_name();
                 let expected = whole && is_known && head >> 32 == 9;
                 proptest::prop_assert_eq!(plain_records(&[slot], 9) == 1, expected, "{:?}", slot);
@@ -229,7 +230,7 @@ mod tests {
         };
         let contradiction = Some("a record that contradicts itself");
         assert_eq!(spoiled(&begin, 0, 8), contradiction, "a begin with an outcome");
-        assert_eq!(spoiled(&begin, 0, 0), contradiction, "an end without an outcome");
+        assert_eq!(spoiled(&begin, 0, 0), None, "an end without a bit of its outcome is that of a failure");
         assert_eq!(spoiled(&begin, 0, 1), contradiction, "a static site with a name at run time");
         let (scope, poll) = (of_kind(Kind::BeginThreadNamed), of_kind(Kind::Poll));
         assert_eq!(spoiled(&scope, 7, 5), contradiction, "a scope that was created before it began");

@@ -8,7 +8,7 @@
 //! | 3 | parent span id | text |
 //! | 4 | address of the `SpanLocation` or `SpanMetadata` | text |
 //! | 5 | address of the name; for a run-time name its full length in bytes | text |
-//! | 6 | length of the name in bytes (low half), polls (high half) | text |
+//! | 6 | length of the name in bytes (low half); end: polls, begin: attributes that follow (high half) | text |
 //! | 7 | end: ticks of the begin; begin of an async span: ticks of its creation, 0 if not measured; other begins: 0 | text |
 
 use super::kind::{Kind, Outcome};
@@ -50,11 +50,11 @@ impl Slot {
 /// | bits | meaning |
 /// |---|---|
 /// | 0..8 | [`Kind`] |
-/// | 8..10 | [`Outcome`], 0 in anything but an end record |
+/// | 8..10 | [`Outcome`] of an end record: 0 failed, 1 completed, 2 cancelled, 3 panicked; 0 in any other record |
 /// | 10..14 | slots of this record, 1 to [`MAX_RECORD_SLOTS`] |
-/// | 14 | the name is run-time text, in the continuation slots that follow |
+/// | 14 | the name, or the value, is run-time text, in the continuation slots that follow |
 /// | 15 | word 4 is the address of a `core::panic::Location`: there is no target and no module path |
-/// | 16..32 | span record: depth; continuation: its index in the record, from 1 |
+/// | 16..32 | span record: depth; continuation: its index in the record, from 1; instant, attribute and counter: thread spans around it |
 /// | 32..64 | record number in its ring, low half |
 #[derive(Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
 #[repr(transparent)]
@@ -123,7 +123,7 @@ impl Head {
 
     /// The outcome of an end record.
     pub const fn outcome(self) -> Option<Outcome> {
-        Outcome::from_bits((self.0 >> 8 & 3) as u8)
+        if Kind::is_number_of_end(self.kind_number()) { Some(Outcome::from_bits((self.0 >> 8) as u8)) } else { None }
     }
 
     /// Whether the bits of the outcome are 0, as in anything but an end record.

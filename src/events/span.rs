@@ -1,4 +1,4 @@
-//! The eight span events, and the poll of a span: one record layout, seen through its kind.
+//! The eight span events, the poll of a span, and the instant: one record layout, seen through its kind.
 
 use super::kind::{Kind, Outcome};
 use super::slot::{Head, SLOT_BYTES, Slot};
@@ -24,7 +24,8 @@ pub struct SpanFields {
     pub name_address: u64,
     /// Length of the name in bytes, as kept.
     pub name_length: u32,
-    /// End of an async span: how often it was polled, saturating. Poll: its number among those, from 1.
+    /// End of an async span: how often it was polled, saturating. Poll: its number among those, from 1. Begin and instant: how many
+    /// attributes stand right behind it.
     pub polls: u32,
     /// End: ticks of the begin, 0 if unknown. Begin of an async span: ticks of its creation, 0 if not measured. Other begins: 0.
     /// Poll: ticks of its own begin.
@@ -112,6 +113,8 @@ pub type BeginThreadNamedSpanEvent = SpanEvent<{ Kind::BeginThreadNamed as u8 }>
 pub type EndThreadNamedSpanEvent = SpanEvent<{ Kind::EndThreadNamed as u8 }>;
 /// The future of an async span was polled once.
 pub type PollEvent = SpanEvent<{ Kind::Poll as u8 }>;
+/// Something happened.
+pub type InstantEvent = SpanEvent<{ Kind::Instant as u8 }>;
 
 #[cfg(test)]
 mod tests {

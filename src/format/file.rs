@@ -18,11 +18,12 @@
 //! |---|---|
 //! | 1 | |
 //! | 2 | polls, which a reader of version 1 would pass over as a kind that it does not know; the time of creation in begins, which it would take for damage |
+//! | 3 | the outcome *failed*, which a reader of version 2 would take for damage; attributes, instants and counters, which it would pass over |
 
 use super::word_at;
 
 /// The version of the format that this crate writes, and the newest that it reads.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Bytes of a [`FileHeader`].
 pub const FILE_HEADER_BYTES: usize = 64;

@@ -19,6 +19,18 @@ pub(crate) mod sealed {
 
         #[doc(hidden)]
         fn name(&self) -> Name<'_>;
+
+        /// How many attributes the span is made with.
+        #[doc(hidden)]
+        #[inline(always)]
+        fn attributes(&self) -> u32 {
+            0
+        }
+
+        /// Records them as those of the span with this id, which began at that time.
+        #[doc(hidden)]
+        #[inline(always)]
+        fn record_attributes(&self, _span: u64, _ticks: u64, _generation: u64) {}
     }
 }
 

@@ -1,5 +1,7 @@
 //! The wrapper: a future, its site, and its span while it is open.
 
+use super::attributes::{Attributes, WithAttributes};
+use super::output::{EndingSpan, OnOutput, SeeOutput};
 use super::site::{Named, SpanSite};
 use super::state::FutureSpan;
 use crate::events::{SpanLocation, SpanMetadata};
@@ -18,14 +20,17 @@ pin_project! {
     /// (*panicked*), or when it is dropped before (*cancelled*). A future that is never polled leaves nothing. Parent and depth are
     /// those at creation, so a future that is created in a span and then spawned belongs to that span; one that is created while
     /// nobody records belongs to none. While it is polled or dropped, it is the current span.
+    ///
+    /// `O` is what looks at the future's output before the span ends.
     #[must_use = "futures do nothing unless polled"]
-    pub struct Spanned<F, S: SpanSite> {
+    pub struct Spanned<F, S: SpanSite, O = ()> {
         #[pin]
         future: ManuallyDrop<F>,
         span: FutureSpan<S>,
+        on_output: Kept<O>,
     }
 
-    impl<F, S: SpanSite> PinnedDrop for Spanned<F, S> {
+    impl<F, S: SpanSite, O> PinnedDrop for Spanned<F, S, O> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             // Declared first, so dropped last: the work ends with the future's destructor, also if that panics.
@@ -34,6 +39,21 @@ pin_project! {
             unsafe { ManuallyDrop::drop(this.future.get_unchecked_mut()) }
         }
     }
+}
+
+#[cfg(feature = "enable")]
+type Kept<O> = O;
+#[cfg(not(feature = "enable"))]
+type Kept<O> = std::marker::PhantomData<O>;
+
+#[cfg(feature = "enable")]
+fn kept<O>(on_output: O) -> Kept<O> {
+    on_output
+}
+
+#[cfg(not(feature = "enable"))]
+fn kept<O>(_: O) -> Kept<O> {
+    std::marker::PhantomData
 }
 
 /// A future wrapped at a static site.
@@ -76,11 +96,57 @@ impl<F, N: super::SpanName> Spanned<F, Named<N, &'static Caller<'static>>> {
 impl<F, S: SpanSite> Spanned<F, S> {
     #[inline(always)]
     fn wrap(future: F, site: Option<S>, generation: u64) -> Self {
-        Spanned { future: ManuallyDrop::new(future), span: FutureSpan::of_future(site, generation) }
+        let span = FutureSpan::of_future(site, generation);
+        Spanned { future: ManuallyDrop::new(future), span, on_output: Kept::default() }
     }
 }
 
-impl<F: Future, S: SpanSite> Future for Spanned<F, S> {
+/// Wraps `future`, whose output `on_output` looks at; its site was made in that generation. For the macros.
+#[doc(hidden)]
+#[inline]
+pub fn instrument_with<F: Future, S: SpanSite, O: OnOutput<F::Output>>(
+    future: F,
+    site: Option<S>,
+    generation: u64,
+    on_output: O,
+) -> Spanned<F, S, O> {
+    let span = FutureSpan::of_future(site, generation);
+    Spanned { future: ManuallyDrop::new(future), span, on_output: kept(on_output) }
+}
+
+/// The same with a closure, of whose arguments nothing has to be said.
+#[doc(hidden)]
+#[inline]
+pub fn instrument_seeing<F: Future, S: SpanSite, C: FnOnce(&F::Output, &EndingSpan)>(
+    future: F,
+    site: Option<S>,
+    generation: u64,
+    closure: C,
+) -> Spanned<F, S, SeeOutput<C>> {
+    instrument_with(future, site, generation, SeeOutput::new(closure))
+}
+
+/// A place, a name and attributes, for the macros.
+#[doc(hidden)]
+#[inline]
+pub fn named_with<N: super::SpanName, A: Attributes>(
+    location: &'static SpanLocation,
+    (name, attributes): (N, A),
+) -> WithAttributes<Named<N>, A> {
+    WithAttributes::new(Named::at(location, name), attributes)
+}
+
+/// A static site and attributes, for the macros.
+#[doc(hidden)]
+#[inline]
+pub fn static_with<A: Attributes>(
+    description: &'static SpanMetadata,
+    attributes: A,
+) -> WithAttributes<&'static SpanMetadata, A> {
+    WithAttributes::new(description, attributes)
+}
+
+impl<F: Future, S: SpanSite, O: OnOutput<F::Output>> Future for Spanned<F, S, O> {
     type Output = F::Output;
 
     #[inline]
@@ -88,11 +154,15 @@ impl<F: Future, S: SpanSite> Future for Spanned<F, S> {
         let this = self.project();
         // SAFETY: the projection through `ManuallyDrop` is structural, as its destructor above keeps the promise of a pin.
         let future = unsafe { this.future.map_unchecked_mut(|future| &mut **future) };
-        this.span.poll_in(|| future.poll(cx))
+        #[cfg(feature = "enable")]
+        let outcome = |output: &F::Output, span| this.on_output.outcome(output, span);
+        #[cfg(not(feature = "enable"))]
+        let outcome = |_: &F::Output, _| crate::events::Outcome::Completed;
+        this.span.poll_in(|| future.poll(cx), outcome)
     }
 }
 
-impl<F, S: SpanSite> std::fmt::Debug for Spanned<F, S> {
+impl<F, S: SpanSite, O> std::fmt::Debug for Spanned<F, S, O> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Spanned").finish_non_exhaustive()
     }

@@ -7,6 +7,7 @@ pub(crate) use enabled::{FutureSpan, ThreadSpan};
 mod enabled {
     use crate::events::Outcome;
     use crate::future::SpanSite;
+    use crate::future::attributes::SpanRef;
     use crate::future::context::{Entered, current};
     use crate::recorder::context::{CurrentSpan, this_thread};
     use crate::recorder::gate::{CLOSED, is_generation, measures_polls};
@@ -89,9 +90,13 @@ mod enabled {
             span
         }
 
-        /// Polls in the span, which is begun and ended as needed.
+        /// Polls in the span, which is begun and ended as needed. What comes out tells how it ends.
         #[inline(always)]
-        pub(crate) fn poll_in<T>(&mut self, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
+        pub(crate) fn poll_in<T>(
+            &mut self,
+            poll: impl FnOnce() -> Poll<T>,
+            outcome: impl FnOnce(&T, SpanRef) -> Outcome,
+        ) -> Poll<T> {
             let id = if self.phase == Phase::FRESH {
                 self.begin()
             } else if self.phase.is_open() {
@@ -107,10 +112,14 @@ mod enabled {
             let entered = Entered::new(CurrentSpan { id, next_depth: self.frame().depth.deeper() });
             let unwinding = EndOnUnwind(self);
             let result = poll();
+            let outcome = match &result {
+                Poll::Ready(output) => Some(outcome(output, SpanRef::with(id, unwinding.0.phase.0))),
+                Poll::Pending => None,
+            };
             std::mem::forget(unwinding);
             drop(entered);
-            if result.is_ready() {
-                self.end(self.ending(Outcome::Completed));
+            if let Some(outcome) = outcome {
+                self.end(self.ending(outcome));
             } else if self.phase.measures_polls() {
                 self.poll_ends();
             }
@@ -187,11 +196,22 @@ mod enabled {
         /// Ends the span of a scope, if it is open.
         #[inline(always)]
         pub(crate) fn end_scope(&mut self) {
+            self.end_scope_as(|| if std::thread::panicking() { Outcome::Panicked } else { Outcome::Completed });
+        }
+
+        /// The same with the outcome given.
+        #[inline(always)]
+        pub(crate) fn end_scope_as(&mut self, outcome: impl FnOnce() -> Outcome) {
             if self.phase.is_open() {
                 this_thread().set_scope_depth(self.frame().depth);
-                let panics = std::thread::panicking();
-                self.end(self.ending(if panics { Outcome::Panicked } else { Outcome::Completed }));
+                self.end(self.ending(outcome()));
             }
+        }
+
+        /// The span of a scope, to record attributes of it.
+        #[inline(always)]
+        pub(crate) fn scope_ref(&self) -> SpanRef {
+            SpanRef::with(if self.phase.is_open() { self.begun().id } else { NONE }, self.phase.0)
         }
     }
 
@@ -243,6 +263,8 @@ mod enabled {
                 self.polls.write(1);
             }
             self.phase = Phase(generation);
+            // For most there is nothing to do, and no code.
+            self.site().record_attributes(begun.id, begun.ticks, generation);
             begun.id
         }
 
@@ -281,7 +303,8 @@ mod enabled {
 
         #[inline(always)]
         fn span(&self) -> Span<'_> {
-            Span { thread: THREAD, frame: self.frame(), site: self.site().site(), name: self.site().name() }
+            let (site, name, attributes) = (self.site().site(), self.site().name(), self.site().attributes());
+            Span { thread: THREAD, frame: self.frame(), site, name, attributes }
         }
 
         /// Of a span that is fresh, open, or was.
@@ -350,6 +373,8 @@ pub(crate) use disabled::{FutureSpan, ThreadSpan};
 /// Without the feature `enable`: no bytes, no instructions.
 #[cfg(not(feature = "enable"))]
 mod disabled {
+    use crate::events::Outcome;
+    use crate::future::attributes::SpanRef;
     use std::marker::PhantomData;
     use std::task::Poll;
 
@@ -370,7 +395,11 @@ mod disabled {
         }
 
         #[inline(always)]
-        pub(crate) fn poll_in<T>(&mut self, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
+        pub(crate) fn poll_in<T>(
+            &mut self,
+            poll: impl FnOnce() -> Poll<T>,
+            _: impl FnOnce(&T, SpanRef) -> Outcome,
+        ) -> Poll<T> {
             poll()
         }
 
@@ -384,5 +413,13 @@ mod disabled {
 
         #[inline(always)]
         pub(crate) fn end_scope(&mut self) {}
+
+        #[inline(always)]
+        pub(crate) fn end_scope_as(&mut self, _: impl FnOnce() -> Outcome) {}
+
+        #[inline(always)]
+        pub(crate) fn scope_ref(&self) -> SpanRef {
+            SpanRef::with(0, 0)
+        }
     }
 }

@@ -3,7 +3,8 @@
 use super::name::SpanName;
 use super::site::{Named, SpanSite};
 use super::state::FutureSpan;
-use crate::events::{SpanLocation, SpanMetadata};
+use crate::events::{Outcome, SpanLocation, SpanMetadata};
+use crate::recorder::record::running_generation;
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 use std::mem::ManuallyDrop;
@@ -32,7 +33,10 @@ pin_project! {
 
 impl<T, S: SpanSite> InstrumentedStream<T, S> {
     fn new(stream: T, site: S) -> Self {
-        InstrumentedStream { stream: ManuallyDrop::new(stream), span: FutureSpan::of_future(Some(site)) }
+        InstrumentedStream {
+            stream: ManuallyDrop::new(stream),
+            span: FutureSpan::of_future(Some(site), running_generation()),
+        }
     }
 }
 
@@ -84,13 +88,14 @@ impl<T: Stream, S: SpanSite> Stream for InstrumentedStream<T, S> {
         let stream = unsafe { this.stream.map_unchecked_mut(|stream| &mut **stream) };
         let mut next = None;
         // An item is not the end of the span.
-        let ended = this.span.poll_in(|| match ready!(stream.poll_next(cx)) {
+        let poll = || match ready!(stream.poll_next(cx)) {
             None => Poll::Ready(()),
             item => {
                 next = item;
                 Poll::Pending
             }
-        });
+        };
+        let ended = this.span.poll_in(poll, |_, _| Outcome::Completed);
         match (next, ended) {
             (Some(item), _) => Poll::Ready(Some(item)),
             (None, Poll::Ready(())) => Poll::Ready(None),

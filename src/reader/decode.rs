@@ -1,6 +1,7 @@
 //! From slots to events: one ring's records in order, with what is missing between them.
 
 use super::balance::Gap;
+use super::beside;
 use super::clock::Clock;
 use super::dictionary::{Dictionary, Site};
 use super::event::{Damage, Event, Loss, LossCause, NameState, Phase, PollRecord, SpanKind, SpanRecord, Summary};
@@ -185,7 +186,12 @@ impl<V: FnMut(Event<'_>) + ?Sized> Decoder<'_, V> {
                     (self.visit)(Event::Span(SpanRecord { thread, record_number: next, ..span }));
                 }
                 Some(Kind::Poll) => (self.visit)(Event::Poll(poll(fields, (next, thread), &mut clock))),
-                _ => unknown += 1,
+                Some(kind) => {
+                    let record = (first, text);
+                    let event = beside::event(kind, record, (next, thread), self.dictionary, &mut clock, &mut buffer);
+                    (self.visit)(event);
+                }
+                None => unknown += 1,
             }
             next += 1;
         }
@@ -296,12 +302,11 @@ fn span<'a>(
     clock: &mut Clock<'_>,
     buffer: &'a mut TextBuffer,
 ) -> SpanRecord<'a> {
-    const LOST: (&str, NameState) = ("<name lost>", NameState::Missing);
     let head = fields.head;
     let (name, name_state) = if head.has_run_time_name() {
-        run_time_text(fields, text, buffer)
+        text_in(text, u64::from(fields.name_length), fields.name_address, buffer)
     } else {
-        static_name.map_or(LOST, |name| (name.of, NameState::Whole))
+        static_name.map_or((beside::LOST, NameState::Missing), |name| (name.of, NameState::Whole))
     };
     let is_end = kind.is_end();
     let last_word = (fields.begin_ticks != 0).then(|| clock.unix_ns(fields.begin_ticks));
@@ -317,7 +322,8 @@ fn span<'a>(
         parent_span_id: fields.parent_span_id,
         depth: fields.depth(),
         outcome: head.outcome(),
-        polls: fields.polls,
+        polls: if is_end { fields.polls } else { 0 },
+        attributes: if is_end { 0 } else { fields.polls },
         name,
         name_state,
         name_index: static_name.map(|name| name.index),
@@ -329,14 +335,15 @@ fn span<'a>(
 
 /// Where text is put together.
 #[derive(Default)]
-struct TextBuffer {
+pub(super) struct TextBuffer {
     joined: Vec<u8>,
     mended: String,
 }
 
-/// The text in a record's continuation slots: where it stands, if it is all in one of them.
+/// The text in a record's continuation slots, of so many bytes as kept, and so many in all: where it stands, if it is all in one of
+/// them.
 #[inline]
-fn run_time_text<'a>(fields: &SpanFields, slots: &'a [Slot], buffer: &'a mut TextBuffer) -> (&'a str, NameState) {
+pub(super) fn text_in<'a>(slots: &'a [Slot], kept: u64, all: u64, buffer: &'a mut TextBuffer) -> (&'a str, NameState) {
     let TextBuffer { joined, mended } = buffer;
     let bytes = match slots {
         [slot] => slot.text(),
@@ -346,8 +353,8 @@ fn run_time_text<'a>(fields: &SpanFields, slots: &'a [Slot], buffer: &'a mut Tex
             joined
         }
     };
-    let bytes = &bytes[..bytes.len().min(fields.name_length as usize)];
-    let whole = bytes.len() as u64 == fields.name_address;
+    let bytes = &bytes[..usize::try_from(kept).map_or(bytes.len(), |kept| kept.min(bytes.len()))];
+    let whole = bytes.len() as u64 == all;
     match std::str::from_utf8(bytes) {
         Ok(text) => (text, if whole { NameState::Whole } else { NameState::Cut }),
         // Only in a damaged ring: the writer copies whole characters.

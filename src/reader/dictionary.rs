@@ -56,8 +56,8 @@ impl Dictionary {
         self.location_at.get(&address).and_then(|index| self.location_of(*index))
     }
 
-    /// A static name.
-    fn name(&self, address: u64, length: u64) -> Option<Defined<&str>> {
+    /// A static name, or another text that lives for ever.
+    pub(super) fn name(&self, address: u64, length: u64) -> Option<Defined<&str>> {
         self.name_at.get(&(address, length)).and_then(|index| self.name_of(*index))
     }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 /// Something in a recording.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Event<'a> {
     /// A thread that recorded. It comes before its records.
     Thread(&'a ThreadFacts),
@@ -13,6 +14,12 @@ pub enum Event<'a> {
     Span(SpanRecord<'a>),
     /// A single poll of an async span, where the recorder measured polls.
     Poll(PollRecord),
+    /// Something that is known of a span, or of an instant.
+    Attribute(AttributeRecord<'a>),
+    /// Something that happened.
+    Instant(InstantRecord<'a>),
+    /// The value of a counter at some time.
+    Counter(CounterRecord<'a>),
     /// Records that the writer lost, where they are missing.
     Loss(Loss),
     /// Bytes that cannot be read.
@@ -76,6 +83,8 @@ pub struct SpanRecord<'a> {
     pub outcome: Option<Outcome>,
     /// End of an async span: how often it was polled.
     pub polls: u32,
+    /// Begin: how many attributes the span was made with. Their records come right after this one.
+    pub attributes: u32,
     /// The span's name.
     pub name: &'a str,
     /// Whether that is the whole name.
@@ -108,6 +117,103 @@ pub struct PollRecord {
     pub unix_ns: u64,
     /// Its number among the polls of the span, from 1, saturating.
     pub number: u32,
+}
+
+/// What an attribute says, or a counter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// True or false.
+    Bool(bool),
+    /// A signed integer.
+    I64(i64),
+    /// An unsigned integer.
+    U64(u64),
+    /// A floating-point number.
+    F64(f64),
+    /// Text, and whether it is all there.
+    Text(&'a str, NameState),
+    /// Of a type that this version does not know, which has this number; and the word that says it.
+    Unknown(u32, u64),
+}
+
+impl std::fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Value::Bool(value) => value.fmt(f),
+            Value::I64(value) => value.fmt(f),
+            Value::U64(value) => value.fmt(f),
+            Value::F64(value) => value.fmt(f),
+            Value::Text(text, _) => f.pad(text),
+            Value::Unknown(of, _) => write!(f, "<a value of type {of}>"),
+        }
+    }
+}
+
+/// Something that is known of a span, or of an instant.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AttributeRecord<'a> {
+    /// [`ThreadFacts::id`] of the thread that wrote the record.
+    pub thread: u32,
+    /// Order within the thread, as in [`SpanRecord::record_number`].
+    pub record_number: u64,
+    /// When it was recorded, nanoseconds since 1970; the time of the begin, if it was known then.
+    pub unix_ns: u64,
+    /// The span, or [the instant](InstantRecord::id), that it is an attribute of.
+    pub span_id: u64,
+    /// What it is called; `<name lost>` if the definition was lost.
+    pub key: &'a str,
+    /// Which static name the key is, as in [`SpanRecord::name_index`]; `None` if the definition was lost.
+    pub key_index: Option<u32>,
+    /// What it says. It takes the place of an earlier value of the same key.
+    pub value: Value<'a>,
+}
+
+/// Something that happened: a point in time in a span.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InstantRecord<'a> {
+    /// [`ThreadFacts::id`] of the thread on which it happened.
+    pub thread: u32,
+    /// Order within the thread, as in [`SpanRecord::record_number`].
+    pub record_number: u64,
+    /// When, nanoseconds since 1970.
+    pub unix_ns: u64,
+    /// Unique in the process, among instants and spans.
+    pub id: u64,
+    /// The span in which it happened; 0 for none.
+    pub parent_span_id: u64,
+    /// How many thread spans were open around it on its thread, saturating at 65535.
+    pub scopes: u16,
+    /// How many attributes it has. Their records come right after this one.
+    pub attributes: u32,
+    /// What it is called.
+    pub name: &'a str,
+    /// Whether that is the whole name.
+    pub name_state: NameState,
+    /// Which static name it is, as in [`SpanRecord::name_index`].
+    pub name_index: Option<u32>,
+    /// Where in the program it stands; `None` if the definition was lost.
+    pub location: Option<&'a Location>,
+    /// Which location that is, as in [`SpanRecord::location_index`].
+    pub location_index: Option<u32>,
+}
+
+/// The value of a counter at some time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CounterRecord<'a> {
+    /// [`ThreadFacts::id`] of the thread that wrote the record.
+    pub thread: u32,
+    /// Order within the thread, as in [`SpanRecord::record_number`].
+    pub record_number: u64,
+    /// When, nanoseconds since 1970.
+    pub unix_ns: u64,
+    /// The span in which it was recorded; 0 for none.
+    pub span_id: u64,
+    /// What is counted; `<name lost>` if the definition was lost.
+    pub name: &'a str,
+    /// Which static name that is, as in [`SpanRecord::name_index`]; `None` if the definition was lost.
+    pub name_index: Option<u32>,
+    /// Its value then.
+    pub value: Value<'a>,
 }
 
 /// A place in the program.

@@ -10,6 +10,7 @@
 //! Nothing here panics on any input, trusts a length found in a file, or needs the process or its executable.
 
 mod balance;
+mod beside;
 mod clock;
 mod decode;
 mod dictionary;
@@ -26,7 +27,8 @@ mod window;
 
 pub use error::ReadError;
 pub use event::{
-    Damage, Event, Location, Loss, LossCause, NameState, Phase, PollRecord, SpanKind, SpanRecord, Summary, WriterState,
+    AttributeRecord, CounterRecord, Damage, Event, InstantRecord, Location, Loss, LossCause, NameState, Phase,
+    PollRecord, SpanKind, SpanRecord, Summary, Value, WriterState,
 };
 pub use recording::{Recording, sessions};
 

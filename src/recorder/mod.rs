@@ -1,6 +1,6 @@
 //! The write side: from an instrumented call to the sink.
 //!
-//! In reading order: [`gate`] (whether anyone records), `context` (what each thread keeps), `record` (the recording path), `full_ring` (waiting for room),
+//! In reading order: [`gate`] (whether anyone records), `context` (what each thread keeps), `record` (the recording path), `attributes` (what goes with spans), `full_ring` (waiting for room),
 //! `thread` and `pool` (which thread owns which ring), [`names`] and [`sightings`] (what addresses stand for), `session` (what
 //! all share), `drain` and `flusher` (from rings to sink), `carry` and `retention` (what stays when files go), `snapshot` (what rings held when somebody asked), `sync_policy` (what survives a loss of power), `builder` and `guard` (what users hold).
 
@@ -10,6 +10,8 @@ pub mod sightings;
 pub mod words;
 
 // What follows takes files, thread-locals or real threads, which loom does not model.
+#[cfg(not(spanring_loom))]
+pub(crate) mod attributes;
 #[cfg(not(spanring_loom))]
 mod builder;
 #[cfg(not(spanring_loom))]

@@ -26,7 +26,7 @@ pub(crate) fn recording() -> bool {
     running_generation() != CLOSED
 }
 
-/// The generation of the running recorder, [`CLOSED`] if none runs.
+/// The generation of the running recorder, [`CLOSED`] if none runs; that at compile time without the feature `enable`.
 #[inline(always)]
 pub(crate) fn running_generation() -> u64 {
     if cfg!(feature = "enable") { GATE.generation() } else { CLOSED }
@@ -82,6 +82,8 @@ pub(crate) struct Span<'a> {
     pub(crate) frame: &'a Frame,
     pub(crate) site: Site<'a>,
     pub(crate) name: Name<'a>,
+    /// How many attributes are recorded right after the begin.
+    pub(crate) attributes: u32,
 }
 
 /// Where a span stands among others.
@@ -94,7 +96,7 @@ pub(crate) struct Frame {
 }
 
 /// Room for a record in a log.
-type LogReservation<'a> = Reservation<'a, RingWords, SLOT_WORDS>;
+pub(super) type LogReservation<'a> = Reservation<'a, RingWords, SLOT_WORDS>;
 
 /// A span that has begun.
 #[derive(Clone, Copy, Debug)]
@@ -149,17 +151,22 @@ impl Name<'_> {
     #[inline(always)]
     fn text(&self) -> &[u8] {
         match self {
-            Name::RunTime(text) if text.len() <= MAX_RUN_TIME_NAME => text.as_bytes(),
-            Name::RunTime(text) => cut(text),
+            Name::RunTime(text) => bounded(text),
             Name::OfSite | Name::Static(_) => &[],
         }
     }
 
     /// Slots of a record with this name.
     #[inline(always)]
-    fn slots(&self) -> usize {
+    pub(super) fn slots(&self) -> usize {
         1 + self.text().len().div_ceil(TEXT_BYTES)
     }
+}
+
+/// As much of a text as a record takes, cut at a character boundary.
+#[inline(always)]
+pub(super) fn bounded(text: &str) -> &[u8] {
+    if text.len() <= MAX_RUN_TIME_NAME { text.as_bytes() } else { cut(text) }
 }
 
 #[cold]
@@ -198,6 +205,9 @@ impl Site<'_> {
 }
 
 impl SpanHead {
+    /// Of an instant.
+    pub(super) const INSTANT: SpanHead = SpanHead(Head::record(Kind::Instant, None, 0).0 as u32);
+
     /// Of the end of the same span.
     #[inline(always)]
     pub(crate) fn ending(self, outcome: Outcome) -> SpanHead {
@@ -261,7 +271,7 @@ fn begin_in(log: &ThreadLog, span: &Span<'_>, ticks: u64) -> Option<Begun> {
     let producer = log.producer();
     let reservation = producer.reserve_known(slots)?;
     let draft = Draft::new(&reservation, span);
-    draft.identity(&0);
+    draft.identity(&span.attributes);
     // Not before it is needed: there is no register for it.
     let number = reservation.record_number();
     let begun = Begun { id: log.id_of(number), ticks };
@@ -310,7 +320,7 @@ pub(crate) fn begin_slowly(span: &Span<'_>, created: u64) -> Option<(Begun, u64)
     let begun = Begun { id: log.id_of(log.producer().record_number()), ticks: ticks() };
     write_slowly(log, slots, |reservation| {
         let draft = Draft::new(reservation, span);
-        draft.identity(&0);
+        draft.identity(&span.attributes);
         let head = span.site.head(span.thread);
         draft.complete(head, reservation.record_number(), begun.id, &created, begun.ticks, slots);
     });
@@ -365,13 +375,13 @@ pub(crate) fn poll(frame: &Frame, id: u64, generation: u64, began: u64, number: 
 }
 
 /// Waits for room, if that is wanted, and sees to it that there is an id for the next record.
-fn make_room(log: &ThreadLog, slots: usize, generation: u64) {
+pub(super) fn make_room(log: &ThreadLog, slots: usize, generation: u64) {
     wait_for_room(log, slots, generation);
     log.take_ids();
 }
 
 /// Publishes a record of so many slots, after [`make_room`], or drops it and counts that.
-fn write_slowly(log: &ThreadLog, slots: usize, write: impl FnOnce(&LogReservation<'_>)) {
+pub(super) fn write_slowly(log: &ThreadLog, slots: usize, write: impl FnOnce(&LogReservation<'_>)) {
     match log.producer().reserve(slots) {
         Some(reservation) => {
             write(&reservation);
@@ -398,21 +408,21 @@ fn stray(generation: u64) {
 }
 
 /// This thread's log, marked busy.
-struct Entered<'a> {
-    log: &'a ThreadLog,
+pub(super) struct Entered<'a> {
+    pub(super) log: &'a ThreadLog,
     idle: Idle,
 }
 
 impl Entered<'_> {
     #[inline(always)]
-    fn leave(self) {
+    pub(super) fn leave(self) {
         self.log.busy.leave(self.idle);
     }
 }
 
 /// This thread's log of that generation, if it has one and no more is to be done than writing a record.
 #[inline(always)]
-fn enter_quickly(context: &Context, generation: u64) -> Option<Entered<'_>> {
+pub(super) fn enter_quickly(context: &Context, generation: u64) -> Option<Entered<'_>> {
     let log = context.log();
     // SAFETY: there is a mark, whether there is a log or not, and it stays there as `log` says.
     let busy = unsafe { log.as_ref() };
@@ -434,7 +444,7 @@ unsafe fn log(context: &Context) -> &ThreadLog {
 }
 
 /// This thread's log of that generation, marked busy; got first, if need be. The caller records, and then calls `busy.leave()`.
-fn enter(context: &Context, generation: u64) -> Option<(&ThreadLog, Idle)> {
+pub(super) fn enter(context: &Context, generation: u64) -> Option<(&ThreadLog, Idle)> {
     if generation == CLOSED || GATE.generation() != generation {
         return None;
     }
@@ -458,7 +468,7 @@ fn enter(context: &Context, generation: u64) -> Option<(&ThreadLog, Idle)> {
 }
 
 /// Defines the span's site and name, unless this thread remembers to have done so.
-fn define(log: &ThreadLog, span: &Span<'_>) {
+pub(super) fn define(log: &ThreadLog, span: &Span<'_>) {
     if log.remembers(span.site.address(), span.name.id()) {
         return;
     }
@@ -470,10 +480,14 @@ fn define(log: &ThreadLog, span: &Span<'_>) {
     };
     session.define(StringId { ptr: span.site.address(), len: site }, || span.site.definition());
     if let Name::Static(name) = span.name {
-        let name = *name;
-        let StringId { ptr, len } = StringId::from(name);
-        session.define(StringId { ptr, len: len + 2 }, || Definition::of_name(name));
+        define_text(log, name);
     }
+}
+
+/// Defines a static name, or another text that lives for ever.
+pub(super) fn define_text(log: &ThreadLog, text: &'static str) {
+    let StringId { ptr, len } = StringId::from(text);
+    log.session.define(StringId { ptr, len: len + 2 }, || Definition::of_name(text));
 }
 
 /// The word of a slot that has this field of [`SpanFields`].
@@ -485,7 +499,7 @@ macro_rules! word_of {
 
 /// A record in the making, in its place in the ring. Word by word, each from where it is kept: little has to be held in registers at
 /// a time. If it is not published, it never existed, and the next one is written over it.
-struct Draft<'a> {
+pub(super) struct Draft<'a> {
     reservation: &'a LogReservation<'a>,
     span: &'a Span<'a>,
     slot: ReservedSlot<'a, SLOT_WORDS>,
@@ -493,13 +507,13 @@ struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     #[inline(always)]
-    fn new(reservation: &'a LogReservation<'a>, span: &'a Span<'a>) -> Draft<'a> {
+    pub(super) fn new(reservation: &'a LogReservation<'a>, span: &'a Span<'a>) -> Draft<'a> {
         Draft { reservation, span, slot: reservation.slot(0) }
     }
 
-    /// Writes what both records of a span say in the same words.
+    /// Writes what both records of a span say in the same words, and how often it was polled, or how many attributes follow.
     #[inline(always)]
-    fn identity(&self, polls: &u32) {
+    pub(super) fn identity(&self, polls: &u32) {
         let slot = &self.slot;
         slot.write(word_of!(site), self.span.site.address());
         // One after the other, not both by one match: that takes another register.
@@ -521,20 +535,25 @@ impl<'a> Draft<'a> {
 
     /// Writes the rest: of an end when its span began, of a begin when it was created; `slots` is what the reservation has.
     #[inline(always)]
-    fn complete(self, head: SpanHead, number: u64, id: u64, earlier: &u64, ticks: u64, slots: usize) {
+    pub(super) fn complete(self, head: SpanHead, number: u64, id: u64, earlier: &u64, ticks: u64, slots: usize) {
         let Draft { reservation, span, slot } = self;
         slot.write(word_of!(span_id), id);
         slot.write(word_of!(begin_ticks), *earlier);
         slot.write(word_of!(ticks), ticks);
         slot.write(word_of!(head), head.complete(span.frame.depth, span.name, slots, number).0);
-        let mut text = span.name.text();
-        for index in 1..slots {
-            let (chunk, rest) = text.split_at(text.len().min(TEXT_BYTES));
-            let slot = reservation.slot(index);
-            slot.write(0, Head::continuation(index, slots).with_record_number(number).0);
-            write_text(&slot, chunk);
-            text = rest;
-        }
+        write_continuations(reservation, span.name.text(), number, slots);
+    }
+}
+
+/// Writes the text of a record of so many slots.
+#[inline(always)]
+pub(super) fn write_continuations(reservation: &LogReservation<'_>, mut text: &[u8], number: u64, slots: usize) {
+    for index in 1..slots {
+        let (chunk, rest) = text.split_at(text.len().min(TEXT_BYTES));
+        let slot = reservation.slot(index);
+        slot.write(0, Head::continuation(index, slots).with_record_number(number).0);
+        write_text(&slot, chunk);
+        text = rest;
     }
 }
 

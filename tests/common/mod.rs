@@ -5,8 +5,8 @@
 pub mod child;
 
 use spanring::reader::{
-    Damage, Event, Location, Loss, NameState, Outcome, Phase, PollRecord, Recording, SpanKind, SpanRecord, Summary,
-    ThreadFacts,
+    AttributeRecord, CounterRecord, Damage, Event, InstantRecord, Location, Loss, NameState, Outcome, Phase,
+    PollRecord, Recording, SpanKind, SpanRecord, Summary, ThreadFacts,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -68,6 +68,7 @@ pub struct Record {
     pub depth: u16,
     pub outcome: Option<Outcome>,
     pub polls: u32,
+    pub attributes: u32,
     pub name: String,
     pub name_state: NameState,
     pub location: Option<Location>,
@@ -88,6 +89,95 @@ impl From<&SpanRecord<'_>> for Record {
             depth: record.depth,
             outcome: record.outcome,
             polls: record.polls,
+            attributes: record.attributes,
+            name: record.name.to_owned(),
+            name_state: record.name_state,
+            location: record.location.cloned(),
+        }
+    }
+}
+
+/// What an attribute or a counter says, owned.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    Bool(bool),
+    I64(i64),
+    U64(u64),
+    F64(f64),
+    Text(String, NameState),
+    Unknown(u32, u64),
+}
+
+impl Value {
+    /// Text that is all there.
+    pub fn text(text: &str) -> Value {
+        Value::Text(text.to_owned(), NameState::Whole)
+    }
+}
+
+impl From<spanring::reader::Value<'_>> for Value {
+    fn from(value: spanring::reader::Value<'_>) -> Value {
+        match value {
+            spanring::reader::Value::Bool(value) => Value::Bool(value),
+            spanring::reader::Value::I64(value) => Value::I64(value),
+            spanring::reader::Value::U64(value) => Value::U64(value),
+            spanring::reader::Value::F64(value) => Value::F64(value),
+            spanring::reader::Value::Text(text, state) => Value::Text(text.to_owned(), state),
+            spanring::reader::Value::Unknown(of, word) => Value::Unknown(of, word),
+        }
+    }
+}
+
+/// An attribute, or a counter, that owns what it says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    pub thread: u32,
+    pub record_number: u64,
+    pub unix_ns: u64,
+    pub span_id: u64,
+    pub key: String,
+    pub value: Value,
+}
+
+impl From<&AttributeRecord<'_>> for Entry {
+    fn from(record: &AttributeRecord<'_>) -> Entry {
+        let AttributeRecord { thread, record_number, unix_ns, span_id, key, value, .. } = *record;
+        Entry { thread, record_number, unix_ns, span_id, key: key.to_owned(), value: value.into() }
+    }
+}
+
+impl From<&CounterRecord<'_>> for Entry {
+    fn from(record: &CounterRecord<'_>) -> Entry {
+        let CounterRecord { thread, record_number, unix_ns, span_id, name, value, .. } = *record;
+        Entry { thread, record_number, unix_ns, span_id, key: name.to_owned(), value: value.into() }
+    }
+}
+
+/// An instant that owns what it says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Instant {
+    pub thread: u32,
+    pub record_number: u64,
+    pub unix_ns: u64,
+    pub id: u64,
+    pub parent: u64,
+    pub scopes: u16,
+    pub attributes: u32,
+    pub name: String,
+    pub name_state: NameState,
+    pub location: Option<Location>,
+}
+
+impl From<&InstantRecord<'_>> for Instant {
+    fn from(record: &InstantRecord<'_>) -> Instant {
+        Instant {
+            thread: record.thread,
+            record_number: record.record_number,
+            unix_ns: record.unix_ns,
+            id: record.id,
+            parent: record.parent_span_id,
+            scopes: record.scopes,
+            attributes: record.attributes,
             name: record.name.to_owned(),
             name_state: record.name_state,
             location: record.location.cloned(),
@@ -100,6 +190,9 @@ impl From<&SpanRecord<'_>> for Record {
 pub enum Item {
     Span(Record),
     Poll(PollRecord),
+    Attribute(Entry),
+    Instant(Instant),
+    Counter(Entry),
     Loss(Loss),
     Damage(Damage),
 }
@@ -146,15 +239,29 @@ impl Contents {
                 in_order(poll.thread, poll.record_number);
                 items.push(Item::Poll(poll));
             }
+            Event::Attribute(record) => {
+                in_order(record.thread, record.record_number);
+                items.push(Item::Attribute(Entry::from(&record)));
+            }
+            Event::Instant(record) => {
+                in_order(record.thread, record.record_number);
+                items.push(Item::Instant(Instant::from(&record)));
+            }
+            Event::Counter(record) => {
+                in_order(record.thread, record.record_number);
+                items.push(Item::Counter(Entry::from(&record)));
+            }
             Event::Loss(loss) => items.push(Item::Loss(loss)),
             Event::Damage(damage) => items.push(Item::Damage(damage)),
             Event::Thread(facts) => threads.push(facts.clone()),
+            event => panic!("these tests do not know {event:?}"),
         });
         let summary = summary.expect("a recording that was opened can be read");
         assert!(carried.iter().all(|record| record.phase == Phase::Begin), "carried forward: {carried:?}");
         assert_eq!(carried.len() as u64, summary.carried);
         let contents = Contents { items, carried, threads, summary };
-        let records = contents.spans().count() + contents.polls().count();
+        let is_missing = |item: &&Item| matches!(item, Item::Loss(_) | Item::Damage(_));
+        let records = contents.items.len() - contents.items.iter().filter(is_missing).count();
         assert_eq!(records as u64 + summary.unknown, summary.records);
         assert_eq!(contents.losses().map(|loss| loss.records).sum::<u64>(), summary.lost + summary.retired);
         assert_eq!(contents.damages().count() as u64, summary.damages);
@@ -168,6 +275,22 @@ impl Contents {
 
     pub fn polls(&self) -> impl Iterator<Item = &PollRecord> {
         self.items.iter().filter_map(|item| if let Item::Poll(poll) = item { Some(poll) } else { None })
+    }
+
+    /// Keys and values of the attributes of a span, or of an instant, in the order of reading.
+    pub fn attributes(&self, id: u64) -> Vec<(&str, Value)> {
+        let attributes =
+            self.items.iter().filter_map(|item| if let Item::Attribute(entry) = item { Some(entry) } else { None });
+        let of_it = attributes.filter(|entry| entry.span_id == id);
+        of_it.map(|entry| (entry.key.as_str(), entry.value.clone())).collect()
+    }
+
+    pub fn instants(&self) -> impl Iterator<Item = &Instant> {
+        self.items.iter().filter_map(|item| if let Item::Instant(instant) = item { Some(instant) } else { None })
+    }
+
+    pub fn counters(&self) -> impl Iterator<Item = &Entry> {
+        self.items.iter().filter_map(|item| if let Item::Counter(entry) = item { Some(entry) } else { None })
     }
 
     pub fn losses(&self) -> impl Iterator<Item = &Loss> {

@@ -1,6 +1,6 @@
 //! The golden recording: a small one with something of everything, the same bytes whenever it is made.
 
-use super::common::{Contents, Item};
+use super::common::{Contents, Item, Value};
 use super::writer::{Batch, Name, SESSION_ID, START, Span, What, Writer, bytes, facts, slots};
 use spanring::events::self_description;
 use spanring::format::block::{Anchor, RecordRange, block_bytes};
@@ -39,12 +39,45 @@ fn poll(number: u32, span: Span) -> Span {
     Span { since_start: began + 789, polls: number, what: What::Poll { began }, ..span }
 }
 
+/// An attribute of a span.
+fn attribute(key: &str, value: Value, span: &Span) -> Span {
+    let what = What::Attribute { value, is_static: key == "static" };
+    Span { name: Name::Static(text(key)), what, polls: 0, ..span.clone() }
+}
+
+/// A failed span with an attribute of every type, an instant in it, and a counter.
+fn with_all_that_goes_with_spans() -> Vec<Span> {
+    let begin = Span { polls: 2, ..span(6, 0, Name::Static(text("import")), None) };
+    let later = Span { since_start: begin.since_start + 4_000, depth: 2, ..begin.clone() };
+    let instant =
+        Span { id: 7, parent: 6, what: What::Instant, polls: 1, name: Name::RunTime(text("miss 1")), ..later.clone() };
+    let long = "a value of quite a few letters, in which there are «others», ".repeat(12);
+    let counter =
+        Span { what: What::Counter { value: Value::F64(0.5) }, name: Name::Static(text("load")), ..later.clone() };
+    vec![
+        begin.clone(),
+        attribute("truth", Value::Bool(true), &begin),
+        attribute("signed", Value::I64(-7), &begin),
+        attribute("unsigned", Value::U64(u64::MAX), &later),
+        attribute("float", Value::F64(-0.25), &later),
+        attribute("static", Value::text("one of a few"), &later),
+        attribute("text", Value::text("«any»"), &later),
+        attribute("empty", Value::text(""), &later),
+        attribute("long", Value::text(&long), &later),
+        attribute("of a later version", Value::Unknown(77, 9), &later),
+        instant.clone(),
+        attribute("key", Value::U64(8), &instant),
+        counter,
+        Span { polls: 1, ..span(6, 0, begin.name, Some(Outcome::Failed)) },
+    ]
+}
+
 fn text(text: &str) -> String {
     text.to_owned()
 }
 
 /// What was flushed: every kind of record, and a loss.
-fn batches() -> [Batch; 4] {
+fn batches() -> [Batch; 5] {
     let request = || Name::OfSite(text("request"));
     let query = || Name::Static(text("query"));
     let shard = || Name::RunTime(format!("shard 3 of «{}»", "a table with quite a long name, ".repeat(3)));
@@ -81,6 +114,7 @@ fn batches() -> [Batch; 4] {
             ],
         },
         Batch { thread: 2, lost: 2, spans: vec![] },
+        Batch { thread: 3, lost: 0, spans: with_all_that_goes_with_spans() },
     ]
 }
 
@@ -147,9 +181,9 @@ fn names_file(mut definitions: Writer) -> Vec<u8> {
     let mut file = header(FileKind::Names, 64);
     let flushed: Vec<Span> = batches().into_iter().flat_map(|batch| batch.spans).collect();
     for span in flushed.iter().chain(&unflushed()) {
-        file.extend(definitions.definitions(&span.name));
+        file.extend(definitions.definitions_of(span));
     }
-    file.resize(2048, 0);
+    file.resize(4096, 0);
     file
 }
 
@@ -215,6 +249,9 @@ pub fn describe(recording: &Recording) -> String {
                 let kind = if span.kind == SpanKind::Async { "async" } else { "thread" };
                 write!(out, "{phase} {kind} {} in {} ", span.span_id, span.parent).unwrap();
                 write!(out, "by {} #{} at {} ", span.thread, span.record_number, since(span.unix_ns)).unwrap();
+                if span.attributes > 0 {
+                    write!(out, "with {} attributes ", span.attributes).unwrap();
+                }
                 if let Some(created) = span.created_unix_ns {
                     write!(out, "created {} ", since(created)).unwrap();
                 }
@@ -227,6 +264,9 @@ pub fn describe(recording: &Recording) -> String {
                 let (from, to) = (since(poll.begin_unix_ns), since(poll.unix_ns));
                 writeln!(out, "#{} from {from} to {to}", poll.record_number).unwrap();
             }
+            Item::Attribute(entry) => writeln!(out, "attribute {entry:?}").unwrap(),
+            Item::Instant(instant) => writeln!(out, "{instant:?}").unwrap(),
+            Item::Counter(entry) => writeln!(out, "counter {entry:?}").unwrap(),
             Item::Loss(loss) => writeln!(out, "lost {} by {}: {:?}", loss.records, loss.thread, loss.cause).unwrap(),
             Item::Damage(damage) => writeln!(out, "damage: {}", damage.what).unwrap(),
         }

@@ -1,6 +1,9 @@
 //! Writes segments by hand, from the public types of the format alone.
 
-use spanring::events::{Head, Kind, MAX_RUN_TIME_NAME, Outcome, Slot, SpanFields, TEXT_BYTES, self_description};
+use super::common::Value;
+use spanring::events::{
+    Head, Kind, MAX_RUN_TIME_NAME, Outcome, Slot, SpanFields, TEXT_BYTES, ValueFields, ValueType, self_description,
+};
 use spanring::format::block::{Anchor, RecordRange};
 use spanring::format::definition::{Definition, DefinitionKind};
 use spanring::format::{BlockKind, Discipline, FileHeader, FileKind, ProcessFacts, SessionId, ThreadFacts, TickSource};
@@ -20,7 +23,7 @@ pub struct Batch {
     pub spans: Vec<Span>,
 }
 
-/// A record of a span.
+/// A record of a span, or of something beside it.
 #[derive(Clone, Debug)]
 pub struct Span {
     /// Nanoseconds from the start to this record.
@@ -28,6 +31,7 @@ pub struct Span {
     pub id: u64,
     pub parent: u64,
     pub depth: u16,
+    /// Of a begin and an instant: how many attributes follow.
     pub polls: u32,
     pub what: What,
     pub thread: bool,
@@ -35,7 +39,7 @@ pub struct Span {
 }
 
 /// What a record says of its span. Times are nanoseconds from the start.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum What {
     /// It began, and was created at a time that may be known.
     Begin { created: Option<u64> },
@@ -43,6 +47,12 @@ pub enum What {
     End { outcome: Outcome, began: Option<u64> },
     /// It was polled; the poll began at this time.
     Poll { began: u64 },
+    /// It has this value, by its name as the key. It may be cut to what a record keeps, and is static text if that is said.
+    Attribute { value: Value, is_static: bool },
+    /// Not a span, but something that happened.
+    Instant,
+    /// Not a span, but a counter.
+    Counter { value: Value },
 }
 
 #[derive(Clone, Debug)]
@@ -140,7 +150,7 @@ impl Writer {
 
     /// Adds a batch of records in a block, and the definitions that they need in another before it.
     pub fn write(&mut self, batch: &Batch) {
-        let definitions: Vec<u8> = batch.spans.iter().flat_map(|span| self.definitions(&span.name)).collect();
+        let definitions: Vec<u8> = batch.spans.iter().flat_map(|span| self.definitions_of(span)).collect();
         if !definitions.is_empty() {
             self.block(BlockKind::Definitions, RecordRange::default(), &definitions);
         }
@@ -160,6 +170,18 @@ impl Writer {
         self.block(BlockKind::Records, range, &bytes(&slots));
         let position = before.position + slots.len() as u64;
         self.written[batch.thread as usize] = Written { next_record, lost: range.lost, position };
+    }
+
+    /// Definitions of what a record says, unless they were written before.
+    pub fn definitions_of(&mut self, span: &Span) -> Vec<u8> {
+        let key = Name::Static(span.name.text().to_owned());
+        match &span.what {
+            What::Attribute { value: Value::Text(text, _), is_static: true } => {
+                [self.definitions(&key), self.definitions(&Name::Static(text.clone()))].concat()
+            }
+            What::Attribute { .. } | What::Counter { .. } => self.definitions(&key),
+            _ => self.definitions(&span.name),
+        }
     }
 
     /// Definitions of a name and its place, unless they were written before.
@@ -206,39 +228,37 @@ fn site(name: &Name) -> Definition<String> {
 /// The slots of one record.
 pub fn slots(span: &Span, number: u64) -> Vec<Slot> {
     let named = !matches!(span.name, Name::OfSite(_));
-    let (is_end, outcome, last_word) = match span.what {
-        What::Begin { created } => (false, None, created),
-        What::End { outcome, began } => (true, Some(outcome), began),
-        What::Poll { began } => (false, None, Some(began)),
+    let (is_end, outcome, last_word) = match &span.what {
+        What::Begin { created } => (false, None, *created),
+        What::End { outcome, began } => (true, Some(*outcome), *began),
+        What::Poll { began } => (false, None, Some(*began)),
+        What::Instant => (false, None, None),
+        What::Attribute { value, is_static } => return value_slots(Kind::Attribute, span, value, *is_static, number),
+        What::Counter { value } => return value_slots(Kind::Counter, span, value, false, number),
     };
+    let is_instant = matches!(span.what, What::Instant);
     let is_poll = matches!(span.what, What::Poll { .. });
     let span_kind = Kind::SPANS[usize::from(span.thread) * 4 + usize::from(named) * 2 + usize::from(is_end)];
-    let kind = if is_poll { Kind::Poll } else { span_kind };
+    let kind = match () {
+        () if is_poll => Kind::Poll,
+        () if is_instant => Kind::Instant,
+        () => span_kind,
+    };
     let mut head = Head::record(kind, outcome, span.depth).with_record_number(number);
     let text = span.name.text();
-    let (name_address, kept) = match &span.name {
+    let (name_address, length) = match &span.name {
         Name::OfSite(_) => (0, 0),
         Name::RunTime(_) if is_poll => (0, 0),
         Name::Static(_) | Name::OfCaller(_) => (address(text), text.len()),
-        Name::RunTime(_) => {
-            let fits = text.char_indices().map(|(index, c)| index + c.len_utf8());
-            (text.len() as u64, fits.take_while(|end| *end <= MAX_RUN_TIME_NAME).last().unwrap_or(0))
-        }
+        Name::RunTime(_) => (text.len() as u64, kept(text).len()),
     };
     let mut texts: Vec<Slot> = Vec::new();
     if let Name::OfCaller(_) = span.name {
         head = head.with_caller_location();
     }
     if matches!(span.name, Name::RunTime(_)) && !is_poll {
-        let count = 1 + kept.div_ceil(TEXT_BYTES);
-        head = head.with_run_time_name().with_slots(count);
-        for (chunk, index) in text.as_bytes()[..kept].chunks(TEXT_BYTES).zip(1..) {
-            let mut slot = [0; 64];
-            slot[..8].copy_from_slice(&Head::continuation(index, count).with_record_number(number).0.to_le_bytes());
-            slot[8..8 + chunk.len()].copy_from_slice(chunk);
-            let words = slot.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap()));
-            texts.push(Slot(words.collect::<Vec<u64>>().try_into().unwrap()));
-        }
+        texts = continuations(&text[..length], number);
+        head = head.with_run_time_name().with_slots(1 + texts.len());
     }
     let fields = SpanFields {
         head,
@@ -247,9 +267,56 @@ pub fn slots(span: &Span, number: u64) -> Vec<Slot> {
         parent_span_id: span.parent,
         site: site(&span.name).address,
         name_address,
-        name_length: kept as u32,
+        name_length: length as u32,
         polls: span.polls,
         begin_ticks: last_word.map_or(0, |time| START.ticks + time),
+    };
+    std::iter::once(fields.to_slot()).chain(texts).collect()
+}
+
+/// `text` as a record keeps it.
+pub fn kept(text: &str) -> &str {
+    let end = (0..=text.len().min(MAX_RUN_TIME_NAME)).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
+}
+
+/// The slots of a record's text.
+fn continuations(text: &str, number: u64) -> Vec<Slot> {
+    let count = 1 + text.len().div_ceil(TEXT_BYTES);
+    let chunks = text.as_bytes().chunks(TEXT_BYTES).zip(1..);
+    let slots = chunks.map(|(chunk, index)| {
+        let mut slot = [0; 64];
+        slot[..8].copy_from_slice(&Head::continuation(index, count).with_record_number(number).0.to_le_bytes());
+        slot[8..8 + chunk.len()].copy_from_slice(chunk);
+        let words = slot.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap()));
+        Slot(words.collect::<Vec<u64>>().try_into().unwrap())
+    });
+    slots.collect()
+}
+
+fn value_slots(kind: Kind, span: &Span, value: &Value, is_static: bool, number: u64) -> Vec<Slot> {
+    let (value_type, word, text) = match value {
+        Value::Bool(value) => (ValueType::Bool as u32, u64::from(*value), ""),
+        Value::I64(value) => (ValueType::I64 as u32, *value as u64, ""),
+        Value::U64(value) => (ValueType::U64 as u32, *value, ""),
+        Value::F64(value) => (ValueType::F64 as u32, value.to_bits(), ""),
+        Value::Text(text, _) if is_static => (ValueType::StaticText as u32, address(text), text.as_str()),
+        Value::Text(text, _) => (ValueType::Text as u32, text.len() as u64, kept(text)),
+        Value::Unknown(of, word) => (*of, *word, ""),
+    };
+    let is_run_time = value_type == ValueType::Text as u32;
+    let texts = if is_run_time { continuations(text, number) } else { Vec::new() };
+    let head = Head::record(kind, None, span.depth).with_record_number(number);
+    let fields = ValueFields {
+        head: if is_run_time { head.with_run_time_name().with_slots(1 + texts.len()) } else { head },
+        ticks: START.ticks + span.since_start,
+        span_id: span.id,
+        value: word,
+        key_address: address(span.name.text()),
+        key_length: span.name.text().len() as u32,
+        value_type,
+        text_length: text.len() as u64,
+        reserved: 0,
     };
     std::iter::once(fields.to_slot()).chain(texts).collect()
 }

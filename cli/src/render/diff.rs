@@ -66,7 +66,8 @@ pub fn diff(report: &DiffReport, limit: usize, width: Option<usize>) -> String {
 }
 
 fn totals(when: &str, whole: &Whole) -> String {
-    format!("{when}: {}, {} cancelled, {} panicked", count(whole.spans, "span"), whole.cancelled, whole.panicked)
+    let Whole { spans, failed, cancelled, panicked, .. } = whole;
+    format!("{when}: {}, {failed} failed, {cancelled} cancelled, {panicked} panicked", count(*spans, "span"))
 }
 
 fn tone(row: &Row) -> Tone {

@@ -23,7 +23,7 @@ pub fn tail(line: &Line, width: Option<usize>) -> String {
         }
     };
     let tone = match line.outcome {
-        "panicked" => Tone::Bad,
+        "failed" | "panicked" => Tone::Bad,
         "cancelled" => Tone::Faint,
         _ => Tone::Plain,
     };

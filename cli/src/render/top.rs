@@ -12,8 +12,12 @@ use std::fmt::{self, Display, Formatter};
 pub fn top(report: &TopReport, limit: usize, width: Option<usize>) -> String {
     let shown = if limit == 0 { report.rows.len() } else { limit.min(report.rows.len()) };
     let rows = &report.rows[..shown];
-    let endings: [Ending; 3] =
-        [("canc.", |row| row.cancelled), ("panic", |row| row.panicked), ("open", |row| row.open)];
+    let endings: [Ending; 4] = [
+        ("fail.", |row| row.failed),
+        ("canc.", |row| row.cancelled),
+        ("panic", |row| row.panicked),
+        ("open", |row| row.open),
+    ];
     let endings: Vec<_> = endings.into_iter().filter(|(_, number)| rows.iter().any(|row| number(row) > 0)).collect();
     let scale = Scale::of(rows, if width.is_some_and(|width| width < 100) { 8 } else { 16 });
     let mut columns = vec![

@@ -108,7 +108,7 @@ fn table(tree: &Tree, most: usize, width: Option<usize>) -> String {
         cells.extend(with_thread.then(|| threads(row)));
         cells.extend((!is_narrow(width)).then(|| place(row.file.as_deref(), row.line)));
         let tone = match (row.outcome, row.on_critical_path) {
-            ("panicked", _) => Tone::Bad,
+            ("failed" | "panicked", _) => Tone::Bad,
             (_, true) => Tone::Strong,
             _ => Tone::Plain,
         };

@@ -29,7 +29,8 @@ use std::io::{self, Write};
 /// `end`: 0 if open, else the length in nanoseconds plus 1. `parent`: 0 for none, 1 for one that is not there, else by how
 /// many spans it comes before, plus 1. `row`: its number. `name`: 0 if it is called like its row, else its index in the list of names, plus 1.
 /// `begin_thread`, `end_thread`: 0 for none, else the thread's id plus 1. `wait`, `busy`: 0 if not known, else nanoseconds plus 1. `flags`: bits 0 and 1 the ending (completed, cancelled, panicked,
-/// open), 2 a thread span, 3 begin lost, 4 end may be lost, 5 name cut, 6 name lost, 7 polls were measured but some are missing.
+/// open), 2 a thread span, 3 begin lost, 4 end may be lost, 5 name cut, 6 name lost, 7 polls were measured but some are missing, 8 it completed with an
+/// error.
 const COLUMNS: [&str; 13] = [
     "begin",
     "end",
@@ -221,7 +222,7 @@ fn after_none(number: u32) -> u64 {
 
 fn flags(span: &Kept) -> u64 {
     let ending = match span.ending {
-        Ending::Completed => 0,
+        Ending::Completed | Ending::Failed => 0,
         Ending::Cancelled => 1,
         Ending::Panicked => 2,
         Ending::Open => 3,
@@ -233,6 +234,7 @@ fn flags(span: &Kept) -> u64 {
         span.name_state == NameState::Cut,
         span.name_state == NameState::Missing,
         span.busy_partial,
+        span.ending == Ending::Failed,
     ];
     rest.iter().zip(2..).fold(ending, |flags, (&is_set, bit)| flags | u64::from(is_set) << bit)
 }

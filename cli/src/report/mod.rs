@@ -178,5 +178,5 @@ fn places(rows: &[Row]) -> Vec<u32> {
 
 /// Whether a span ended otherwise than by completing.
 fn failed(ending: Ending) -> bool {
-    matches!(ending, Ending::Cancelled | Ending::Panicked)
+    matches!(ending, Ending::Failed | Ending::Cancelled | Ending::Panicked)
 }

@@ -68,6 +68,8 @@ pub struct Span<'a> {
 pub enum Ending {
     /// The future was ready, or the scope was left.
     Completed,
+    /// The future was ready, or the scope was left, with an error.
+    Failed,
     /// The future was dropped before it was ready.
     Cancelled,
     /// A panic went through it.
@@ -81,6 +83,7 @@ impl Ending {
     pub fn word(self) -> &'static str {
         match self {
             Ending::Completed => "completed",
+            Ending::Failed => "failed",
             Ending::Cancelled => "cancelled",
             Ending::Panicked => "panicked",
             Ending::Open => "open",
@@ -92,6 +95,7 @@ impl From<Outcome> for Ending {
     fn from(outcome: Outcome) -> Ending {
         match outcome {
             Outcome::Completed => Ending::Completed,
+            Outcome::Failed => Ending::Failed,
             Outcome::Cancelled => Ending::Cancelled,
             Outcome::Panicked => Ending::Panicked,
         }
@@ -275,6 +279,7 @@ pub fn read_steps(
                 visit(Step::Item(Item::Loss(loss)));
             }
             Event::Damage(damage) => visit(Step::Item(Item::Damage(damage))),
+            _ => add(&mut records, 1),
         }
         while let Some(span) = pairing.overdue() {
             visit(Step::Item(Item::Span(span)));

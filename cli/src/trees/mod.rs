@@ -74,7 +74,7 @@ pub struct Row {
     pub name: String,
     /// `async` or `thread`.
     pub kind: &'static str,
-    /// `completed`, `cancelled`, `panicked` or `open`.
+    /// `completed`, `failed`, `cancelled`, `panicked` or `open`.
     pub outcome: &'static str,
     /// Source file as the compiler was given it; `None` if the recording lost the location.
     pub file: Option<String>,

@@ -21,6 +21,7 @@ pub fn begin(span_id: u64, thread: u32, unix_ns: u64) -> SpanRecord<'static> {
         depth: 0,
         outcome: None,
         polls: 0,
+        attributes: 0,
         name: "a",
         name_state: NameState::Whole,
         name_index: None,

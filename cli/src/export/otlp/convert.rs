@@ -4,7 +4,7 @@
 //! |---|---|
 //! | session | resource: `service.name`, `process.pid`, `host.name`, `spanring.session`, `spanring.boot_id` .. |
 //! | span | span of scope `spanring`; ids are the recording's, the trace id stands for the root |
-//! | panicked | status `ERROR` |
+//! | failed, panicked | status `ERROR` |
 //! | cancelled | attribute `spanring.outcome`; no error: dropping a future is how losers of a race end |
 //! | open | `spanring.outcome` is `open`; it has to end for other tools, so it does when the recording does |
 //! | loss, damage | span of scope `spanring.recording`, as long as the time in which records are missing |
@@ -123,8 +123,8 @@ impl Converter {
             ("spanring.busy_partial", span.busy_partial),
         ];
         attributes.extend(partial.into_iter().filter(|(_, partial)| *partial).map(|(key, _)| yes(key)));
-        let status = (span.ending == Ending::Panicked)
-            .then(|| Status { message: "panicked".to_owned(), code: StatusCode::Error as i32 });
+        let status = matches!(span.ending, Ending::Failed | Ending::Panicked)
+            .then(|| Status { message: span.ending.word().to_owned(), code: StatusCode::Error as i32 });
         OtlpSpan {
             status,
             attributes,

@@ -163,7 +163,11 @@ impl Columns {
         self.busy.append_option(span.busy_ns.map(signed));
         self.idle.append_option(span.idle_ns().map(signed));
         self.outcome.append_value(span.ending.word());
-        self.status.append_value(if span.ending == Ending::Panicked { "ERROR" } else { "UNSET" });
+        self.status.append_value(if matches!(span.ending, Ending::Failed | Ending::Panicked) {
+            "ERROR"
+        } else {
+            "UNSET"
+        });
         self.depth.append_value(i32::from(span.depth));
         self.polls.append_option((span.ending != Ending::Open).then_some(i64::from(span.polls)));
         let location = span.place.map(|place| &place.location);

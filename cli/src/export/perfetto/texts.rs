@@ -97,7 +97,7 @@ pub(super) struct Texts {
     /// By [`Place::index`]: the arguments that say where a span is made.
     places: Vec<Box<[u8]>>,
     /// By [`Ending`]: the arguments that say it.
-    outcomes: [Box<[u8]>; 4],
+    outcomes: [Box<[u8]>; 5],
     /// By [`Span::name_index`]: whether the trace has the name.
     names: Vec<bool>,
 }
@@ -112,7 +112,7 @@ impl Texts {
             ..InternedData::default()
         };
         let mut texts = Texts { new, any_new: true, ..Texts::default() };
-        for ending in [Ending::Completed, Ending::Cancelled, Ending::Panicked, Ending::Open] {
+        for ending in [Ending::Completed, Ending::Failed, Ending::Cancelled, Ending::Panicked, Ending::Open] {
             texts.outcomes[ending as usize] = encoded(&[Argument::Outcome.text(texts.value(ending.word()))]);
         }
         texts

@@ -4,7 +4,8 @@ export const COMPLETED = 0;
 export const CANCELLED = 1;
 export const PANICKED = 2;
 export const OPEN = 3;
-export const ENDINGS = ["completed", "cancelled", "panicked", "open"];
+export const FAILED = 4;
+export const ENDINGS = ["completed", "cancelled", "panicked", "open", "failed"];
 
 export const NO_PARENT = -1;
 export const PARENT_NOT_HERE = -2;
@@ -93,7 +94,7 @@ class Recording {
       begin_thread: () => numbers.column(Float64Array, length),
       end_thread: () => numbers.column(Float64Array, length),
       polls: () => numbers.column(Uint32Array, length),
-      flags: () => numbers.column(Uint8Array, length),
+      flags: () => numbers.column(Uint16Array, length),
       wait: () => numbers.column(Float64Array, length),
       busy: () => numbers.column(Float64Array, length),
     };
@@ -200,12 +201,12 @@ class Recording {
   }
 
   ending(index) {
-    return this.flags[index] & 3;
+    return (this.flags[index] & 3) | ((this.flags[index] >> 6) & 4);
   }
 
   failed(index) {
-    const ending = this.flags[index] & 3;
-    return ending === CANCELLED || ending === PANICKED;
+    const ending = this.ending(index);
+    return ending === CANCELLED || ending === PANICKED || ending === FAILED;
   }
 
   isThreadSpan(index) {

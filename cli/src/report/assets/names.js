@@ -44,6 +44,7 @@ export class Names {
       column("p50", "p50_ns", time("p50_ns")),
       column("p99", "p99_ns", time("p99_ns")),
       column("max", "max_ns", time("max_ns")),
+      column("fail.", "failed", amount("failed")),
       column("canc.", "cancelled", amount("cancelled")),
       column("panic", "panicked", amount("panicked")),
       column("open", "open", amount("open")),
