@@ -81,7 +81,7 @@ mod by_hand {
     use super::{Name, Site};
     use crate::events::Outcome;
     use crate::recorder::context::{Depth, this_thread};
-    use crate::recorder::record::{Begun, Frame, Span, begin, end, init, recording, refuse, running_generation, see};
+    use crate::recorder::record::{Begun, Frame, Span, begin, end, ending_generation, init, recording, refuse, see};
     use std::cell::{Cell, RefCell};
 
     /// Thread spans begun by hand on one thread whose ends are awaited. Deeper ones are refused whole, and counted: a begin whose
@@ -116,7 +116,7 @@ mod by_hand {
             let frame = Frame { parent, depth: Depth::new(depth) };
             let span = Span { thread: false, frame: &frame, site, name, attributes: 0 };
             see(&span);
-            end(&span, &begun, running_generation(), Outcome::Completed, 0);
+            end(&span, &begun, ending_generation(), Outcome::Completed, 0);
         }
     }
 

@@ -119,7 +119,7 @@ mod production {
     pub use crate::future::current_span;
     pub use crate::recorder::{
         Builder, FlushError, Health, Recorder, RecorderGuard, SnapshotError, Snapshots, StartError, SyncPolicy, flush,
-        health, is_recording, request_snapshot,
+        health, is_recording, pause, request_snapshot, resume,
     };
     pub use spanring_macros::span_fn;
 }

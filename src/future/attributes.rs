@@ -6,7 +6,7 @@ use super::site::sealed as site;
 use crate::events::{Kind, SpanLocation};
 use crate::recorder::attributes::{Entry, Happened, Value, instant as record_instant};
 use crate::recorder::gate::CLOSED;
-use crate::recorder::record::{Name, Site, running_generation};
+use crate::recorder::record::{Name, Site, ending_generation, running_generation};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -238,7 +238,7 @@ pub struct SpanRef {
 /// [`ThreadSpanGuard`]: crate::spans::ThreadSpanGuard
 #[inline]
 pub fn current_span() -> SpanRef {
-    SpanRef::with(current_span_id().unwrap_or(0), running_generation())
+    SpanRef::with(current_span_id().unwrap_or(0), ending_generation())
 }
 
 impl SpanRef {

@@ -5,6 +5,9 @@
 //! gate closed, or the stopper sees the thread busy: no record slips in behind the last drain. The thread pays two plain
 //! stores to its own cache line.
 //!
+//! What a span looks at that is about to begin is a word of its own, closed too while the recorder is paused: then nothing begins, and
+//! what is open still ends.
+//!
 //! While a thread is idle its mark says for which generation it may record without further ado; so one comparison tells that there
 //! is a ring, of the right recording, and that no signal handler has interrupted a record.
 
@@ -34,7 +37,10 @@ pub(crate) const fn measures_polls(generation: u64) -> bool {
 
 /// Whether anyone records: the generation of the running recorder, or [`CLOSED`].
 pub struct Gate {
+    /// Whose records are let in.
     generation: AtomicU64,
+    /// In which generation a span may begin: the same, or none. Nobody is let in for what it says.
+    begins: AtomicU64,
 }
 
 /// One thread's mark: that it is recording, or else whether it is ready to. [`AWAY`], if it is not.
@@ -66,20 +72,26 @@ impl Gate {
     /// A closed gate.
     #[cfg(not(spanring_loom))]
     pub const fn new() -> Gate {
-        Gate { generation: AtomicU64::new(CLOSED) }
+        Gate { generation: AtomicU64::new(CLOSED), begins: AtomicU64::new(CLOSED) }
     }
 
     /// A closed gate.
     #[cfg(spanring_loom)]
     #[expect(clippy::new_without_default, reason = "as in production")]
     pub fn new() -> Gate {
-        Gate { generation: AtomicU64::new(CLOSED) }
+        Gate { generation: AtomicU64::new(CLOSED), begins: AtomicU64::new(CLOSED) }
     }
 
-    /// The generation, for the first and cheapest check. Relaxed: what follows from it is checked again by [`Gate::enter`].
+    /// The generation whose records are let in. Relaxed: what follows from it is checked again by [`Gate::enter`].
     #[inline(always)]
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Relaxed)
+    }
+
+    /// The generation in which a span may begin, for the first and cheapest check. Relaxed, as [`Gate::generation`].
+    #[inline(always)]
+    pub fn begins(&self) -> u64 {
+        self.begins.load(Ordering::Relaxed)
     }
 
     /// Lets threads of this generation in.
@@ -87,6 +99,13 @@ impl Gate {
         debug_assert_ne!(generation, CLOSED);
         // Relaxed: what was set up for it reaches a thread through the mutex under which it gets its log.
         self.generation.store(generation, Ordering::Relaxed);
+        self.begins.store(generation, Ordering::Relaxed);
+    }
+
+    /// From now on spans begin in this generation, or none ([`CLOSED`]), while the gate stays open for the records of those that are
+    /// open. The word lets nobody in, so a thread that has not seen it yet does no harm: its span begins a moment late or early.
+    pub fn set_begins(&self, generation: u64) {
+        self.begins.store(generation, Ordering::Relaxed);
     }
 
     /// Marks this thread as recording, if the gate is open for its generation. [`Busy::leave`] ends it.
@@ -125,6 +144,7 @@ impl Gate {
 
     /// Lets nobody in any more. Threads that are in already have to be waited for: [`Gate::wait_until_idle`].
     pub fn close(&self) {
+        self.begins.store(CLOSED, Ordering::Relaxed);
         self.generation.store(CLOSED, Ordering::Relaxed);
         if !cfg!(spanring_mutant = "no_heavy_barrier") {
             heavy_barrier();
@@ -134,6 +154,7 @@ impl Gate {
     /// Closes the gate in a forked child, which has no other thread.
     #[cfg(not(spanring_loom))]
     pub(crate) fn close_in_child(&self) {
+        self.begins.store(CLOSED, Ordering::Relaxed);
         self.generation.store(CLOSED, Ordering::Relaxed);
     }
 

@@ -7,7 +7,7 @@ use super::error::FlushError;
 use super::flusher::Flusher;
 use super::health::Health;
 use super::record::recording;
-use super::session::{GATE, Running, clear_running, lock, running};
+use super::session::{GATE, Running, clear_running, lock, running, set_paused};
 use super::snapshot::SnapshotError;
 use super::thread::mute;
 use crate::sink::MemoryBuffer;
@@ -26,7 +26,8 @@ impl Recorder {
     }
 }
 
-/// Whether a recorder runs in this process. One load; `false` at compile time without the feature `enable`.
+/// Whether spans are recorded now: a recorder runs in this process, and is not [paused](RecorderGuard::pause). One load; `false` at
+/// compile time without the feature `enable`.
 #[inline(always)]
 pub fn is_recording() -> bool {
     recording()
@@ -85,6 +86,26 @@ impl RecorderGuard {
     pub fn health(&self) -> Health {
         let health = self.active.as_ref().map(|active| health_of(&active.running)).unwrap_or_default();
         Health { directory: self.directory.clone(), ..health }
+    }
+
+    /// From now on no span begins, until [`RecorderGuard::resume`]: instrumented code costs what it costs while nobody records. Spans that
+    /// are open end as ever, and their ends are recorded, so none looks as if it ran on.
+    ///
+    /// What begins on another thread at this very moment may still begin. A future that is wrapped meanwhile, and recorded when it is
+    /// polled later, stands in no span. [`pause`](crate::pause) does the same without the guard.
+    pub fn pause(&self) {
+        self.set_paused(true);
+    }
+
+    /// Spans begin again, after [`RecorderGuard::pause`].
+    pub fn resume(&self) {
+        self.set_paused(false);
+    }
+
+    fn set_paused(&self, paused: bool) {
+        if let Some(active) = self.active.as_ref().filter(|active| active.running.pid == std::process::id()) {
+            set_paused(&active.running.session, paused);
+        }
     }
 
     /// The session's directory; `None` if it records to memory or to a sink of your own.
@@ -155,7 +176,7 @@ impl RecorderGuard {
             taker.finish(&running.drainer);
         }
         let finished = lock(&running.drainer).finish();
-        let health = Health { recording: false, ..health_of(&running) };
+        let health = Health { recording: false, paused: false, ..health_of(&running) };
         running.session.disband();
         finished.map_err(FlushError::Sink)?;
         if unsettled > 0 {
@@ -198,6 +219,24 @@ pub fn request_snapshot(reason: &str) -> bool {
     running.and_then(|running| running.taker).is_some_and(|taker| taker.ask(reason))
 }
 
+/// Pauses the running recorder: see [`RecorderGuard::pause`]. Returns whether there is one.
+pub fn pause() -> bool {
+    set_running_paused(true)
+}
+
+/// The running recorder goes on: see [`RecorderGuard::resume`]. Returns whether there is one.
+pub fn resume() -> bool {
+    set_running_paused(false)
+}
+
+fn set_running_paused(paused: bool) -> bool {
+    let running = running().filter(|running| running.pid == std::process::id());
+    running.is_some_and(|running| {
+        set_paused(&running.session, paused);
+        true
+    })
+}
+
 /// How the running recorder goes; `None` if none runs.
 pub fn health() -> Option<Health> {
     let running = running().filter(|running| running.pid == std::process::id())?;
@@ -216,8 +255,10 @@ fn health_of(running: &Running) -> Health {
     let drainer = lock(&running.drainer);
     let status = drainer.status();
     let snapshots = running.taker.as_ref().map(|taker| taker.counts()).unwrap_or_default();
+    let running_now = GATE.generation() == running.session.generation;
     Health {
-        recording: GATE.generation() == running.session.generation,
+        recording: running_now && recording(),
+        paused: running_now && !recording(),
         directory: None,
         flushed: status.flushed,
         synced: status.synced,

@@ -8,8 +8,10 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {
-    /// Whether anything is recorded. `false` after a stop, and always without the feature `enable`.
+    /// Whether anything is recorded. `false` after a stop, while it is paused, and always without the feature `enable`.
     pub recording: bool,
+    /// Whether somebody has [paused](crate::RecorderGuard::pause) it: no span begins, and those that are open end.
+    pub paused: bool,
     /// The session's directory; `None` if it has none.
     pub directory: Option<PathBuf>,
     /// Records that the sink has taken.
@@ -61,7 +63,11 @@ impl Health {
 impl std::fmt::Display for Health {
     /// One line.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let recording = if self.recording { "recording" } else { "not recording" };
+        let recording = match self {
+            Health { recording: true, .. } => "recording",
+            Health { paused: true, .. } => "paused",
+            _ => "not recording",
+        };
         write!(f, "{recording}: {} records flushed, {} lost", self.flushed, self.lost)?;
         let counts = [
             (self.waits, "waited for room"),

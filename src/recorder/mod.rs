@@ -57,7 +57,7 @@ mod thread;
 pub use self::{
     builder::Builder,
     error::{FlushError, StartError},
-    guard::{Recorder, RecorderGuard, flush, health, is_recording, request_snapshot},
+    guard::{Recorder, RecorderGuard, flush, health, is_recording, pause, request_snapshot, resume},
     health::Health,
     snapshot::{SnapshotError, Snapshots},
     sync_policy::SyncPolicy,

@@ -20,15 +20,22 @@ use crate::queue::{Reservation, ReservedSlot, RingWords};
 use crate::sync::Ordering;
 use std::panic::Location as Caller;
 
-/// Whether a recorder runs. One load; `false` at compile time without the feature `enable`.
+/// Whether spans begin. One load; `false` at compile time without the feature `enable`.
 #[inline(always)]
 pub(crate) fn recording() -> bool {
     running_generation() != CLOSED
 }
 
-/// The generation of the running recorder, [`CLOSED`] if none runs; that at compile time without the feature `enable`.
+/// The generation of the running recorder, in which spans begin; [`CLOSED`] if none runs, or it is paused, and at compile time without
+/// the feature `enable`.
 #[inline(always)]
 pub(crate) fn running_generation() -> u64 {
+    if cfg!(feature = "enable") { GATE.begins() } else { CLOSED }
+}
+
+/// The same, also while it is paused: in it spans that are open end, and get their attributes.
+#[inline(always)]
+pub(crate) fn ending_generation() -> u64 {
     if cfg!(feature = "enable") { GATE.generation() } else { CLOSED }
 }
 
@@ -230,7 +237,7 @@ impl SpanHead {
 /// which was counted.
 #[inline(never)]
 pub(crate) fn begin(span: &Span<'_>) -> Option<(Begun, u64)> {
-    let generation = GATE.generation();
+    let generation = GATE.begins();
     let begun = begin_quickly(this_thread(), span, generation).map(|begun| (begun, generation));
     begun.or_else(|| begin_slowly(span, 0))
 }
@@ -311,7 +318,7 @@ pub(crate) fn end_quickly(
 #[cold]
 #[inline(never)]
 pub(crate) fn begin_slowly(span: &Span<'_>, created: u64) -> Option<(Begun, u64)> {
-    let generation = GATE.generation();
+    let generation = GATE.begins();
     let (log, idle) = enter(this_thread(), generation)?;
     define(log, span);
     let slots = span.name.slots();

@@ -65,6 +65,14 @@ pub(super) fn set_running(new: Running) -> bool {
     true
 }
 
+/// Whether spans begin in the running recording, if it is this one. Under the lock, so that none begins after a stop.
+pub(super) fn set_paused(session: &Session, paused: bool) {
+    let running = lock(&RUNNING);
+    if running.as_ref().is_some_and(|running| std::ptr::eq(&*running.session, session)) {
+        GATE.set_begins(if paused { super::gate::CLOSED } else { session.generation });
+    }
+}
+
 /// Closes the gate; nothing runs afterwards.
 pub(super) fn clear_running() {
     let mut running = lock(&RUNNING);
