@@ -1,9 +1,12 @@
 //! Recording by hand: what the wrappers, guards and macros call, for code that pairs begins and ends itself.
 //!
 //! Prefer the wrappers: they cannot forget an end. An async begin returns the span's id, which its end has to be given; id 0 means
-//! that nobody records. Thread spans nest, up to 128 deep: each end closes the innermost open begin of its thread.
+//! that nobody records. [`OpenSpan`] is such a span as a value, which knows when it began. Thread spans nest, up to 128 deep: each end
+//! closes the innermost open begin of its thread.
 
 use crate::events::{SpanLocation, SpanMetadata};
+pub use crate::future::OpenSpan;
+use crate::future::{SpanName, SpanRef, instant_by_hand};
 use crate::recorder::record::{Name, Site};
 
 /// Begins an async span at a static site. Returns its id, 0 if nobody records.
@@ -63,6 +66,13 @@ pub fn on_begin_named_scope(thread_span_location: &'static SpanLocation, name: &
 #[inline]
 pub fn on_end_named_scope(thread_span_location: &'static SpanLocation, name: &'static str) {
     by_hand::end_thread(Site::Location(&thread_span_location), Name::Static(&name));
+}
+
+/// Records an instant in the current span, and returns it for its attributes, of which so many have to follow at once. As
+/// [`crate::instant!`], for a place and a name that no macro knows.
+#[inline]
+pub fn on_instant(location: &'static SpanLocation, name: impl SpanName, attributes: u32) -> SpanRef {
+    instant_by_hand(location, name, attributes)
 }
 
 /// Gives this thread its ring now rather than at its first event. For threads whose signal handlers record.

@@ -24,7 +24,7 @@ const MAY_USE: [(&str, &[&str]); 20] = [
     ("future", &["recorder", "events"]),
     ("scope", &["recorder", "events", "future"]),
     ("reader", &["format", "events"]),
-    ("dispatch", &["recorder", "events"]),
+    ("dispatch", &["recorder", "events", "future"]),
     ("runtime", &["dispatch"]),
     ("intern_string", &["sync"]),
     // Names by which others know what is elsewhere.

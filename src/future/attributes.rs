@@ -277,6 +277,19 @@ pub fn instant<N: super::SpanName>(location: &'static SpanLocation, name: N, att
     }
 }
 
+/// An instant, for its attributes, of which there will be so many; of none if nobody records.
+#[inline]
+pub(crate) fn instant_by_hand<N: super::SpanName>(
+    location: &'static SpanLocation,
+    name: N,
+    attributes: u32,
+) -> SpanRef {
+    match record_instant(Site::Location(&location), name.name(), attributes) {
+        Some(Happened { id, generation, .. }) => SpanRef::with(id, generation),
+        None => SpanRef::with(0, CLOSED),
+    }
+}
+
 /// What [`counter!`](crate::counter!) calls, while somebody records.
 #[doc(hidden)]
 #[inline]

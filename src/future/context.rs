@@ -1,5 +1,7 @@
 //! The current span of a thread, and carrying it from one task to another.
 
+#[cfg(feature = "enable")]
+use crate::recorder::context::Depth;
 use crate::recorder::context::{CurrentSpan, this_thread};
 use pin_project_lite::pin_project;
 use std::future::Future;
@@ -67,7 +69,7 @@ impl Drop for Entered {
 /// });
 /// # assert_eq!(run(Box::pin(sum)), std::task::Poll::Ready(6));
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpanContext {
     #[cfg(feature = "enable")]
     span: CurrentSpan,
@@ -81,6 +83,36 @@ impl SpanContext {
             #[cfg(feature = "enable")]
             span: current(),
         }
+    }
+
+    /// A context outside of any span.
+    #[inline]
+    pub const fn none() -> SpanContext {
+        SpanContext {
+            #[cfg(feature = "enable")]
+            span: CurrentSpan { id: 0, next_depth: Depth::ROOT },
+        }
+    }
+
+    #[cfg(feature = "enable")]
+    pub(crate) fn of(span: CurrentSpan) -> SpanContext {
+        SpanContext { span }
+    }
+
+    #[cfg(feature = "enable")]
+    pub(crate) fn span(&self) -> CurrentSpan {
+        self.span
+    }
+
+    /// Makes this span the current one of this thread, and returns what was current until now: for whoever is told of entering and
+    /// leaving by two calls, and makes that current again in the second. Wherever one call is enough, [`SpanContext::enter`] cannot
+    /// forget it.
+    #[inline]
+    pub fn make_current(self) -> SpanContext {
+        let before = SpanContext::current();
+        #[cfg(feature = "enable")]
+        this_thread().set_current(self.span);
+        before
     }
 
     /// Runs `f` in this span. Afterwards, or if it panics, the span that is current now is so again.

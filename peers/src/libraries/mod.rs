@@ -8,19 +8,21 @@ mod micromegas;
 mod perfetto_recorder;
 mod puffin;
 mod spanring;
+mod spanring_tracing;
 mod tracing;
 
 use crate::library::{Kind, Library, Row};
 use crate::rows::floor::{plain_async, plain_sync};
 
 /// In the order of the tables.
-pub const LIBRARIES: [&dyn Library; 9] = [
+pub const LIBRARIES: [&dyn Library; 10] = [
     &floor::Floor,
     &drained::Drained,
     &spanring::Spanring,
     &micromegas::Micromegas,
     &fastrace::Fastrace,
     &tracing::Tracing,
+    &spanring_tracing::SpanringTracing,
     &dial9::Dial9,
     &perfetto_recorder::PerfettoRecorder,
     &puffin::Puffin,

@@ -89,17 +89,24 @@ impl Library for Spanring {
             COMPRESSED => streamed().compress(),
             _ => unreachable!("there are four setups"),
         };
-        let guard = builder.start().expect("nothing else records in this process");
         let streamed_to = matches!(setup, STREAMED | COMPRESSED).then(|| directory.to_owned());
-        Box::new(Recorded { guard: Some(guard), health: Health::default(), streamed_to })
+        Box::new(Recorded::start(builder, streamed_to))
     }
 }
 
-struct Recorded {
+pub(super) struct Recorded {
     guard: Option<RecorderGuard>,
     /// At the end.
     health: Health,
     streamed_to: Option<PathBuf>,
+}
+
+impl Recorded {
+    /// Starts it; `streamed_to` is where every span is kept, if that is so.
+    pub(super) fn start(builder: Builder, streamed_to: Option<PathBuf>) -> Recorded {
+        let guard = builder.start().expect("nothing else records in this process");
+        Recorded { guard: Some(guard), health: Health::default(), streamed_to }
+    }
 }
 
 impl Recording for Recorded {

@@ -15,7 +15,8 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 
 pub struct Tracing;
 
-const ROWS: [Row; 2] = [
+/// The spans of whoever records those of `tracing`.
+pub(super) const ROWS: [Row; 2] = [
     Row {
         kind: Kind::Async,
         way: "instrument",
