@@ -188,13 +188,14 @@ where
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let metadata = event.metadata();
         let is_error = self.errors_fail_spans && *metadata.level() == Level::ERROR;
-        if !(is_error || self.record_events) || !spanring::is_recording() {
+        let is_recorded = self.record_events && spanring::is_recording();
+        if !(is_error || is_recorded) {
             return;
         }
         let span = context.event_span(event);
         let id = span.as_ref().map(|span| span.id());
         let within = id.as_ref().and_then(|id| self.recorded(id, &context, |recorded| recorded.span.context()));
-        if self.record_events {
+        if is_recorded {
             match event.is_contextual() {
                 true => record_instant(event),
                 false => within.unwrap_or(SpanContext::none()).enter(|| record_instant(event)),

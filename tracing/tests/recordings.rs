@@ -91,6 +91,36 @@ fn a_span_belongs_to_the_recording_in_which_it_was_made() {
 }
 
 #[test]
+fn while_the_recorder_is_paused_spans_go_on_and_none_begins() {
+    let _turn = exclusive();
+    let recording = under(SpanringLayer::new().record_events(true), || {
+        let recorder = start();
+        let (open, ended) = (info_span!("open"), info_span!("ended"));
+        recorder.pause();
+        ended.in_scope(|| {
+            info_span!("between").in_scope(|| {});
+            info!("not kept");
+            error!(error = "broken", "not kept either, but for what it says of its span");
+        });
+        drop(ended);
+        recorder.resume();
+        open.in_scope(|| drop(info_span!("after")));
+        drop(open);
+        stop(recorder)
+    });
+    let expected = [
+        "open in - begins",
+        "ended in - begins",
+        "ended: error=broken",
+        "ended in - failed",
+        "after in open begins",
+        "after in open completed",
+        "open in - completed",
+    ];
+    assert_eq!(lines(&recording), expected);
+}
+
+#[test]
 fn without_a_recorder_nothing_is_recorded_and_nothing_fails() {
     let _turn = exclusive();
     under(SpanringLayer::new().record_events(true), || {
