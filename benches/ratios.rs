@@ -28,9 +28,11 @@ fn main() {
     }
 }
 
-/// Makes so many spans, in flight discipline on the heap, or without a recorder if the row's name begins with "off: ".
+/// Makes so many spans, in flight discipline on the heap; or without a recorder, or with a filter, if the row's name begins so.
 fn count(name: &str, spans: u64) {
-    let (setup, name) = name.strip_prefix("off: ").map_or((Setup::Heap, name), |name| (Setup::Off, name));
+    let setups = [("off: ", Setup::Off), ("refused: ", Setup::Refused), ("wanted: ", Setup::Wanted)];
+    let named = setups.into_iter().find_map(|(prefix, setup)| Some((setup, name.strip_prefix(prefix)?)));
+    let (setup, name) = named.unwrap_or((Setup::Heap, name));
     let rows = FLOORS.iter().chain(&SPANS);
     let row = rows.clone().find(|row| row.name == name);
     let row = row.unwrap_or_else(|| panic!("rows: {:?}", rows.map(|row| row.name).collect::<Vec<_>>()));

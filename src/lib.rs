@@ -118,8 +118,8 @@ mod production {
     pub use crate::format::Discipline;
     pub use crate::future::current_span;
     pub use crate::recorder::{
-        Builder, FlushError, Health, Recorder, RecorderGuard, SnapshotError, Snapshots, StartError, SyncPolicy, flush,
-        health, is_recording, pause, request_snapshot, resume,
+        Builder, Filter, FilterError, FlushError, Health, Recorder, RecorderGuard, SnapshotError, Snapshots,
+        StartError, SyncPolicy, flush, health, is_recording, pause, request_snapshot, resume, set_filter,
     };
     pub use spanring_macros::span_fn;
 }

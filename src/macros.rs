@@ -1,6 +1,7 @@
 //! The macros: each builds a static and calls one function.
 
-/// A `static` [`SpanLocation`](crate::spans::SpanLocation) of that name, for this place.
+/// A `static` [`SpanLocation`](crate::spans::SpanLocation) of that name, for this place, and of the level given, or else
+/// [`Verbosity::Max`](crate::levels::Verbosity::Max).
 ///
 /// ```
 /// use spanring::prelude::*;
@@ -12,11 +13,15 @@
 #[macro_export]
 macro_rules! static_span_location {
     ($variable:ident) => {
-        static $variable: $crate::spans::SpanLocation = $crate::__span_location!();
+        $crate::static_span_location!($variable, $crate::levels::Verbosity::Max);
+    };
+    ($variable:ident, $level:expr) => {
+        static $variable: $crate::spans::SpanLocation = $crate::__span_location!($level);
     };
 }
 
-/// A `static` [`SpanMetadata`](crate::spans::SpanMetadata) of that name, for this place and the span name given.
+/// A `static` [`SpanMetadata`](crate::spans::SpanMetadata) of that name, for this place and the span name given, and of the level given, or
+/// else [`Verbosity::Max`](crate::levels::Verbosity::Max).
 ///
 /// ```
 /// use spanring::prelude::*;
@@ -28,17 +33,20 @@ macro_rules! static_span_location {
 #[macro_export]
 macro_rules! static_span_desc {
     ($variable:ident, $name:expr) => {
+        $crate::static_span_desc!($variable, $name, $crate::levels::Verbosity::Max);
+    };
+    ($variable:ident, $name:expr, $level:expr) => {
         static $variable: $crate::spans::SpanMetadata =
-            $crate::spans::SpanMetadata { name: $name, location: $crate::__span_location!() };
+            $crate::spans::SpanMetadata { name: $name, location: $crate::__span_location!($level) };
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __span_location {
-    () => {
+    ($level:expr) => {
         $crate::spans::SpanLocation {
-            lod: $crate::levels::Verbosity::Max,
+            lod: $level,
             target: ::core::module_path!(),
             module_path: ::core::module_path!(),
             file: ::core::file!(),

@@ -6,7 +6,7 @@
 #[cfg(spanring_loom)]
 pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
 #[cfg(not(spanring_loom))]
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence};
 
 /// A memory ordering. A model build may weaken it by name (`--cfg 'spanring_mutant="NAME"'`), to show that a model notices.
 macro_rules! ordering {

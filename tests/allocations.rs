@@ -146,6 +146,19 @@ fn a_ring_that_comes_round_allocates_nothing() {
 }
 
 #[test]
+fn asking_a_filter_allocates_nothing() {
+    for (filter, is_recorded) in
+        [("off", false), ("tests/allocations.rs=off,name:other=off", false), ("name:named=off", true)]
+    {
+        let builder = Recorder::builder().memory().filter(filter.parse().unwrap());
+        let (allocations, health) = allocations_with(builder);
+        assert_eq!(allocations, 0);
+        // Counters are not filtered.
+        assert_eq!(health.flushed + health.lost > 2 * 10_001, is_recorded, "{filter}: {health}");
+    }
+}
+
+#[test]
 fn without_a_recorder_nothing_is_allocated_either() {
     let _turn = exclusive();
     let shared: Arc<str> = Arc::from("shared");

@@ -2,7 +2,7 @@
 
 use super::{Row, timed};
 use spanring::sink::NullSink;
-use spanring::{Builder, Discipline, Recorder, RecorderGuard};
+use spanring::{Builder, Discipline, Filter, Recorder, RecorderGuard};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,6 +15,10 @@ pub enum Setup {
     Off,
     /// Flight discipline, rings on the heap.
     Heap,
+    /// The same with a filter that wants none of the spans.
+    Refused,
+    /// The same with a filter that wants all of them.
+    Wanted,
     /// Flight discipline, rings in mapped files on disk.
     Disk,
     /// Flight discipline, rings in mapped files on tmpfs.
@@ -41,12 +45,15 @@ pub struct Recording {
 }
 
 impl Setup {
-    pub const RECORDING: [Setup; 5] = [Setup::Heap, Setup::Disk, Setup::Tmpfs, Setup::DrainNull, Setup::DrainFiles];
+    pub const RECORDING: [Setup; 7] =
+        [Setup::Refused, Setup::Heap, Setup::Wanted, Setup::Disk, Setup::Tmpfs, Setup::DrainNull, Setup::DrainFiles];
 
     pub fn name(self) -> &'static str {
         match self {
             Setup::Off => "nobody records",
             Setup::Heap => "flight, heap",
+            Setup::Refused => "refused by a filter",
+            Setup::Wanted => "flight, heap, wanted by a filter",
             Setup::Disk => "flight, mapped file on disk",
             Setup::Tmpfs => "flight, mapped file on tmpfs",
             Setup::DrainNull => "drain, to nothing",
@@ -73,10 +80,13 @@ impl Setup {
         let on_disk = || tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory is writable");
         let flight = || Recorder::builder().discipline(Discipline::Flight);
         let drain = || Recorder::builder().ring_bytes(DRAINED_RING_BYTES).flush_interval(Duration::from_millis(1));
+        let filter = |text: &str| text.parse::<Filter>().expect("a filter");
         let mut directories = Vec::new();
         let builder: Option<Builder> = match self {
             Setup::Off => None,
             Setup::Heap => Some(flight().sink(NullSink)),
+            Setup::Refused => Some(flight().sink(NullSink).filter(filter("off"))),
+            Setup::Wanted => Some(flight().sink(NullSink).filter(filter("elsewhere=off"))),
             Setup::Disk => {
                 directories.push(on_disk());
                 Some(flight().directory(directories[0].path()))

@@ -6,7 +6,7 @@ use super::site::sealed as site;
 use crate::events::{Kind, SpanLocation};
 use crate::recorder::attributes::{Entry, Happened, Value, instant as record_instant};
 use crate::recorder::gate::CLOSED;
-use crate::recorder::record::{Name, Site, ending_generation, running_generation};
+use crate::recorder::record::{Name, Site, ending_generation, recording};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -294,9 +294,8 @@ pub(crate) fn instant_by_hand<N: super::SpanName>(
 #[doc(hidden)]
 #[inline]
 pub fn counter(name: &'static str, value: impl CounterValue) {
-    let generation = running_generation();
-    if let Some(value) = value.value().filter(|_| generation != CLOSED) {
+    if let Some(value) = value.value().filter(|_| recording()) {
         let span = current_span_id().unwrap_or(0);
-        Entry { kind: Kind::Counter, span, ticks: None, key: name, value }.record(generation);
+        Entry { kind: Kind::Counter, span, ticks: None, key: name, value }.record(ending_generation());
     }
 }

@@ -5,16 +5,17 @@ pub(crate) use enabled::{FutureSpan, ThreadSpan};
 
 #[cfg(feature = "enable")]
 mod enabled {
-    use crate::events::Outcome;
+    use crate::events::{Outcome, StringId};
     use crate::future::SpanSite;
     use crate::future::attributes::SpanRef;
     use crate::future::context::{Entered, current};
     use crate::recorder::context::{CurrentSpan, this_thread};
-    use crate::recorder::gate::{CLOSED, is_generation, measures_polls};
+    use crate::recorder::gate::{CLOSED, filters, is_generation, looks_closer, measures_polls};
     use crate::recorder::record::{
-        Begun, Frame, Span, SpanHead, begin_quickly, begin_slowly, end_quickly, end_slowly, measured_ticks, poll,
-        recording, running_generation,
+        Begun, Frame, Place, Span, SpanHead, begin_quickly, begin_slowly, end_quickly, end_slowly, ending_generation,
+        measured_ticks, poll, recording, running_generation,
     };
+    use crate::recorder::verdict::is_wanted;
     use std::mem::MaybeUninit;
     use std::task::Poll;
 
@@ -52,7 +53,7 @@ mod enabled {
     struct Phase(u64);
 
     impl Phase {
-        /// Ended, or nobody recorded when it might have begun.
+        /// Ended; or nobody recorded when it might have begun, or wanted it.
         const OVER: Phase = Phase(1);
         /// Not begun: a future that was never polled.
         const FRESH: Phase = Phase(0);
@@ -73,7 +74,7 @@ mod enabled {
     }
 
     impl<S: SpanSite> FutureSpan<S> {
-        /// The span of a future, which begins when that is first polled, created while a recorder of that generation runs. `None`: it
+        /// The span of a future, which begins when that is first polled, created while that is [`running_generation`]. `None`: it
         /// will not be recorded.
         #[inline(always)]
         pub(crate) fn of_future(site: Option<S>, generation: u64) -> Self {
@@ -83,10 +84,17 @@ mod enabled {
             if generation == CLOSED {
                 return SpanState::new(Phase::EARLY, site);
             }
+            let mut created = generation;
+            if let Some(site) = site.as_ref().filter(|_| looks_closer(generation)) {
+                match look_closer(site.site().place(), site.name().id(), site.name().whole()) {
+                    Some(looked_at) => created = looked_at,
+                    None => return SpanState::new(Phase::OVER, None),
+                }
+            }
             let mut span = SpanState::new(Phase::FRESH, site);
             let CurrentSpan { id: parent, next_depth } = current();
             span.frame.write(Frame { parent, depth: next_depth });
-            span.measured.write(if measures_polls(generation) { measured_ticks() | MEASURED } else { generation });
+            span.measured.write(created);
             span
         }
 
@@ -141,7 +149,8 @@ mod enabled {
         /// At the first poll of a future that was created while nobody recorded. Returns the span's id.
         #[inline(always)]
         fn begin_early(&mut self) -> u64 {
-            if !recording() {
+            let begins = running_generation();
+            if begins == CLOSED || filters(begins) && !self.is_wanted() {
                 self.phase = Phase::OVER;
                 return NONE;
             }
@@ -234,6 +243,7 @@ mod enabled {
             let generation = running_generation();
             match begin_quickly(this_thread(), &self.span(), generation) {
                 Some(begun) => self.open(begun, generation),
+                None if filters(generation) => self.begin_filtered(),
                 None => self.begin_slowly(),
             }
         }
@@ -244,16 +254,41 @@ mod enabled {
             // SAFETY: it is written before a future is fresh.
             let measured = if THREAD { 0 } else { unsafe { self.measured.assume_init() } };
             let created = if measured & MEASURED != 0 { measured & !MEASURED } else { 0 };
-            let Some((begun, generation)) = begin_slowly(&self.span(), created) else {
-                self.phase = Phase::OVER;
-                if THREAD {
-                    this_thread().set_scope_depth(self.frame().depth);
-                }
-                return NONE;
-            };
+            let Some((begun, generation)) = begin_slowly(&self.span(), created) else { return self.is_refused() };
             // Its first poll begins when the span does.
             self.measured.write(begun.ticks);
             self.open(begun, generation)
+        }
+
+        /// The same while there is a filter. For a future that was asked when it was created.
+        #[cold]
+        #[inline(never)]
+        fn begin_filtered(&mut self) -> u64 {
+            if THREAD && !self.is_wanted() {
+                return self.is_refused();
+            }
+            let generation = ending_generation();
+            match begin_quickly(this_thread(), &self.span(), generation) {
+                Some(begun) => self.open(begun, generation),
+                None => self.begin_slowly(),
+            }
+        }
+
+        /// What the filter says now.
+        #[inline(always)]
+        fn is_wanted(&self) -> bool {
+            let (site, name) = (self.site().site(), self.site().name());
+            is_wanted(site.place(), name.id(), name.whole())
+        }
+
+        /// A span that might have begun does not.
+        #[inline(always)]
+        fn is_refused(&mut self) -> u64 {
+            self.phase = Phase::OVER;
+            if THREAD {
+                this_thread().set_scope_depth(self.frame().depth);
+            }
+            NONE
         }
 
         #[inline(always)]
@@ -338,6 +373,16 @@ mod enabled {
             // SAFETY: it is written before the span of a future is fresh.
             unsafe { self.polls.assume_init_ref() }
         }
+    }
+
+    /// Of a future that is created now, and that is not just recorded: when that is, if it is measured. `None`: the filter does not want it.
+    #[cold]
+    #[inline(never)]
+    fn look_closer(place: Place, name: StringId, text: &str) -> Option<u64> {
+        if filters(running_generation()) && !is_wanted(place, name, text) {
+            return None;
+        }
+        Some(if measures_polls(ending_generation()) { measured_ticks() | MEASURED } else { 0 })
     }
 
     /// Ends the span as panicked if its poll unwinds.

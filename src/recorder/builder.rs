@@ -3,6 +3,7 @@
 use super::drain::{Drainer, Round};
 use super::error::StartError;
 use super::files;
+use super::filter::Filter;
 use super::flusher::Flusher;
 use super::gate::{FIRST_GENERATION, MEASURES_POLLS};
 use super::guard::RecorderGuard;
@@ -47,6 +48,7 @@ const NAMES_BYTES: std::ops::RangeInclusive<u64> = 4096..=1 << 30;
 /// | [`names_bytes`](Builder::names_bytes) | 4 MiB |
 /// | [`directory_bytes`](Builder::directory_bytes) | 1 GiB |
 /// | [`snapshots`](Builder::snapshots) | none |
+/// | [`filter`](Builder::filter) | what `SPANRING_FILTER` says, or else everything |
 #[derive(Debug)]
 #[must_use = "settings record nothing: call start()"]
 pub struct Builder {
@@ -68,7 +70,11 @@ pub struct Builder {
     names_bytes: u64,
     directory_bytes: u64,
     snapshots: Option<Snapshots>,
+    filter: Filter,
 }
+
+/// Says which spans are recorded, whatever the program says.
+const FILTER_VARIABLE: &str = "SPANRING_FILTER";
 
 struct CustomSink(Box<dyn Sink>);
 
@@ -99,6 +105,7 @@ impl Builder {
             names_bytes: 4 << 20,
             directory_bytes: 1 << 30,
             snapshots: None,
+            filter: Filter::default(),
         }
     }
 
@@ -239,6 +246,16 @@ impl Builder {
         self
     }
 
+    /// Which spans are recorded: see [`Filter`]. The environment variable `SPANRING_FILTER`, if there is one when the recorder is started,
+    /// takes the place of this: whoever runs the program has the last word. [`RecorderGuard::set_filter`] changes it later.
+    ///
+    /// A future is asked for when it is wrapped, a scope when it is entered. What is refused takes some 50 instructions more than while
+    /// nobody records; what is made in it is a child of the span around it. A name made at run time is made before the filter is asked.
+    pub fn filter(mut self, filter: Filter) -> Builder {
+        self.filter = filter;
+        self
+    }
+
     /// Starts recording. Dropping the guard flushes and stops.
     ///
     /// Without the feature `enable` nothing is created and nothing will be recorded, which the guard's health says.
@@ -247,6 +264,7 @@ impl Builder {
     /// Says what to change; nothing is left behind.
     pub fn start(self) -> Result<RecorderGuard, StartError> {
         self.check()?;
+        let filter = self.chosen_filter()?;
         if !cfg!(feature = "enable") {
             return Ok(RecorderGuard::inert());
         }
@@ -268,7 +286,7 @@ impl Builder {
             Some(elsewhere) => directory.as_ref().map(|_| elsewhere.join(&facts.session)),
             None => directory.clone(),
         };
-        let started = self.start_in(directory.as_deref(), ring_directory.as_deref(), slots, &facts);
+        let started = self.start_in(directory.as_deref(), ring_directory.as_deref(), slots, &facts, filter);
         if started.is_err() {
             // What was created for this session is of no use to anyone.
             [directory, ring_directory].iter().flatten().for_each(|path| drop(std::fs::remove_dir_all(path)));
@@ -282,6 +300,7 @@ impl Builder {
         ring_directory: Option<&Path>,
         slots: u64,
         facts: &ProcessFacts,
+        filter: Filter,
     ) -> Result<RecorderGuard, StartError> {
         static NEXT_GENERATION: AtomicU64 = AtomicU64::new(FIRST_GENERATION);
         let place = match directory {
@@ -317,7 +336,7 @@ impl Builder {
         let flusher = Flusher::start(Arc::clone(&drainer), taker.clone(), self.flush_interval, alarm);
         let flusher = flusher.map_err(StartError::Flusher)?;
         let running = Running { session, drainer, taker, pid: facts.pid };
-        if !set_running(running.clone()) {
+        if !set_running(running.clone(), filter) {
             flusher.stop();
             return Err(StartError::AlreadyRunning);
         }
@@ -357,6 +376,13 @@ impl Builder {
             snapshots.check()?;
         }
         Ok(())
+    }
+
+    fn chosen_filter(&self) -> Result<Filter, StartError> {
+        match std::env::var_os(FILTER_VARIABLE) {
+            Some(text) => text.to_string_lossy().parse().map_err(StartError::FilterVariable),
+            None => Ok(self.filter.clone()),
+        }
     }
 
     /// Where snapshots go, if any are to be kept.

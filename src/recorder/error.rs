@@ -1,5 +1,6 @@
 //! What can go wrong, and what to do about it.
 
+use super::filter::FilterError;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -47,6 +48,8 @@ pub enum StartError {
         /// How many bytes of all.
         bytes: u64,
     },
+    /// The environment variable `SPANRING_FILTER` has no filter.
+    FilterVariable(FilterError),
     /// The handler for the signal that asks for snapshots could not be installed.
     SnapshotSignal(io::Error),
     /// A directory or file could not be created.
@@ -94,6 +97,7 @@ impl std::fmt::Display for StartError {
             StartError::SnapshotBounds { keep, bytes } => {
                 write!(f, "{keep} snapshots of {bytes} bytes in all: keep 1 or more, and 64 KiB or more")
             }
+            StartError::FilterVariable(source) => write!(f, "in the environment variable SPANRING_FILTER, {source}"),
             StartError::SnapshotSignal(source) => write!(f, "cannot listen to the signal that asks for snapshots: {source}"),
             StartError::Directory { path, source } => write!(
                 f,
@@ -110,6 +114,7 @@ impl std::fmt::Display for StartError {
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
+            StartError::FilterVariable(source) => Some(source),
             StartError::Directory { source, .. }
             | StartError::Sink(source)
             | StartError::Guard(source)

@@ -20,6 +20,9 @@ pub(crate) const CLOSED: u64 = 0;
 /// sign, which is tested together with whether anyone records.
 pub(crate) const MEASURES_POLLS: u64 = 1 << 63;
 
+/// The bit of [`Gate::begins`], not of a generation, that says that a filter is asked. The sign is set with it.
+const FILTERS: u64 = 1 << 62;
+
 /// Less, [`MEASURES_POLLS`] aside, is no recorder's generation, so that a word that has one may say something else.
 pub(crate) const FIRST_GENERATION: u64 = 4;
 
@@ -35,11 +38,28 @@ pub(crate) const fn measures_polls(generation: u64) -> bool {
     generation & MEASURES_POLLS != 0
 }
 
+/// What [`Gate::begins`] is while a filter is asked. It is no thread's mark, so whoever begins a span takes the slow path.
+pub(crate) const fn filtered(generation: u64) -> u64 {
+    generation | FILTERS | MEASURES_POLLS
+}
+
+/// Whether a filter is asked, by what [`Gate::begins`] is.
+#[inline(always)]
+pub(crate) const fn filters(begins: u64) -> bool {
+    begins & FILTERS != 0
+}
+
+/// Whether polls are measured or a filter is asked, by what [`Gate::begins`] is.
+#[inline(always)]
+pub(crate) const fn looks_closer(begins: u64) -> bool {
+    begins & MEASURES_POLLS != 0
+}
+
 /// Whether anyone records: the generation of the running recorder, or [`CLOSED`].
 pub struct Gate {
     /// Whose records are let in.
     generation: AtomicU64,
-    /// In which generation a span may begin: the same, or none. Nobody is let in for what it says.
+    /// In which generation a span may begin: the same, or none; and whether a filter is asked. Nobody is let in for what it says.
     begins: AtomicU64,
 }
 
@@ -88,7 +108,8 @@ impl Gate {
         self.generation.load(Ordering::Relaxed)
     }
 
-    /// The generation in which a span may begin, for the first and cheapest check. Relaxed, as [`Gate::generation`].
+    /// The generation in which a span may begin, for the first and cheapest check; [`filtered`] or not. Relaxed, as
+    /// [`Gate::generation`].
     #[inline(always)]
     pub fn begins(&self) -> u64 {
         self.begins.load(Ordering::Relaxed)
@@ -99,11 +120,10 @@ impl Gate {
         debug_assert_ne!(generation, CLOSED);
         // Relaxed: what was set up for it reaches a thread through the mutex under which it gets its log.
         self.generation.store(generation, Ordering::Relaxed);
-        self.begins.store(generation, Ordering::Relaxed);
     }
 
-    /// From now on spans begin in this generation, or none ([`CLOSED`]), while the gate stays open for the records of those that are
-    /// open. The word lets nobody in, so a thread that has not seen it yet does no harm: its span begins a moment late or early.
+    /// From now on spans begin in this generation, [`filtered`] or not, or in none ([`CLOSED`]), while the gate stays open for the
+    /// records of those that are open. The word lets nobody in, so a thread that has not seen it yet does no harm: its span begins a moment late or early.
     pub fn set_begins(&self, generation: u64) {
         self.begins.store(generation, Ordering::Relaxed);
     }

@@ -4,12 +4,14 @@ use super::builder::Builder;
 use super::context::this_thread;
 use super::drain::Round;
 use super::error::FlushError;
+use super::filter::Filter;
 use super::flusher::Flusher;
 use super::health::Health;
 use super::record::recording;
-use super::session::{GATE, Running, clear_running, lock, running, set_paused};
+use super::session::{GATE, Running, clear_running, lock, running, set_filter as filter_session, set_paused};
 use super::snapshot::SnapshotError;
 use super::thread::mute;
+use super::verdict;
 use crate::sink::MemoryBuffer;
 use crate::sync::Ordering;
 use std::path::{Path, PathBuf};
@@ -103,9 +105,24 @@ impl RecorderGuard {
     }
 
     fn set_paused(&self, paused: bool) {
-        if let Some(active) = self.active.as_ref().filter(|active| active.running.pid == std::process::id()) {
-            set_paused(&active.running.session, paused);
+        if let Some(running) = self.running_here() {
+            set_paused(&running.session, paused);
         }
+    }
+
+    /// From now on spans are recorded that this filter wants: those whose future is wrapped, or whose scope is entered, from here on. What is
+    /// open goes on. [`set_filter`](crate::set_filter) does the same without the guard.
+    ///
+    /// Each different filter that was ever set stays in memory, for as long as the process lives.
+    pub fn set_filter(&self, filter: Filter) {
+        if let Some(running) = self.running_here() {
+            filter_session(&running.session, filter);
+        }
+    }
+
+    /// What runs, unless it is the parent's.
+    fn running_here(&self) -> Option<&Running> {
+        self.active.as_ref().map(|active| &active.running).filter(|running| running.pid == std::process::id())
     }
 
     /// The session's directory; `None` if it records to memory or to a sink of your own.
@@ -138,8 +155,7 @@ impl RecorderGuard {
     /// # Errors
     /// If the recorder keeps no snapshots, or it cannot be written.
     pub fn snapshot(&self, reason: &str) -> Result<PathBuf, SnapshotError> {
-        let active = self.active.as_ref().filter(|active| active.running.pid == std::process::id());
-        let Active { running, .. } = active.ok_or(SnapshotError::NotRunning)?;
+        let running = self.running_here().ok_or(SnapshotError::NotRunning)?;
         running.taker.as_ref().ok_or(SnapshotError::NotKept)?.take(&running.drainer, reason)
     }
 
@@ -237,6 +253,15 @@ fn set_running_paused(paused: bool) -> bool {
     })
 }
 
+/// Changes what the running recorder records: see [`RecorderGuard::set_filter`]. Returns whether there is one.
+pub fn set_filter(filter: Filter) -> bool {
+    let running = running().filter(|running| running.pid == std::process::id());
+    running.is_some_and(|running| {
+        filter_session(&running.session, filter);
+        true
+    })
+}
+
 /// How the running recorder goes; `None` if none runs.
 pub fn health() -> Option<Health> {
     let running = running().filter(|running| running.pid == std::process::id())?;
@@ -259,6 +284,7 @@ fn health_of(running: &Running) -> Health {
     Health {
         recording: running_now && recording(),
         paused: running_now && !recording(),
+        filter: verdict::current().filter(|_| running_now).map(ToString::to_string),
         directory: None,
         flushed: status.flushed,
         synced: status.synced,

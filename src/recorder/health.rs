@@ -12,6 +12,8 @@ pub struct Health {
     pub recording: bool,
     /// Whether somebody has [paused](crate::RecorderGuard::pause) it: no span begins, and those that are open end.
     pub paused: bool,
+    /// Which spans are recorded, as [`Filter`](crate::Filter) has it; `None` if all are.
+    pub filter: Option<String>,
     /// The session's directory; `None` if it has none.
     pub directory: Option<PathBuf>,
     /// Records that the sink has taken.

@@ -1,6 +1,6 @@
 //! The write side: from an instrumented call to the sink.
 //!
-//! In reading order: [`gate`] (whether anyone records), `context` (what each thread keeps), `record` (the recording path), `attributes` (what goes with spans), `full_ring` (waiting for room),
+//! In reading order: [`gate`] (whether anyone records), `context` (what each thread keeps), `record` (the recording path), `filter` and `verdict` (which spans are wanted), `attributes` (what goes with spans), `full_ring` (waiting for room),
 //! `thread` and `pool` (which thread owns which ring), [`names`] and [`sightings`] (what addresses stand for), `session` (what
 //! all share), `drain` and `flusher` (from rings to sink), `carry` and `retention` (what stays when files go), `snapshot` (what rings held when somebody asked), `sync_policy` (what survives a loss of power), `builder` and `guard` (what users hold).
 
@@ -27,6 +27,8 @@ mod error;
 #[cfg(not(spanring_loom))]
 mod files;
 #[cfg(not(spanring_loom))]
+mod filter;
+#[cfg(not(spanring_loom))]
 mod flusher;
 #[cfg(not(spanring_loom))]
 mod fork;
@@ -52,12 +54,15 @@ mod snapshot;
 mod sync_policy;
 #[cfg(not(spanring_loom))]
 mod thread;
+#[cfg(not(spanring_loom))]
+pub(crate) mod verdict;
 
 #[cfg(not(spanring_loom))]
 pub use self::{
     builder::Builder,
     error::{FlushError, StartError},
-    guard::{Recorder, RecorderGuard, flush, health, is_recording, pause, request_snapshot, resume},
+    filter::{Filter, FilterError},
+    guard::{Recorder, RecorderGuard, flush, health, is_recording, pause, request_snapshot, resume, set_filter},
     health::Health,
     snapshot::{SnapshotError, Snapshots},
     sync_policy::SyncPolicy,

@@ -6,10 +6,11 @@
 
 use super::context::{Context, Depth, this_thread};
 use super::full_ring::wait_for_room;
-use super::gate::{CLOSED, Idle, Refusal};
+use super::gate::{CLOSED, Idle, Refusal, filters};
 use super::session::GATE;
 pub(crate) use super::thread::refuse;
 use super::thread::{STRAY_ENDS, ThreadLog, attach};
+use super::verdict::is_wanted;
 use crate::clock::{processor_ticks, ticks};
 use crate::events::{
     Head, Kind, MAX_RECORD_SLOTS, MAX_RUN_TIME_NAME, Outcome, SLOT_WORDS, SpanFields, SpanLocation, SpanMetadata,
@@ -26,14 +27,14 @@ pub(crate) fn recording() -> bool {
     running_generation() != CLOSED
 }
 
-/// The generation of the running recorder, in which spans begin; [`CLOSED`] if none runs, or it is paused, and at compile time without
-/// the feature `enable`.
+/// The generation of the running recorder, in which spans begin, [`filtered`](super::gate::filtered) if a filter is asked; [`CLOSED`] if
+/// none runs, or it is paused, and at compile time without the feature `enable`.
 #[inline(always)]
 pub(crate) fn running_generation() -> u64 {
     if cfg!(feature = "enable") { GATE.begins() } else { CLOSED }
 }
 
-/// The same, also while it is paused: in it spans that are open end, and get their attributes.
+/// The generation of the running recorder, filtered or not, also while it is paused: in it spans that are open end, and get their attributes.
 #[inline(always)]
 pub(crate) fn ending_generation() -> u64 {
     if cfg!(feature = "enable") { GATE.generation() } else { CLOSED }
@@ -68,6 +69,14 @@ pub enum Site<'a> {
     Location(&'a &'static SpanLocation),
     /// The caller of a function, which knows neither target nor module.
     Caller(&'a &'static Caller<'static>),
+}
+
+/// A site by itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    Metadata(&'static SpanMetadata),
+    Location(&'static SpanLocation),
+    Caller(&'static Caller<'static>),
 }
 
 /// A span's name, as far as its site does not say it.
@@ -113,15 +122,31 @@ pub(crate) struct Begun {
     pub(crate) ticks: u64,
 }
 
-impl Site<'_> {
+impl Place {
     #[inline(always)]
-    fn address(self) -> u64 {
+    pub(super) fn address(self) -> u64 {
         let address = match self {
-            Site::Metadata(metadata) => std::ptr::from_ref(*metadata).addr(),
-            Site::Location(location) => std::ptr::from_ref(*location).addr(),
-            Site::Caller(caller) => std::ptr::from_ref(*caller).addr(),
+            Place::Metadata(metadata) => std::ptr::from_ref(metadata).addr(),
+            Place::Location(location) => std::ptr::from_ref(location).addr(),
+            Place::Caller(caller) => std::ptr::from_ref(caller).addr(),
         };
         address as u64
+    }
+}
+
+impl Site<'_> {
+    #[inline(always)]
+    pub(crate) fn place(self) -> Place {
+        match self {
+            Site::Metadata(metadata) => Place::Metadata(metadata),
+            Site::Location(location) => Place::Location(location),
+            Site::Caller(caller) => Place::Caller(caller),
+        }
+    }
+
+    #[inline(always)]
+    fn address(self) -> u64 {
+        self.place().address()
     }
 
     fn definition(self) -> Definition<&'static str> {
@@ -133,11 +158,21 @@ impl Site<'_> {
     }
 }
 
-impl Name<'_> {
+impl<'a> Name<'a> {
+    /// The whole name, as far as the site does not say it.
+    #[inline(always)]
+    pub(crate) fn whole(self) -> &'a str {
+        match self {
+            Name::OfSite => "",
+            Name::Static(name) => name,
+            Name::RunTime(text) => text,
+        }
+    }
+
     /// What there is to define about the name: the identity of a static one; one of two marks for any other, so that a metadata and
     /// its own location, which may share an address, are told apart.
     #[inline(always)]
-    fn id(self) -> StringId {
+    pub(crate) fn id(self) -> StringId {
         match self {
             Name::OfSite => StringId { ptr: 0, len: 0 },
             Name::RunTime(_) => StringId { ptr: 0, len: 1 },
@@ -184,6 +219,11 @@ fn cut(text: &str) -> &[u8] {
         end -= 1;
     }
     &text.as_bytes()[..end]
+}
+
+/// Whether a name of that identity was made at run time.
+pub(super) fn is_run_time(name: StringId) -> bool {
+    name == Name::RunTime("").id()
 }
 
 impl Frame {
@@ -233,11 +273,15 @@ impl SpanHead {
     }
 }
 
-/// Records that a span begins now, in the recording of the generation returned. `None`: nobody records, or the event was refused,
-/// which was counted.
+/// Records that a span begins now, in the recording of the generation returned, if it is wanted. `None`: it is not, nobody records, or
+/// the event was refused, which was counted.
 #[inline(never)]
 pub(crate) fn begin(span: &Span<'_>) -> Option<(Begun, u64)> {
-    let generation = GATE.begins();
+    let begins = GATE.begins();
+    if filters(begins) && !is_wanted(span.site.place(), span.name.id(), span.name.whole()) {
+        return None;
+    }
+    let generation = if filters(begins) { GATE.generation() } else { begins };
     let begun = begin_quickly(this_thread(), span, generation).map(|begun| (begun, generation));
     begun.or_else(|| begin_slowly(span, 0))
 }
@@ -318,7 +362,10 @@ pub(crate) fn end_quickly(
 #[cold]
 #[inline(never)]
 pub(crate) fn begin_slowly(span: &Span<'_>, created: u64) -> Option<(Begun, u64)> {
-    let generation = GATE.begins();
+    if GATE.begins() == CLOSED {
+        return None;
+    }
+    let generation = GATE.generation();
     let (log, idle) = enter(this_thread(), generation)?;
     define(log, span);
     let slots = span.name.slots();

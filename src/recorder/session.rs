@@ -1,13 +1,15 @@
 //! What the threads of one recording share: its gate's generation, rings, names, sightings.
 
 use super::drain::Drainer;
+use super::filter::Filter;
 use super::flusher::Alarm;
-use super::gate::Gate;
+use super::gate::{CLOSED, Gate, filtered};
 use super::names::NamesRegion;
 use super::pool::{Newcomers, Pool};
 use super::sightings::{Sighting, Sightings};
 use super::snapshot::Taker;
 use super::thread::{RingConsumer, ThreadLog};
+use super::verdict;
 use crate::events::{SLOT_WORDS, StringId};
 use crate::format::definition::Definition;
 use crate::format::{Discipline, FileHeader, FileKind, SessionId, ThreadFacts};
@@ -53,13 +55,15 @@ pub(super) fn is_running_here() -> bool {
     running().is_some_and(|running| running.pid == std::process::id())
 }
 
-/// Makes this the running recording and opens the gate; `false` if another one runs in this process.
-pub(super) fn set_running(new: Running) -> bool {
+/// Makes this the running recording, of what the filter wants, and opens the gate; `false` if another one runs in this process.
+pub(super) fn set_running(new: Running, filter: Filter) -> bool {
     let mut running = lock(&RUNNING);
     if running.as_ref().is_some_and(|old| old.pid == new.pid) {
         return false;
     }
+    verdict::set(filter);
     GATE.open(new.session.generation);
+    GATE.set_begins(begins(new.session.generation));
     // One that a forked child has inherited belongs to its parent: it is neither stopped nor flushed here.
     std::mem::forget(running.replace(new));
     true
@@ -69,8 +73,25 @@ pub(super) fn set_running(new: Running) -> bool {
 pub(super) fn set_paused(session: &Session, paused: bool) {
     let running = lock(&RUNNING);
     if running.as_ref().is_some_and(|running| std::ptr::eq(&*running.session, session)) {
-        GATE.set_begins(if paused { super::gate::CLOSED } else { session.generation });
+        GATE.set_begins(if paused { CLOSED } else { begins(session.generation) });
     }
+}
+
+/// What is recorded in the running recording from now on, if it is this one. Under the lock, which is held across a fork: a child never
+/// finds it half done.
+pub(super) fn set_filter(session: &Session, filter: Filter) {
+    let running = lock(&RUNNING);
+    if running.as_ref().is_some_and(|running| std::ptr::eq(&*running.session, session)) {
+        verdict::set(filter);
+        if GATE.begins() != CLOSED {
+            GATE.set_begins(begins(session.generation));
+        }
+    }
+}
+
+/// In what spans of that generation begin, as long as it is not paused.
+fn begins(generation: u64) -> u64 {
+    if verdict::current().is_some() { filtered(generation) } else { generation }
 }
 
 /// Closes the gate; nothing runs afterwards.

@@ -38,10 +38,16 @@ pub struct Player {
 impl Player {
     /// Runs this test binary again with nothing but the test `test`, which looks at [`part`].
     pub fn start(test: &str, name: &str, directory: &Path) -> Player {
+        Player::start_with(test, name, directory, &[])
+    }
+
+    /// The same with these variables in its environment.
+    pub fn start_with(test: &str, name: &str, directory: &Path, variables: &[(&str, &str)]) -> Player {
         let mut child = Command::new(std::env::current_exe().expect("a test knows its program"))
             .args(["--exact", test, "--nocapture", "--test-threads", "1"])
             .env(PART, name)
             .env(DIRECTORY, directory)
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
