@@ -228,10 +228,12 @@ where
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
         let Some(closed) = context.span(&id) else { return };
-        if self.recorded(&id, &context, |_| ()).is_none() {
+        let mut extensions = closed.extensions_mut();
+        if extensions.get_mut::<Recorded>().is_none_or(|recorded| recorded.layer != self.number) {
             return;
         }
-        let Some(Recorded { span, entered, failed, .. }) = closed.extensions_mut().remove::<Recorded>() else { return };
+        let Some(Recorded { span, entered, failed, .. }) = extensions.remove::<Recorded>() else { return };
+        drop(extensions);
         let outcome = match (std::thread::panicking(), failed.into_inner()) {
             (true, _) => Outcome::Panicked,
             (false, true) => Outcome::Failed,
