@@ -49,7 +49,8 @@ pub struct OpenSpan {
 
 #[cfg(feature = "enable")]
 impl OpenSpan {
-    /// Begins a span now, as a child of `parent`. `None`: nobody records, or the record was refused, which was counted.
+    /// Begins a span now, as a child of `parent`. `None`: nobody records, the recorder's filter does not want it,
+    /// or the record was refused, which was counted.
     pub fn begin(description: &'static SpanMetadata, parent: SpanContext) -> Option<OpenSpan> {
         let CurrentSpan { id: parent, next_depth: depth } = parent.span();
         let frame = Frame { parent, depth };

@@ -121,6 +121,22 @@ fn while_the_recorder_is_paused_spans_go_on_and_none_begins() {
 }
 
 #[test]
+fn the_recorder_s_own_filter_holds_for_spans_of_tracing() {
+    let _turn = exclusive();
+    let recording = under(spanring_tracing::layer(), || {
+        let filter = "noisy=off,name:unwanted=off".parse().unwrap();
+        let recorder = Recorder::builder().memory().filter(filter).start().unwrap();
+        let outer = info_span!("outer").entered();
+        let unwanted = info_span!("unwanted", field = 1).entered();
+        info_span!(target: "noisy", "noise").in_scope(|| drop(info_span!("inner")));
+        drop((unwanted, outer));
+        stop(recorder)
+    });
+    let expected = ["outer in - begins", "inner in outer begins", "inner in outer completed", "outer in - completed"];
+    assert_eq!(lines(&recording), expected);
+}
+
+#[test]
 fn without_a_recorder_nothing_is_recorded_and_nothing_fails() {
     let _turn = exclusive();
     under(SpanringLayer::new().record_events(true), || {
