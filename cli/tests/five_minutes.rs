@@ -69,7 +69,7 @@ fn what_a_killed_process_was_doing_is_told() {
     let info = ask(&["info", "killed"]);
     assert!(info.contains("writer    died: it ended without closing the recording\n"), "{info}");
     assert!(info.contains("lost      0 events\n") && info.contains("health    complete: "), "{info}");
-    assert!(info.contains(" recovered from rings\n"), "{info}");
+    // How many of the events were still in rings depends on when the last flush was: none, if it was just before the kill.
 
     let old = ask(&["open", "killed", "--min-age", "1s"]);
     let names = |text: &str| -> Vec<String> {
