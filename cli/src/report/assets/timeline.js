@@ -495,7 +495,7 @@ export class Timeline {
 
   listen() {
     const { canvas, holder } = this;
-    new ResizeObserver(() => this.fit()).observe(holder.parentElement);
+    new ResizeObserver(() => this.resize()).observe(holder.parentElement);
     holder.addEventListener("scroll", () => this.invalidate(), { passive: true });
     canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     canvas.addEventListener("pointerdown", (event) => this.press(event));
