@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// Opening and reading.
-static READING: Bound = Bound::new("reading", 128 << 10, 8);
+static READING: Bound = Bound::new("reading", 64 << 10, 8);
 /// What the program does with what is read.
 static REPORTS: Bound = Bound::new("reports", 512 << 10, 80);
 

@@ -21,6 +21,11 @@ const HELD: usize = 64;
 /// look at it to the last.
 const WINDOW_WORDS: usize = (64 << 10) / 8;
 
+/// Words that are read at once of a file of so many bytes: no more memory than it could fill.
+fn window_words(file_bytes: u64) -> usize {
+    WINDOW_WORDS.min(file_bytes.div_ceil(8) as usize)
+}
+
 /// Words of the largest file that is read: twice the largest segment that a recorder makes.
 pub(super) const MOST_WORDS: usize = (8 << 30) / 8;
 
@@ -160,7 +165,7 @@ impl SegmentFile {
         }
         self.with_file(|file| {
             let length = (file.metadata()?.len() / 8 * 8) as usize;
-            let mut window = Window::new(file, WINDOW_WORDS, words);
+            let mut window = Window::new(file, window_words(length as u64), words);
             let header = if length > MOST_WORDS * 8 {
                 return Err(io::ErrorKind::FileTooLarge.into());
             } else {
