@@ -12,7 +12,7 @@ import { Search } from "./search.js";
 const LEGEND = [
   ["open", "open: goes on at the end"],
   ["cancelled", "cancelled: dropped before it was ready"],
-  ["panicked", "panicked; also where failed spans are too many to be drawn apart"],
+  ["panicked", "panicked, or ended with an error; also where spans that went wrong are too many to be drawn apart"],
   ["many", "several spans in one pixel: zoom in"],
   ["loss", "events are missing there"],
 ];
@@ -84,7 +84,7 @@ async function start() {
   });
   let width = innerWidth;
   addEventListener("resize", () => {
-    timeline.resize();
+    timeline.redraw();
     if (width === innerWidth) return;
     width = innerWidth;
     redrawActivity();

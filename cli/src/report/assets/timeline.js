@@ -3,7 +3,7 @@
 // A lane's spans do not overlap and are sorted, so what is at a pixel is found by halving, and a frame costs as much as there
 // are pixels, however many spans there are. Spans narrower than two pixels are drawn as one block per pixel.
 import { colourOf, themed } from "./colour.js";
-import { CANCELLED, ENDINGS, OPEN, PANICKED } from "./data.js";
+import { CANCELLED, ENDINGS, FAILED, OPEN, PANICKED } from "./data.js";
 import { brief, count, duration, element, number, offset } from "./text.js";
 import { causeOf } from "./summary.js";
 
@@ -78,6 +78,12 @@ export class Timeline {
     this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.learnColours();
     this.invalidate();
+  }
+
+  /** The same, drawn at once: a page that is being printed has no next frame. */
+  redraw() {
+    this.resize();
+    this.draw();
   }
 
   learnColours() {
@@ -306,7 +312,7 @@ export class Timeline {
     if (height >= 8 && width >= 3 && ending !== 0) {
       // A mark at the end: by shape as well as by colour.
       const mark = Math.min(6, width);
-      context.fillStyle = ending === PANICKED ? colours.bad : ending === CANCELLED ? colours.warn : colours.select;
+      context.fillStyle = ending === PANICKED || ending === FAILED ? colours.bad : ending === CANCELLED ? colours.warn : colours.select;
       if (ending === OPEN) {
         for (let dash = 0; dash < height; dash += 4) context.fillRect(right - 3, y + 1 + dash, 3, 2);
       } else if (ending === CANCELLED) {
@@ -489,7 +495,7 @@ export class Timeline {
 
   listen() {
     const { canvas, holder } = this;
-    new ResizeObserver(() => this.resize()).observe(holder.parentElement);
+    new ResizeObserver(() => this.redraw()).observe(holder.parentElement);
     holder.addEventListener("scroll", () => this.invalidate(), { passive: true });
     canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     canvas.addEventListener("pointerdown", (event) => this.press(event));
