@@ -105,6 +105,8 @@ pub mod runtime;
 #[cfg(not(spanring_loom))]
 mod scope;
 #[cfg(not(spanring_loom))]
+mod signal;
+#[cfg(not(spanring_loom))]
 pub mod sink;
 #[cfg(not(spanring_loom))]
 pub mod spans;

@@ -4,6 +4,7 @@
 //! that: a handler then puts an anonymous page where the file's was, and the host goes on. What is written there is not in the file
 //! any more, so the mapping says that it was cut off. Signals that are about anything else go to the handler that was there before.
 
+use crate::signal;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use memmap2::MmapRaw;
 use std::fs::File;
@@ -112,31 +113,16 @@ static BEFORE: OnceLock<Before> = OnceLock::new();
 /// Guards every mapping that is made from now on. The handler stays for the life of the process.
 pub(crate) fn guard() -> io::Result<()> {
     if BEFORE.get().is_none() {
-        let action = action_for_bus_errors(None)?;
+        let action = signal::action_of(libc::SIGBUS)?;
         // SAFETY: the call takes and returns numbers.
         let page_bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u64;
         // Known before the handler can be called. Two threads may both get here; the second finds the first one's.
         if BEFORE.set(Before { action, page_bytes }).is_ok() {
-            let mut ours = action;
-            ours.sa_sigaction = on_bus_error as *const () as libc::sighandler_t;
-            ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-            action_for_bus_errors(Some(&ours))?;
+            signal::handle(libc::SIGBUS, on_bus_error, &action)?;
         }
     }
     GUARDING.store(true, Ordering::Relaxed);
     Ok(())
-}
-
-/// Sets what `SIGBUS` does, if asked to, and returns what it did.
-fn action_for_bus_errors(action: Option<&libc::sigaction>) -> io::Result<libc::sigaction> {
-    // SAFETY: an action is plain old data, for which all zeroes is a valid value.
-    let mut before: libc::sigaction = unsafe { std::mem::zeroed() };
-    let action = action.map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: both are null or ours, and the handler in `action` is one.
-    match unsafe { libc::sigaction(libc::SIGBUS, action, &mut before) } {
-        0 => Ok(before),
-        _ => Err(io::Error::last_os_error()),
-    }
 }
 
 /// Puts a page of its own where a file's was, or leaves the matter to the handler from before. Async-signal-safe: atomics, and system
@@ -189,17 +175,7 @@ fn pass_on(action: &libc::sigaction, signal: libc::c_int, info: *mut libc::sigin
                 }
             }
         }
-        handler if action.sa_flags & libc::SA_SIGINFO != 0 => {
-            // SAFETY: whoever set the flag has set a handler of this type; it gets what we were given.
-            let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) =
-                unsafe { std::mem::transmute(handler) };
-            handler(signal, info, context);
-        }
-        handler => {
-            // SAFETY: without the flag a handler is of this type.
-            let handler: extern "C" fn(libc::c_int) = unsafe { std::mem::transmute(handler) };
-            handler(signal);
-        }
+        _ => signal::call(action, signal, info, context),
     }
 }
 

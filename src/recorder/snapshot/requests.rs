@@ -1,6 +1,7 @@
 //! Who asks for a snapshot, and how often is too often.
 
 use super::super::session::{lock, try_lock_running};
+use crate::signal;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use std::io;
 use std::path::PathBuf;
@@ -124,54 +125,31 @@ fn take_signal() -> bool {
 /// What the signal did before, and which it is.
 static BEFORE: OnceLock<(i32, libc::sigaction)> = OnceLock::new();
 
-/// Lets `signal` ask for snapshots, from now on.
+/// Lets the signal of this number ask for snapshots, from now on.
 ///
 /// # Errors
 /// If there is no such signal, or another one asks already in this process.
-pub(super) fn listen_to_signal(signal: i32) -> io::Result<()> {
+pub(super) fn listen_to_signal(number: i32) -> io::Result<()> {
     if let Some((known, _)) = BEFORE.get() {
-        return if *known == signal {
+        return if *known == number {
             Ok(())
         } else {
             Err(io::Error::other("another signal asks for snapshots already"))
         };
     }
-    // SAFETY: an action is plain old data, for which all zeroes is a valid value.
-    let mut before: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: no action is set; what there is goes to a place of ours.
-    if unsafe { libc::sigaction(signal, std::ptr::null(), &mut before) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
+    let before = signal::action_of(number)?;
     // Known before the handler can be called. Starts come one at a time.
-    let _ = BEFORE.set((signal, before));
-    let mut ours = before;
-    ours.sa_sigaction = on_signal as *const () as libc::sighandler_t;
-    ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-    // SAFETY: the handler is one, and does only what a handler may.
-    match unsafe { libc::sigaction(signal, &ours, std::ptr::null_mut()) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
+    let _ = BEFORE.set((number, before));
+    signal::handle(number, on_signal, &before)
 }
 
 /// Async-signal-safe: an atomic store, and the handler from before.
-extern "C" fn on_signal(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+extern "C" fn on_signal(number: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     SIGNALLED.store(true, Ordering::Relaxed);
     let Some((_, before)) = BEFORE.get() else { return };
-    match before.sa_sigaction {
-        // Its default may be to end the process; asking for a snapshot is what it is for now.
-        libc::SIG_DFL | libc::SIG_IGN => {}
-        handler if before.sa_flags & libc::SA_SIGINFO != 0 => {
-            // SAFETY: whoever set the flag has set a handler of this type; it gets what we were given.
-            let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) =
-                unsafe { std::mem::transmute(handler) };
-            handler(signal, info, context);
-        }
-        handler => {
-            // SAFETY: without the flag a handler is of this type.
-            let handler: extern "C" fn(libc::c_int) = unsafe { std::mem::transmute(handler) };
-            handler(signal);
-        }
+    // Its default may be to end the process; asking for a snapshot is what it is for now.
+    if !matches!(before.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
+        signal::call(before, number, info, context);
     }
 }
 
