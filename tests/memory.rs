@@ -5,10 +5,10 @@
 
 mod common;
 
-use common::run;
+use common::{exclusive, run};
 use spanring::prelude::*;
 use spanring::sink::NullSink;
-use spanring::{Builder, Discipline, Recorder};
+use spanring::{Builder, Discipline, Recorder, Snapshots};
 use std::sync::Barrier;
 use std::thread;
 
@@ -60,6 +60,7 @@ fn generations() -> u64 {
 #[test]
 #[cfg_attr(miri, ignore = "maps files")]
 fn a_recording_takes_its_rings_its_names_and_a_constant() {
+    let _turn = exclusive();
     let directory = tempfile::tempdir().unwrap();
     let settings: [(&str, Builder); 4] = [
         ("flight, heap", Recorder::builder().sink(NullSink).discipline(Discipline::Flight)),
@@ -83,4 +84,33 @@ fn a_recording_takes_its_rings_its_names_and_a_constant() {
         // Nor is this a bound that holds whatever happens.
         assert!(taken >= PEAK as u64 * RING_BYTES, "{name}: {taken} bytes, less than the rings that were filled");
     }
+}
+
+/// The most that was in memory since this was called last.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "writes files")]
+fn a_snapshot_takes_what_the_rings_hold_once_more() {
+    let _turn = exclusive();
+    let directory = tempfile::tempdir().unwrap();
+    let snapshots = Snapshots::new().directory(directory.path()).bytes(64 << 10);
+    let builder = Recorder::builder().sink(NullSink).discipline(Discipline::Flight).snapshots(snapshots);
+    let recorder = builder.ring_bytes(RING_BYTES).names_bytes(NAMES_BYTES).start().unwrap();
+    generations();
+    // SAFETY: the call gives back memory that is not in use.
+    unsafe { libc::malloc_trim(0) };
+    let before = resident();
+    peak();
+    recorder.snapshot("to see what it takes").unwrap();
+    let taken = peak().saturating_sub(before);
+    let rings = PEAK as u64 * RING_BYTES;
+    assert!(taken <= rings + CONSTANT, "{taken} bytes, {} at most", rings + CONSTANT);
+    assert!(taken >= rings / 2, "{taken} bytes, of rings that hold {rings}");
+    drop(recorder);
 }

@@ -240,7 +240,7 @@ impl Builder {
     /// Keeps snapshots of what the rings hold, when something asks for it, in flight discipline: what is usual then costs no disk, and what
     /// is not can be looked at. [`Snapshots`] says what may ask.
     ///
-    /// While a snapshot is written, what it copies is in memory: at most what the rings hold, or [`Snapshots::bytes`] if that is less.
+    /// While a snapshot is written, what the rings hold is in memory a second time.
     pub fn snapshots(mut self, snapshots: Snapshots) -> Builder {
         self.snapshots = Some(snapshots);
         self

@@ -30,7 +30,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Slots in a block of records at most: 256 KiB.
-const BLOCK_SLOTS: u64 = 4096;
+pub(super) const BLOCK_SLOTS: u64 = 4096;
 /// Words in a block of definitions, unless a single one is larger.
 const BLOCK_WORDS: usize = 1 << 15;
 

@@ -1,5 +1,6 @@
 //! The copy: what the rings hold at one instant, and the blocks that it becomes.
 
+use super::super::drain::BLOCK_SLOTS;
 use super::super::drained_ring::{Counted, Ring, Target};
 use super::super::names::Scanner;
 use super::super::session::Session;
@@ -10,9 +11,6 @@ use crate::format::ring_file::Owner;
 use crate::sink::{Block, Sink};
 use std::collections::BTreeMap;
 use std::io;
-
-/// Slots in a block of records at most, as in any recording.
-const BLOCK_SLOTS: usize = 4096;
 
 /// How much of the rings is copied.
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +94,8 @@ impl Capture {
 
     /// Bytes of the file that [`Capture::write`] makes, or a few more.
     pub(super) fn file_bytes(&self, facts: &str, session: &Session) -> u64 {
-        let blocks = |slots: usize| (slots.div_ceil(BLOCK_SLOTS) + 1) * BLOCK_HEADER_BYTES + slots * SLOT_BYTES;
+        let blocks =
+            |slots: usize| (slots.div_ceil(BLOCK_SLOTS as usize) + 1) * BLOCK_HEADER_BYTES + slots * SLOT_BYTES;
         let rings = self.rings.iter().map(|ring| blocks(ring.words.len() / SLOT_WORDS));
         // Owners cut blocks in two, and are told of in blocks of their own, with a name of some length.
         let owners = self.rings.iter().flat_map(|ring| &ring.owners);
@@ -142,7 +141,7 @@ impl Copied {
         let (mut position, mut next_record, mut written) = (self.position, 0, Written::default());
         while !rest.is_empty() {
             let (thread, end) = self.writer_of(position);
-            let most = (end - position).min(BLOCK_SLOTS as u64) as usize;
+            let most = (end - position).min(BLOCK_SLOTS) as usize;
             let part = &rest[..rest.len().min(most * SLOT_WORDS)];
             let counted = Counted::of(part, SLOT_WORDS, self.recent_record, next_record);
             let spanned = counted.next_record.saturating_sub(next_record);
