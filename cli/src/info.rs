@@ -1,6 +1,6 @@
 //! What a session is: who recorded, since when, how much, and what is missing.
 
-use crate::spans::{self, Ending, Item, add, thread_label};
+use crate::spans::{self, Counter, DetailTotals, Ending, Instant, Item, add, thread_label};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 use spanring::reader::{Damage, LossCause, NameState, ReadError, Recording, Summary, ThreadFacts};
@@ -49,6 +49,8 @@ pub struct SessionInfo {
     pub spans: u64,
     /// Spans without an end.
     pub open_spans: u64,
+    /// Attributes, instants and counters.
+    pub beside_spans: DetailTotals,
     /// What is missing, and why.
     pub missing: Missing,
     /// No record, name or byte is missing, but for what was overwritten (flight discipline) or retired (the budget) by design.
@@ -168,6 +170,7 @@ pub struct Tally {
     open_spans: u64,
     last_record_unix_ns: Option<u64>,
     missing: Missing,
+    beside: DetailTotals,
 }
 
 impl Tally {
@@ -201,6 +204,10 @@ impl Tally {
                 }
             }
             Item::Damage(damage) => self.missing.damage.push(DamageInfo::new(damage)),
+            Item::Instant(Instant { unix_ns, .. }) | Item::Counter(Counter { unix_ns, .. }) => {
+                self.last_record_unix_ns = self.last_record_unix_ns.max(Some(*unix_ns));
+            }
+            Item::Details(totals) => self.beside = *totals,
         }
     }
 
@@ -231,6 +238,7 @@ impl Tally {
             unknown_records: summary.unknown,
             spans: self.spans,
             open_spans: self.open_spans,
+            beside_spans: self.beside,
             complete: self.missing.is_by_design(),
             missing: self.missing,
             threads: self.threads,

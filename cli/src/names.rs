@@ -1,14 +1,15 @@
 //! Static names, each kept once and numbered.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The static names seen so far. There are as many as the recorded program has.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    all: Vec<Box<str>>,
+    all: Vec<Arc<str>>,
     /// Our number by the reader's, who may have several for equal texts.
     by_index: Vec<Option<u32>>,
-    by_text: HashMap<Box<str>, u32>,
+    by_text: HashMap<Arc<str>, u32>,
 }
 
 impl Names {
@@ -19,8 +20,9 @@ impl Names {
         }
         let number = self.by_text.get(text).copied().unwrap_or_else(|| {
             let number = self.all.len() as u32;
-            self.all.push(text.into());
-            self.by_text.insert(text.into(), number);
+            let text: Arc<str> = text.into();
+            self.all.push(text.clone());
+            self.by_text.insert(text, number);
             number
         });
         let index = index as usize;
@@ -29,6 +31,11 @@ impl Names {
         }
         self.by_index[index] = Some(number);
         number
+    }
+
+    /// The same, to keep.
+    pub(crate) fn shared(&self, number: u32) -> Arc<str> {
+        self.all.get(number as usize).cloned().unwrap_or_default()
     }
 
     /// The name with that number.

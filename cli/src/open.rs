@@ -4,7 +4,7 @@
 //! nothing is known: they stand in the tree too, to say where the open one comes from. Which they are shows only when the
 //! open spans are known; a recording that has any is therefore read again, at most [`MAX_SEARCHES`] times.
 
-use crate::spans::{self, Ending, Item, Span, add, thread_label};
+use crate::spans::{self, Counter, Ending, Instant, Item, Span, add, thread_label};
 use crate::top::kind_word;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
@@ -176,6 +176,10 @@ impl OpenSpans {
                 }
             }
             Item::Damage(_) => self.damaged += 1,
+            Item::Instant(Instant { unix_ns, .. }) | Item::Counter(Counter { unix_ns, .. }) => {
+                self.last_record_unix_ns = self.last_record_unix_ns.max(*unix_ns);
+            }
+            Item::Details(_) => {}
         }
     }
 

@@ -69,7 +69,7 @@ pub fn describe(
             report.damaged += 1;
             report.damage.get_or_insert_with(|| DamageInfo::new(&damage));
         }
-        Step::Polled(_) | Step::Item(Item::Thread(_)) => {}
+        Step::Polled(_) | Step::Item(Item::Thread(_) | Item::Instant(_) | Item::Counter(_) | Item::Details(_)) => {}
     })?;
     let rows = rows(&sums.finish());
     report.spans = rows.iter().map(|row| row.count).sum();

@@ -4,6 +4,7 @@ use crate::spans::cut;
 use rustc_hash::FxHashMap;
 use spanring::reader::Location;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 
 /// A source location and its number: equal numbers within one recording mean equal locations.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +25,7 @@ impl Place {
 /// The locations seen so far. There are as many as there are span macros in the recorded program.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
-    all: Vec<Place>,
+    all: Vec<Arc<Place>>,
     /// Our number by the reader's, who may have several for equal locations.
     by_index: Vec<Option<u32>>,
     /// By the hash of the location. Not one that a file could be made for.
@@ -54,7 +55,7 @@ impl Places {
             let index = self.all.len() as u32;
             let [target, module_path, file] = parts(location).1.map(str::to_owned);
             let Location { lod, line, .. } = *location;
-            self.all.push(Place { index, location: Location { lod, line, target, module_path, file } });
+            self.all.push(Arc::new(Place { index, location: Location { lod, line, target, module_path, file } }));
             self.by_hash.insert(hash, index);
             index
         })
@@ -62,7 +63,12 @@ impl Places {
 
     /// The place with that number.
     pub(crate) fn get(&self, index: u32) -> Option<&Place> {
-        self.all.get(index as usize)
+        self.all.get(index as usize).map(|place| &**place)
+    }
+
+    /// The same, to keep.
+    pub(crate) fn shared(&self, index: u32) -> Option<Arc<Place>> {
+        self.all.get(index as usize).cloned()
     }
 
     fn is(&self, index: u32, location: &Location) -> bool {

@@ -5,7 +5,7 @@ use crate::spans::{Ending, Pairing, Span, add, thread_label};
 use crate::top::kind_word;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
-use spanring::reader::{AttributeRecord, CounterRecord, Event, InstantRecord, ReadError, Recording};
+use spanring::reader::{Event, ReadError, Recording, WriterState};
 
 /// Follows a recording. Each look reads the whole of it, and passes over what it has seen; in between, only open spans are kept.
 #[derive(Debug)]
@@ -53,13 +53,37 @@ impl Tail {
     }
 
     /// Looks again: the spans that have ended since the last look and are wanted, in the order in which they ended; of these the
-    /// `latest` that ended last, and no more are kept meanwhile.
+    /// `latest` that ended last, and no more are kept meanwhile. Where spans have attributes, one that ends while this reads is left
+    /// for the next look: some of them may be in records that were read before they were written.
     ///
     /// # Errors
     /// Those of [`Recording::read`].
     pub fn look(&mut self, recording: &Recording, wanted: &Wanted<'_>, latest: usize) -> Result<Vec<Line>, ReadError> {
-        let Tail { pairing, next, threads, missed } = self;
         let mut lines = Vec::new();
+        let is_running = recording.writer() == WriterState::Running;
+        // The first look is two: so it has all that ended before.
+        let readings = if is_running && self.next.is_empty() { 2 } else { 1 };
+        for _ in 0..readings {
+            self.read(recording, wanted, latest, &mut lines)?;
+        }
+        if !is_running {
+            self.pairing.close();
+        }
+        while let Some(span) = self.pairing.overdue() {
+            lines.extend(Line::of(&span, &self.threads).filter(|_| wanted.has(&span)));
+        }
+        keep_latest(&mut lines, latest);
+        Ok(lines)
+    }
+
+    fn read(
+        &mut self,
+        recording: &Recording,
+        wanted: &Wanted<'_>,
+        latest: usize,
+        lines: &mut Vec<Line>,
+    ) -> Result<(), ReadError> {
+        let Tail { pairing, next, threads, missed } = self;
         let mut is_new = |thread: u32, number: u64| {
             let next = next.entry(thread).or_insert(number);
             let is_new = number >= *next;
@@ -79,10 +103,16 @@ impl Tail {
                 }
                 Event::Span(record) if is_new(record.thread, record.record_number) => pairing.record(&record),
                 Event::Poll(record) if is_new(record.thread, record.record_number) => pairing.poll(&record),
-                Event::Attribute(AttributeRecord { thread, record_number, .. })
-                | Event::Instant(InstantRecord { thread, record_number, .. })
-                | Event::Counter(CounterRecord { thread, record_number, .. }) => {
-                    is_new(thread, record_number);
+                Event::Attribute(record) if is_new(record.thread, record.record_number) => {
+                    pairing.attribute(&record);
+                    None
+                }
+                Event::Instant(record) if is_new(record.thread, record.record_number) => {
+                    pairing.instant(&record);
+                    None
+                }
+                Event::Counter(record) => {
+                    is_new(record.thread, record.record_number);
                     None
                 }
                 _ => None,
@@ -91,7 +121,7 @@ impl Tail {
                 lines.extend(Line::of(span, threads).filter(|_| wanted.has(span)));
                 // Not at every line: sorting is for many at once.
                 if lines.len() > latest.saturating_mul(2).saturating_add(1024) {
-                    keep_latest(&mut lines, latest);
+                    keep_latest(lines, latest);
                 }
             };
             if let Some(span) = span {
@@ -100,9 +130,11 @@ impl Tail {
             while let Some(span) = pairing.overdue() {
                 line(&span);
             }
+            // Those are not of a span that anyone is told of.
+            while pairing.stray().is_some() {}
         })?;
-        keep_latest(&mut lines, latest);
-        Ok(lines)
+        pairing.read_once();
+        Ok(())
     }
 
     /// The spans that have ended, as far as is known, and of which something was missing until now. For when nothing will come any more.

@@ -180,7 +180,7 @@ impl Top {
                 self.damaged += 1;
                 self.damage.get_or_insert_with(|| DamageInfo::new(damage));
             }
-            Item::Thread(_) => {}
+            Item::Thread(_) | Item::Instant(_) | Item::Counter(_) | Item::Details(_) => {}
         }
     }
 

@@ -367,6 +367,7 @@ impl Exporter for ChromeWriter<'_> {
             Item::Span(span) => self.span(span),
             Item::Loss(loss) => self.loss(loss),
             Item::Damage(damage) => self.damage(damage),
+            Item::Instant(_) | Item::Counter(_) | Item::Details(_) => Ok(()),
         }
     }
 

@@ -153,6 +153,8 @@ impl Exporter for FoldedWriter<'_> {
             Item::Loss(loss) => self.losses.push(*loss),
             // It has no time that could be a weight; the counts tell of it.
             Item::Damage(_) => {}
+            // They have no duration.
+            Item::Instant(_) | Item::Counter(_) | Item::Details(_) => {}
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ impl Totals {
     /// Counts an item.
     pub fn add(&mut self, item: &Item<'_>) {
         match item {
-            Item::Thread(_) => {}
+            Item::Thread(_) | Item::Instant(_) | Item::Counter(_) | Item::Details(_) => {}
             Item::Span(span) => {
                 self.spans += 1;
                 self.open += u64::from(span.ending == Ending::Open);

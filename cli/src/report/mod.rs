@@ -110,7 +110,7 @@ impl Report {
                     collected.add(span, row, top.is_other(row));
                 }
                 Item::Loss(loss) => collected.losses.add(loss),
-                Item::Thread(_) | Item::Damage(_) => {}
+                Item::Thread(_) | Item::Damage(_) | Item::Instant(_) | Item::Counter(_) | Item::Details(_) => {}
             }
         })?;
         open.find_parents(recording, &summary)?;

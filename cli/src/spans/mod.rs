@@ -7,11 +7,16 @@
 //!
 //! Nothing is invented. What the recording has only a part of is handed out with a mark: [`Span::begin_lost`],
 //! [`Span::end_may_be_lost`], [`Span::busy_partial`]; and what is missing is handed out as [`Item::Loss`] and [`Item::Damage`].
+//!
+//! Attributes and instants go with their span, see [`Details`].
 
+mod beside;
+mod details;
 mod pairing;
 
 use crate::places::Place;
 use crate::progress::{Progress, Silent};
+pub use details::{Attribute, Attributes, Counter, DetailTotals, Details, Instant, MOST_ATTRIBUTES, MOST_INSTANTS};
 pub use pairing::Pairing;
 use spanring::reader::{
     Damage, Event, Loss, NameState, Outcome, Phase, PollRecord, ReadError, Recording, SpanKind, SpanRecord, Summary,
@@ -61,6 +66,8 @@ pub struct Span<'a> {
     pub begin_lost: bool,
     /// Open, but records of after the begin are lost or damaged, so its end may be one of those.
     pub end_may_be_lost: bool,
+    /// Attributes, and instants within it; `None` if there are none.
+    pub details: Option<&'a Details>,
 }
 
 /// How a span ended.
@@ -118,7 +125,18 @@ impl Span<'_> {
         Some(self.duration_ns()?.saturating_sub(self.busy_ns?))
     }
 
-    /// The same without name and place, and so without what it borrows.
+    /// Its attributes.
+    pub fn attributes(&self) -> impl ExactSizeIterator<Item = &Attribute> + Clone {
+        static NONE: Attributes = Attributes::NONE;
+        self.details.map_or(&NONE, |details| &details.attributes).iter()
+    }
+
+    /// What happened within it, the earliest first.
+    pub fn instants(&self) -> &[Instant] {
+        self.details.map_or(&[], |details| &details.instants)
+    }
+
+    /// The same without name, place and details, and so without what it borrows.
     #[cfg(any(feature = "otlp", feature = "parquet"))]
     pub(crate) fn bare(self) -> Span<'static> {
         let Span {
@@ -156,6 +174,7 @@ impl Span<'_> {
             busy_partial,
             begin_lost,
             end_may_be_lost,
+            details: None,
         }
     }
 
@@ -176,6 +195,12 @@ pub enum Item<'a> {
     Loss(Loss),
     /// Bytes of the recording that could not be understood.
     Damage(Damage),
+    /// Something that happened in no span, or in one that is not there.
+    Instant(&'a Instant),
+    /// The value of a counter.
+    Counter(Counter<'a>),
+    /// How much was recorded beside spans; once, when all of it has been read, unless there was nothing.
+    Details(DetailTotals),
 }
 
 /// What [`read_steps`] hands out.
@@ -279,10 +304,25 @@ pub fn read_steps(
                 visit(Step::Item(Item::Loss(loss)));
             }
             Event::Damage(damage) => visit(Step::Item(Item::Damage(damage))),
+            Event::Attribute(record) => {
+                add(&mut records, 1);
+                pairing.attribute(&record);
+            }
+            Event::Instant(record) => {
+                add(&mut records, 1);
+                pairing.instant(&record);
+            }
+            Event::Counter(record) => {
+                add(&mut records, 1);
+                visit(Step::Item(Item::Counter(pairing.counter(&record))));
+            }
             _ => add(&mut records, 1),
         }
         while let Some(span) = pairing.overdue() {
             visit(Step::Item(Item::Span(span)));
+        }
+        while let Some(instant) = pairing.stray() {
+            visit(Step::Item(Item::Instant(instant)));
         }
         if records - told >= STEP {
             told = records;
@@ -293,6 +333,17 @@ pub fn read_steps(
     let summary = summary?;
     if summary.damaged > 0 {
         pairing.damage();
+    }
+    pairing.close();
+    while let Some(span) = pairing.overdue() {
+        visit(Step::Item(Item::Span(span)));
+    }
+    while let Some(instant) = pairing.stray() {
+        visit(Step::Item(Item::Instant(instant)));
+    }
+    let totals = pairing.totals();
+    if totals != DetailTotals::default() {
+        visit(Step::Item(Item::Details(totals)));
     }
     pairing.finish(&mut |span| visit(Step::Item(Item::Span(span))));
     Ok(summary)

@@ -1,13 +1,19 @@
 //! Begin records, end records and polls, joined into spans while they stream by.
 
+use super::beside::Beside;
+use super::details::{Attribute, Counter, DetailTotals, Details, Instant, bounded};
 use super::{Ending, LONGEST_TEXT, Span, cut};
 use crate::by_id::ById;
 use crate::names::Names;
 use crate::places::Places;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use spanring::events::SLOT_BYTES;
-use spanring::reader::{Loss, LossCause, NameState, Phase, PollRecord, Recording, SpanKind, SpanRecord};
+use spanring::reader::{
+    AttributeRecord, CounterRecord, InstantRecord, Loss, LossCause, NameState, Phase, PollRecord, Recording, SpanKind,
+    SpanRecord,
+};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Joins records into spans.
 ///
@@ -16,6 +22,10 @@ use std::collections::VecDeque;
 /// block of the same round of the flusher, or of the next one, or in a ring when all blocks have been read; so it comes within twice
 /// as many records as all rings can hold, or not at all. Memory is therefore bounded by the open spans and the rings, and not by the
 /// length of the recording.
+///
+/// Attributes and instants of an async span may be in the records of other threads, and nothing says how many there are. Where there
+/// are any, each async span that is whole is held for as long; at the beginning of a recording, [`FIRST_RECORDS`] are enough, because
+/// nobody knows yet.
 #[derive(Debug, Default)]
 pub struct Pairing {
     places: Places,
@@ -28,8 +38,18 @@ pub struct Pairing {
     polls: ById<Polls>,
     /// The names of those of them whose names were made at run time.
     texts: FxHashMap<u64, String>,
-    /// What waits for a begin or a poll, in the order in which it began to.
+    /// What waits for a begin, a poll or a span, in the order in which it began to.
     waiting: VecDeque<Waiting>,
+    /// What is kept beside spans until they are handed out.
+    beside: Beside,
+    /// Spans that are whole, but for what may still come beside them, in the order in which they ended.
+    held: VecDeque<Held>,
+    /// Spans that end before so many records have been read are held.
+    hold_until: u64,
+    /// Who ended before so many records had been read is not held any longer.
+    release_before: u64,
+    /// Records at the end of the reading before, where a growing recording is read again and again.
+    read_before: u64,
     /// Records so far.
     records: u64,
     /// Records after which nobody waits any longer, for each thread; `None`: everybody waits to the end.
@@ -39,6 +59,10 @@ pub struct Pairing {
     measures_polls: bool,
     /// The text of the span that was handed out last.
     done: String,
+    /// The details of that span.
+    done_details: Option<Box<Details>>,
+    /// The instant that was handed out last.
+    done_instant: Option<Instant>,
     /// Texts of spans that are done, to be used again.
     spare: Vec<String>,
     /// The latest moment at which a lost record can have been written.
@@ -78,6 +102,8 @@ struct Begin {
     ns: u64,
     created_ns: Option<u64>,
     thread: u32,
+    /// Attributes that the span was made with.
+    attributes: u32,
 }
 
 /// What only an end record says.
@@ -102,14 +128,35 @@ struct Polls {
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
     id: u64,
-    /// It is not a span that waits for the rest of it, but polls that wait for their span.
-    is_polls: bool,
+    what: Waits,
     /// Records that had been read when it began to wait.
+    since: u64,
+}
+
+/// What waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waits {
+    /// A span that has ended, for the rest of it.
+    Span,
+    /// Polls, for their span.
+    Polls,
+    /// Attributes or instants, for their span.
+    Details,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    id: u64,
+    /// Records that had been read when it began to be held.
     since: u64,
 }
 
 /// More spare texts than this are freed.
 const SPARE_TEXTS: usize = 4096;
+
+/// If there is no attribute and no instant among the first so many records, spans are not held for such before the first one comes. A
+/// short recording may have all records of a thread before those of another, a long one has them mixed.
+const FIRST_RECORDS: u64 = 1 << 14;
 
 impl Pairing {
     /// One for the records of this recording. (One by [`Pairing::default`] has no idea of how long to wait, and waits to the end.)
@@ -119,7 +166,7 @@ impl Pairing {
 
     /// One for records of threads with rings of so many slots.
     pub fn of_rings(slots: u64) -> Pairing {
-        Pairing { patience: Some(slots.saturating_mul(2)), ..Pairing::default() }
+        Pairing { patience: Some(slots.saturating_mul(2)), hold_until: FIRST_RECORDS, ..Pairing::default() }
     }
 
     /// Takes note of a thread: it may have a ring of its own.
@@ -146,19 +193,106 @@ impl Pairing {
         let is_first = polls.read == 0;
         polls.add(record);
         match self.ended.get(id) {
-            Some(ended) if ended.begin.is_some() && polls.read >= ended.end.polls => return self.take(id),
-            None if is_first && !self.begun.contains(id) => self.wait(id, true),
+            Some(ended) if ended.begin.is_some() && polls.read >= ended.end.polls => return self.whole(id),
+            None if is_first && !self.begun.contains(id) => self.wait(id, Waits::Polls),
             _ => {}
         }
         None
     }
 
+    /// Takes an attribute, of a span or of an instant.
+    pub fn attribute(&mut self, record: &AttributeRecord<'_>) {
+        self.has_details();
+        let key = self.shared_name(record.key_index, record.key);
+        let first = self.beside.attribute(record.thread, record.span_id, Attribute::new(record, key));
+        self.wait_for_span(first);
+    }
+
+    /// Takes an instant.
+    pub fn instant(&mut self, record: &InstantRecord<'_>) {
+        self.has_details();
+        let name = self.shared_name(record.name_index, record.name);
+        let place = record.location.map(|location| self.places.intern(record.location_index, location));
+        let place = place.and_then(|index| self.places.shared(index));
+        let first = self.beside.instant(Instant::new(record, name, place), record.attributes);
+        first.into_iter().for_each(|id| self.wait_for_span(id));
+    }
+
+    /// Takes the value of a counter, and returns it as it is handed out.
+    pub fn counter<'a>(&'a mut self, record: &CounterRecord<'a>) -> Counter<'a> {
+        self.records += 1;
+        self.beside.counter();
+        let name_index = record.name_index.map(|index| self.names.intern(index, cut(record.name)));
+        let CounterRecord { span_id: span, thread, unix_ns, value, .. } = *record;
+        Counter { name: cut(record.name), name_index, span, thread, unix_ns, value: bounded(value) }
+    }
+
+    /// An instant that is in no span, or in one that is gone. To be called after each record until there is none.
+    #[inline]
+    pub fn stray(&mut self) -> Option<&Instant> {
+        self.done_instant = Some(self.beside.stray()?);
+        self.done_instant.as_ref()
+    }
+
+    /// What was read beside spans so far.
+    pub fn totals(&self) -> DetailTotals {
+        self.beside.totals()
+    }
+
+    /// Takes note that all that had been recorded when a reading began has been read, of a recording that grows and will be read again:
+    /// nothing more can come of spans that ended before the reading before was over.
+    pub fn read_once(&mut self) {
+        self.release_before = std::mem::replace(&mut self.read_before, self.records);
+    }
+
+    /// Takes note that everything was read: no span is held any longer, and what is of a span that is not there is late.
+    pub fn close(&mut self) {
+        self.release_before = u64::MAX;
+        let scopes =
+            self.begun.iter().filter(|(_, begun)| begun.facts.kind == SpanKind::Thread && begun.facts.parent == 0);
+        let mut scopes: Vec<_> =
+            scopes.map(|(id, begun)| (id, begun.begin.thread, begun.facts.depth, begun.begin.ns)).collect();
+        // The innermost first, as they would end.
+        scopes.sort_unstable_by_key(|&(id, thread, depth, _)| (thread, std::cmp::Reverse(depth), id));
+        let Pairing { beside, begun, ended, .. } = self;
+        beside.close(&scopes, &|id| begun.contains(id) || ended.contains(id));
+    }
+
+    /// Takes note of an attribute or an instant: from now on, spans are held.
+    fn has_details(&mut self) {
+        self.records += 1;
+        self.hold_until = u64::MAX;
+    }
+
+    fn shared_name(&mut self, index: Option<u32>, text: &str) -> Arc<str> {
+        match index {
+            Some(index) => {
+                let number = self.names.intern(index, cut(text));
+                self.names.shared(number)
+            }
+            None => cut(text).into(),
+        }
+    }
+
+    /// Details wait for their span, if it is not there.
+    fn wait_for_span(&mut self, id: Option<u64>) {
+        if let Some(id) = id.filter(|&id| !self.begun.contains(id) && !self.ended.contains(id)) {
+            self.wait(id, Waits::Details);
+        }
+    }
+
     /// A span that has waited for longer than anything can take to come. To be called after each record until there is none.
     #[inline]
     pub fn overdue(&mut self) -> Option<Span<'_>> {
-        let oldest = self.waiting.front()?.since;
-        let patience = self.patience?.saturating_mul(self.threads.max(1));
-        if self.records - oldest > patience { self.give_up(patience) } else { None }
+        if self.waiting.is_empty() && self.held.is_empty() {
+            return None;
+        }
+        let patience = self.patience.map(|patience| patience.saturating_mul(self.threads.max(1)));
+        let is_due = |since: u64| patience.is_some_and(|patience| self.records - since > patience);
+        let is_waiting_due = self.waiting.front().is_some_and(|next| is_due(next.since));
+        let is_released = |since: u64| since <= self.release_before || self.records > self.hold_until;
+        let is_held_due = self.held.front().is_some_and(|next| is_due(next.since) || is_released(next.since));
+        if is_waiting_due || is_held_due { self.next_overdue(patience.unwrap_or(u64::MAX)) } else { None }
     }
 
     /// Takes note that records are missing: spans that stay open may have ended in them.
@@ -179,31 +313,41 @@ impl Pairing {
 
     /// Number of spans that are remembered: those that have begun and not ended so far, and those that wait for something.
     pub fn remembered(&self) -> usize {
-        let is_early = |(id, _): &(u64, &Polls)| !self.begun.contains(*id) && !self.ended.contains(*id);
-        self.begun.len() + self.ended.len() + self.polls.iter().filter(is_early).count()
+        let is_early = |&id: &u64| !self.begun.contains(id) && !self.ended.contains(id);
+        let early: FxHashSet<u64> =
+            self.polls.iter().map(|(id, _)| id).chain(self.beside.ids()).filter(is_early).collect();
+        self.begun.len() + self.ended.len() + early.len()
     }
 
-    /// Hands out what is left: first what waits for something that never came, then the open spans, each oldest first.
-    pub fn finish(self, visit: &mut dyn FnMut(Span<'_>)) {
+    /// Hands out what is left: first what waits for something that never came, then the open spans, each oldest first. Who wants to
+    /// know of [instants that are in none](Pairing::stray) calls [`Pairing::close`] first.
+    pub fn finish(mut self, visit: &mut dyn FnMut(Span<'_>)) {
+        self.close();
         let ended = self.ended.iter().map(|(id, ended)| (id, ended.facts, ended.begin, Some(ended.end)));
         let begun = self.begun.iter().map(|(id, begun)| (id, begun.facts, Some(begun.begin), None));
         let mut spans: Vec<(u64, Facts, Option<Begin>, Option<End>)> = ended.chain(begun).collect();
         spans.sort_unstable_by_key(|&(id, _, begin, end)| (end.is_none(), begin_ns(begin, end), id));
         for (id, facts, begin, end) in spans {
+            let details = self.beside.take(id, given(begin));
             let name = self.texts.get(&id).map_or("", |text| text);
-            visit(self.span(id, facts, name, begin, end, self.polls_of(id)));
+            let span = self.span(id, facts, name, begin, end, self.polls_of(id));
+            visit(Span { details: details.as_deref(), ..span });
         }
     }
 
     fn begin<'a>(&'a mut self, record: &SpanRecord<'a>) -> Option<Span<'a>> {
         let id = record.span_id;
-        let begin = Begin { ns: record.unix_ns, created_ns: record.created_unix_ns, thread: record.thread };
+        let SpanRecord { unix_ns: ns, created_unix_ns: created_ns, thread, attributes, .. } = *record;
+        let begin = Begin { ns, created_ns, thread, attributes };
         if !self.ended.is_empty() {
             if let Some(ended) = self.ended.get_mut(id) {
                 // A second begin of the same span says nothing new.
-                ended.begin.get_or_insert(begin);
-                let polls = ended.end.polls;
-                return if self.has_all_polls(id, polls) { self.take(id) } else { None };
+                if ended.begin.is_none() {
+                    ended.begin = Some(begin);
+                    let polls = ended.end.polls;
+                    return if self.has_all_polls(id, polls) { self.whole(id) } else { None };
+                }
+                return None;
             }
         }
         let facts = self.facts(record);
@@ -235,38 +379,81 @@ impl Pairing {
             polls: record.polls,
         };
         let facts = self.facts(record);
+        let holds = self.holds();
+        if holds {
+            // An instant's attributes come before anything else of its thread.
+            let first = self.beside.settle(record.thread);
+            self.wait_for_span(first.filter(|&first| first != id));
+        }
         // A thread writes its own records in order: a scope's begin that has not come by now was lost.
-        if !is_async || (begin.is_some() && self.has_all_polls(id, end.polls)) {
+        let is_whole = !is_async || (begin.is_some() && self.has_all_polls(id, end.polls));
+        if is_whole && !(holds && is_async) {
+            if holds && facts.parent == 0 {
+                self.beside.scope(id, end.thread, facts.depth, begin_ns(begin, Some(end)));
+            }
+            self.done_details = if holds { self.beside.take(id, given(begin)) } else { None };
             let polls = self.take_polls(id);
-            return Some(self.span(id, facts, cut(record.name), begin, Some(end), polls));
+            let span = self.span(id, facts, cut(record.name), begin, Some(end), polls);
+            return Some(Span { details: self.done_details.as_deref(), ..span });
         }
         self.keep_text(record);
         self.ended.insert(id, Ended { facts, begin, end });
-        self.wait(id, false);
+        if is_whole {
+            self.held.push_back(Held { id, since: self.records });
+        } else {
+            self.wait(id, Waits::Span);
+        }
         None
     }
 
-    fn wait(&mut self, id: u64, is_polls: bool) {
+    fn wait(&mut self, id: u64, what: Waits) {
         if self.patience.is_some() {
-            self.waiting.push_back(Waiting { id, is_polls, since: self.records });
+            self.waiting.push_back(Waiting { id, what, since: self.records });
         }
     }
 
-    /// What has waited for longer than `patience`.
-    fn give_up(&mut self, patience: u64) -> Option<Span<'_>> {
-        loop {
-            let next = self.waiting.front().filter(|next| self.records - next.since > patience)?;
-            let Waiting { id, is_polls, .. } = *next;
+    /// Whether spans are held that have ended.
+    #[inline]
+    fn holds(&self) -> bool {
+        self.records <= self.hold_until
+    }
+
+    /// A span of which the end had been read is whole now: hands it out, or holds it.
+    fn whole(&mut self, id: u64) -> Option<Span<'_>> {
+        if self.holds() {
+            self.held.push_back(Held { id, since: self.records });
+            return None;
+        }
+        self.take(id)
+    }
+
+    /// What has waited for longer than `patience`, or was held for long enough.
+    fn next_overdue(&mut self, patience: u64) -> Option<Span<'_>> {
+        while let Some(&Waiting { id, what, since }) = self.waiting.front() {
+            if self.records - since <= patience {
+                break;
+            }
             self.waiting.pop_front();
             let is_ended = self.ended.contains(id);
-            if !is_polls && is_ended {
-                return self.take(id);
-            }
-            if is_polls && !is_ended && !self.begun.contains(id) {
+            match what {
+                Waits::Span if is_ended => return self.take(id),
                 // Nothing else of their span is there: nobody can tell what it was.
-                self.polls.remove(id);
+                Waits::Polls if !is_ended && !self.begun.contains(id) => drop(self.polls.remove(id)),
+                Waits::Details if !is_ended && !self.begun.contains(id) => self.beside.abandon(id),
+                _ => {}
             }
         }
+        while let Some(&Held { id, since }) = self.held.front() {
+            let is_held = self.holds() && self.records - since <= patience && since > self.release_before;
+            if is_held {
+                break;
+            }
+            self.held.pop_front();
+            if self.ended.contains(id) {
+                return self.take(id);
+            }
+        }
+        None
     }
 
     /// What both records of a span say.
@@ -320,11 +507,13 @@ impl Pairing {
         let text = if facts.name.is_none() { self.texts.remove(&id).unwrap_or_default() } else { String::new() };
         let done = std::mem::replace(&mut self.done, text);
         self.spare(done);
+        self.done_details = self.beside.take(id, given(begin));
         let polls = self.take_polls(id);
-        Some(self.span(id, facts, &self.done, begin, Some(end), polls))
+        let span = self.span(id, facts, &self.done, begin, Some(end), polls);
+        Some(Span { details: self.done_details.as_deref(), ..span })
     }
 
-    /// `text` is the name if it has no number.
+    /// A span, without details. `text` is the name if it has no number.
     #[inline]
     fn span<'a>(
         &'a self,
@@ -360,9 +549,15 @@ impl Pairing {
             busy_ns: (are_polls_known && polls.read > 0 && polls.read == all_polls).then_some(polls.busy_ns),
             busy_partial: are_polls_known && polls.read < all_polls,
             begin_lost: begin.is_none(),
+            details: None,
             end_may_be_lost: end.is_none() && self.latest_loss_ns.is_some_and(|latest| latest >= begin_ns),
         }
     }
+}
+
+/// Attributes that a span was made with, as far as is known.
+fn given(begin: Option<Begin>) -> u32 {
+    begin.map_or(0, |begin| begin.attributes)
 }
 
 /// When a span began: as its begin record says, else as the end's own copy says.

@@ -67,7 +67,8 @@ impl Collector {
                 self.threads.insert(thread.id, thread_label(thread).into());
             }
             Step::Item(Item::Span(span)) => self.span(span),
-            Step::Polled(_) | Step::Item(Item::Loss(_) | Item::Damage(_)) => {}
+            Step::Polled(_)
+            | Step::Item(Item::Loss(_) | Item::Damage(_) | Item::Instant(_) | Item::Counter(_) | Item::Details(_)) => {}
         }
     }
 

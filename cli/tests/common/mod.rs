@@ -2,7 +2,9 @@
 // Each test uses a part of it.
 #![allow(dead_code)]
 
-use spanring::reader::{NameState, Outcome, Phase, PollRecord, SpanKind, SpanRecord, ThreadFacts};
+use spanring::reader::{
+    AttributeRecord, InstantRecord, NameState, Outcome, Phase, PollRecord, SpanKind, SpanRecord, ThreadFacts, Value,
+};
 use spanring_cli::places::Place;
 use spanring_cli::spans::{Ending, Pairing, Span};
 
@@ -47,6 +49,30 @@ pub fn poll(span_id: u64, thread: u32, number: u32, begin_unix_ns: u64, unix_ns:
     PollRecord { thread, record_number: 0, span_id, begin_unix_ns, unix_ns, number }
 }
 
+/// An attribute of a span or an instant, recorded at that time.
+pub fn attribute<'a>(id: u64, thread: u32, unix_ns: u64, key: &'a str, value: Value<'a>) -> AttributeRecord<'a> {
+    let key_index = Some(key.bytes().map(u32::from).sum());
+    AttributeRecord { thread, record_number: 0, unix_ns, span_id: id, key, key_index, value }
+}
+
+/// An instant named `i` in a span, that has so many attributes.
+pub fn instant(id: u64, span: u64, thread: u32, unix_ns: u64, attributes: u32) -> InstantRecord<'static> {
+    InstantRecord {
+        thread,
+        record_number: 0,
+        unix_ns,
+        id,
+        parent_span_id: span,
+        scopes: 0,
+        attributes,
+        name: "i",
+        name_state: NameState::Whole,
+        name_index: None,
+        location: None,
+        location_index: None,
+    }
+}
+
 /// A span as [`Pairing`] would make it, completed, named `a`, on thread 1.
 pub fn span(id: u64, begin_ns: u64, end_ns: u64) -> Span<'static> {
     Span {
@@ -69,6 +95,7 @@ pub fn span(id: u64, begin_ns: u64, end_ns: u64) -> Span<'static> {
         busy_partial: false,
         begin_lost: false,
         end_may_be_lost: false,
+        details: None,
     }
 }
 

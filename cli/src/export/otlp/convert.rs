@@ -76,7 +76,9 @@ impl Converter {
             }
             Item::Span(span) => span.end_ns.or(Some(span.begin_ns)),
             Item::Loss(loss) => loss.before_unix_ns.or(loss.after_unix_ns),
-            Item::Damage(_) => None,
+            Item::Instant(instant) => Some(instant.unix_ns),
+            Item::Counter(counter) => Some(counter.unix_ns),
+            Item::Damage(_) | Item::Details(_) => None,
         };
         self.last_ns = self.last_ns.max(seen_ns.unwrap_or_default());
     }

@@ -133,7 +133,7 @@ impl Exporter for OtlpExporter<'_> {
     fn add(&mut self, item: &Item<'_>) -> Result<(), ExportError> {
         self.converter.see(item);
         match item {
-            Item::Thread(_) => Ok(()),
+            Item::Thread(_) | Item::Instant(_) | Item::Counter(_) | Item::Details(_) => Ok(()),
             Item::Span(span) => {
                 let Some(held) = self.in_order.add(span) else { return Ok(()) };
                 self.push(Scope::Spans, self.converter.span(&held))

@@ -171,6 +171,7 @@ impl Exporter for ParquetWriter<'_> {
             Item::Span(span) => self.in_order.add(span).map_or(Ok(()), |held| self.place(held)),
             Item::Loss(loss) => self.gap(loss_gap(loss)),
             Item::Damage(damage) => self.gap(damage_gap(damage)),
+            Item::Instant(_) | Item::Counter(_) | Item::Details(_) => Ok(()),
         }
     }
 

@@ -108,6 +108,7 @@ impl Exporter for TraceWriter<'_> {
             Item::Span(span) => self.span(span),
             Item::Loss(loss) => self.loss(loss),
             Item::Damage(damage) => self.damage(damage),
+            Item::Instant(_) | Item::Counter(_) | Item::Details(_) => {}
         }
         self.packets.failure().map_err(ExportError::Write)
     }

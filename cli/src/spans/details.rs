@@ -1,0 +1,270 @@
+//! What is known of a span beside its own records: attributes, and instants within it.
+
+use super::{LONGEST_TEXT, cut};
+use crate::places::Place;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use spanring::reader::{AttributeRecord, InstantRecord, NameState, Value};
+use std::sync::Arc;
+
+/// No span, and no instant, has more attributes than this; others are counted.
+pub const MOST_ATTRIBUTES: usize = 128;
+/// No span has more instants than this; others are counted.
+pub const MOST_INSTANTS: usize = 128;
+
+/// What is known of a span beside its own records.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Details {
+    /// Its attributes.
+    pub attributes: Attributes,
+    /// What happened within it, the earliest first; of a scope only if it is in no async span.
+    pub instants: Vec<Instant>,
+    /// Instants within it that are not among them, because there were more than [`MOST_INSTANTS`].
+    pub dropped_instants: u64,
+}
+
+/// Attributes of a span or an instant, each key once, in the order in which they were first recorded.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Attributes {
+    list: Vec<Attribute>,
+    /// Records that were read, of values that others took the place of too.
+    pub records: u64,
+    /// Of these, such as are not here because there were more than [`MOST_ATTRIBUTES`].
+    pub dropped: u64,
+    /// Attributes that were given when the span or the instant was made, and were not read.
+    pub lost: u64,
+}
+
+/// A key, and the latest value that was recorded of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attribute {
+    /// The key; `<name lost>` if its definition was lost.
+    pub key: Arc<str>,
+    value: Kept,
+    /// When the first value of the key was recorded, and the one that is here.
+    first: Order,
+    latest: Order,
+    /// Whether the key is that, and not what stands for one that was lost.
+    is_known: bool,
+}
+
+/// A value that is kept.
+#[derive(Clone, Debug, PartialEq)]
+enum Kept {
+    Bool(bool),
+    I64(i64),
+    U64(u64),
+    F64(f64),
+    Text(Box<str>, NameState),
+    Unknown(u32, u64),
+}
+
+/// Time, thread and number of a record: the same order in whatever order they are read.
+type Order = (u64, u32, u64);
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Instant {
+    /// Unique within the session, among instants and spans.
+    pub id: u64,
+    /// The async span in which it happened, 0 for none.
+    pub parent: u64,
+    /// How many thread spans were open around it on its thread.
+    pub scopes: u16,
+    /// On which thread, as [`spanring::reader::ThreadFacts::id`].
+    pub thread: u32,
+    /// When, in nanoseconds since 1970.
+    pub unix_ns: u64,
+    /// What it is called; `<name lost>` if the definition was lost.
+    pub name: Arc<str>,
+    /// Whether that is the whole name.
+    pub name_state: NameState,
+    /// Where in the source; `None` if the recording lost that.
+    pub place: Option<Arc<Place>>,
+    /// Its attributes.
+    pub attributes: Attributes,
+}
+
+/// The value of a counter at some time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Counter<'a> {
+    /// What is counted; `<name lost>` if the definition was lost.
+    pub name: &'a str,
+    /// The name's number, as [`super::Span::name_index`]; `None` if the definition was lost.
+    pub name_index: Option<u32>,
+    /// The span in which it was recorded, 0 for none.
+    pub span: u64,
+    /// On which thread, as [`spanring::reader::ThreadFacts::id`].
+    pub thread: u32,
+    /// When, in nanoseconds since 1970.
+    pub unix_ns: u64,
+    /// Its value then.
+    pub value: Value<'a>,
+}
+
+/// How much was recorded beside spans.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct DetailTotals {
+    /// Records of attributes, of spans and of instants.
+    pub attributes: u64,
+    /// Instants.
+    pub instants: u64,
+    /// Values of counters.
+    pub counters: u64,
+    /// Of the attributes, such as were of no span that was there when they were read: it is missing, or had been handed out before.
+    pub late_attributes: u64,
+    /// The same of the instants. They are handed out by themselves, [`MOST_INSTANTS`] of each span at most.
+    pub late_instants: u64,
+    /// Attributes that were left out because a span or an instant had more than [`MOST_ATTRIBUTES`].
+    pub dropped_attributes: u64,
+    /// Instants that were left out because a span had more than [`MOST_INSTANTS`], with their attributes.
+    pub dropped_instants: u64,
+}
+
+impl Details {
+    /// Whether something was left out or is missing.
+    pub fn is_partial(&self) -> bool {
+        self.dropped_instants > 0 || self.attributes.dropped > 0 || self.attributes.lost > 0
+    }
+
+    /// Takes an instant, or counts it. Whether it was taken.
+    pub(super) fn add_instant(&mut self, instant: Instant) -> bool {
+        let has_room = self.instants.len() < MOST_INSTANTS;
+        if has_room {
+            self.instants.push(instant);
+        } else {
+            self.dropped_instants += 1;
+        }
+        has_room
+    }
+
+    /// Puts everything in order, once all has come. The span was made with so many attributes.
+    pub(super) fn settle(&mut self, attributes: u32) {
+        self.attributes.settle(attributes);
+        self.instants.sort_by_key(|instant| (instant.unix_ns, instant.id));
+    }
+}
+
+impl Attributes {
+    /// None.
+    pub const NONE: Attributes = Attributes { list: Vec::new(), records: 0, dropped: 0, lost: 0 };
+
+    /// Each of them.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Attribute> + Clone {
+        self.list.iter()
+    }
+
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<Value<'_>> {
+        self.list.iter().find(|attribute| &*attribute.key == key).map(Attribute::value)
+    }
+
+    /// Takes an attribute, in place of an earlier value of its key. Whether there was room for it.
+    pub(super) fn add(&mut self, attribute: Attribute) -> bool {
+        self.records += 1;
+        let is_same = |known: &&mut Attribute| known.is_known && attribute.is_known && known.key == attribute.key;
+        if let Some(known) = self.list.iter_mut().find(is_same) {
+            known.first = known.first.min(attribute.first);
+            if known.latest < attribute.latest {
+                (known.value, known.latest) = (attribute.value, attribute.latest);
+            }
+            return true;
+        }
+        let has_room = self.list.len() < MOST_ATTRIBUTES;
+        if has_room {
+            self.list.push(attribute);
+        } else {
+            self.dropped += 1;
+        }
+        has_room
+    }
+
+    pub(super) fn settle(&mut self, given: u32) {
+        self.lost = u64::from(given).saturating_sub(self.records);
+        self.list.sort_by_key(|attribute| attribute.first);
+    }
+}
+
+/// As an object: keys and typed values. A number that JSON has not is its name as text.
+impl Serialize for Attributes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.len()))?;
+        for attribute in &self.list {
+            map.serialize_key(&*attribute.key)?;
+            match attribute.value() {
+                Value::Bool(value) => map.serialize_value(&value)?,
+                Value::I64(value) => map.serialize_value(&value)?,
+                Value::U64(value) => map.serialize_value(&value)?,
+                Value::F64(value) if value.is_finite() => map.serialize_value(&value)?,
+                Value::Text(text, _) => map.serialize_value(text)?,
+                other => map.serialize_value(&other.to_string())?,
+            }
+        }
+        map.end()
+    }
+}
+
+impl Attribute {
+    /// The value.
+    pub fn value(&self) -> Value<'_> {
+        match &self.value {
+            Kept::Bool(value) => Value::Bool(*value),
+            Kept::I64(value) => Value::I64(*value),
+            Kept::U64(value) => Value::U64(*value),
+            Kept::F64(value) => Value::F64(*value),
+            Kept::Text(text, state) => Value::Text(text, *state),
+            Kept::Unknown(of, word) => Value::Unknown(*of, *word),
+        }
+    }
+
+    /// When it was recorded, in nanoseconds since 1970: the begin of the span, if it was made with it.
+    pub fn unix_ns(&self) -> u64 {
+        self.latest.0
+    }
+
+    pub(super) fn new(record: &AttributeRecord<'_>, key: Arc<str>) -> Attribute {
+        let order = (record.unix_ns, record.thread, record.record_number);
+        let value = match bounded(record.value) {
+            Value::Bool(value) => Kept::Bool(value),
+            Value::I64(value) => Kept::I64(value),
+            Value::U64(value) => Kept::U64(value),
+            Value::F64(value) => Kept::F64(value),
+            Value::Text(text, state) => Kept::Text(text.into(), state),
+            Value::Unknown(of, word) => Kept::Unknown(of, word),
+        };
+        Attribute { key, value, first: order, latest: order, is_known: record.key_index.is_some() }
+    }
+}
+
+impl Instant {
+    pub(super) fn new(record: &InstantRecord<'_>, name: Arc<str>, place: Option<Arc<Place>>) -> Instant {
+        Instant {
+            id: record.id,
+            parent: record.parent_span_id,
+            scopes: record.scopes,
+            thread: record.thread,
+            unix_ns: record.unix_ns,
+            name,
+            name_state: if record.name.len() > LONGEST_TEXT { NameState::Cut } else { record.name_state },
+            place,
+            attributes: Attributes::default(),
+        }
+    }
+}
+
+/// A value without what is too long in it.
+pub(super) fn bounded(value: Value<'_>) -> Value<'_> {
+    match value {
+        Value::Text(text, _) if text.len() > LONGEST_TEXT => Value::Text(cut(text), NameState::Cut),
+        other => other,
+    }
+}
