@@ -37,6 +37,7 @@
 //! - Recording: [`Recorder`], [`Builder`], [`RecorderGuard`], [`Snapshots`], [`Health`].
 //! - Reading: [`reader`]; the program `spanring` does it from the command line.
 //! - Testing your own instrumentation: [`testing`].
+//! - Traces through several processes: [`trace_context`].
 //! - Layouts: [`events`] (records), [`mod@format`] (files).
 //!
 //! # Features
@@ -114,6 +115,8 @@ pub mod spans;
 pub mod string_id;
 #[cfg(not(spanring_loom))]
 pub mod testing;
+#[cfg(not(spanring_loom))]
+pub mod trace_context;
 
 #[cfg(not(spanring_loom))]
 mod production {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// For each module at the root, the modules that it may use.
-const MAY_USE: [(&str, &[&str]); 21] = [
+const MAY_USE: [(&str, &[&str]); 22] = [
     ("events", &[]),
     ("sync", &[]),
     // An anchor is what `clock` reads, and what every block begins with.
@@ -39,6 +39,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
     ("reader", &["format", "events"]),
     ("dispatch", &["recorder", "events", "future"]),
     ("runtime", &["dispatch"]),
+    ("trace_context", &["future"]),
     ("intern_string", &["sync"]),
     // Names by which others know what is elsewhere.
     ("levels", &["events"]),
