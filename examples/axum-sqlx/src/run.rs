@@ -1,0 +1,62 @@
+//! A service and its load, in one process.
+
+use crate::database::{Contents, Database};
+use crate::load::{self, Load, Plan};
+use crate::recording::Record;
+use crate::service::Service;
+use spanring::Health;
+use std::error::Error;
+use std::path::PathBuf;
+
+/// What is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What the database holds.
+    pub contents: Contents,
+    /// Connections to it.
+    pub connections: u32,
+    /// Requests in all, after a tenth as many that nobody counts.
+    pub requests: u64,
+    /// Clients.
+    pub concurrency: u32,
+    /// What is recorded.
+    pub record: Record,
+    /// Where to.
+    pub directory: PathBuf,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What the clients saw, without those that nobody counts.
+    pub load: Load,
+    /// Requests that nobody counts, which are in the recording too.
+    pub before: Load,
+    /// The recorder's own account of it; `None` if there was none.
+    pub health: Option<Health>,
+}
+
+/// Starts the service, sends it the load, and stops it when it has answered.
+///
+/// # Errors
+/// If anything of it does not work.
+pub fn run(options: &Options) -> Result<Outcome, Box<dyn Error>> {
+    let recorder = options.record.start(&options.directory)?;
+    let place = tempfile::tempdir()?;
+    let file = place.path().join("orders.sqlite");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("service").build()?;
+    let service = runtime.block_on(async {
+        let database = Database::create(&file, options.contents, options.connections).await?;
+        Ok::<_, Box<dyn Error>>(Service::start(database, 0).await?)
+    })?;
+    let Contents { orders, .. } = options.contents;
+    let customers = options.contents.customers();
+    let plan = |requests| Plan { requests, concurrency: options.concurrency, orders, customers };
+    let before = load::drive(service.address, plan(options.requests / 10))?;
+    let load = load::drive(service.address, plan(options.requests))?;
+    runtime.block_on(service.stop())?;
+    // Its threads have ended with it, and so have all spans.
+    drop(runtime);
+    let health = recorder.map(|recorder| recorder.stop()).transpose()?;
+    Ok(Outcome { load, before, health })
+}
