@@ -144,6 +144,4 @@ mod documents {
     struct Concepts;
     #[doc = include_str!("../docs/guide/in-production.md")]
     struct InProduction;
-    #[doc = include_str!("../docs/guide/migrating.md")]
-    struct Migrating;
 }

@@ -18,3 +18,10 @@ pub use layer::SpanringLayer;
 pub fn layer() -> SpanringLayer {
     SpanringLayer::new()
 }
+
+/// The code in the guide compiles, and runs: where spans of both are in it.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../../docs/guide/migrating.md")]
+    struct Migrating;
+}
