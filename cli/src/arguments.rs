@@ -72,8 +72,8 @@ pub enum Command {
     /// Show the slowest spans, what was below them, and where the time went
     ///
     /// A `>` marks the critical path: what the span waited for last, and what that waited for. `self` is the time in which nothing
-    /// below a span was going on, `critical` what it contributes to the time of the first. A span that is below another one of those
-    /// shown is not shown again. Where long spans hide what you look for, narrow with --name.
+    /// below a span was going on, `critical` what it contributes to the time of the first. A `·` is an instant. A span that is below
+    /// another one of those shown is not shown again. Where long spans hide what you look for, narrow with --name or --where.
     Slow {
         #[command(flatten)]
         source: Source,
@@ -121,7 +121,8 @@ pub enum Command {
     /// Children stand below their parents, the oldest first. Ages count from the first poll to the last sign of the process,
     /// or to now if it is running. An open span's ancestor that is not open is shown with its state in place of an age:
     /// `unknown` if the recording has nothing of it. `lost?` marks a span whose end may be among lost events. `+N` before a
-    /// name: N levels deeper than there is room to show.
+    /// name: N levels deeper than there is room to show. Below a span, its latest instants. With --name and others, only spans that are
+    /// like that are shown, and what they are in.
     Open {
         #[command(flatten)]
         source: Source,
@@ -134,6 +135,16 @@ pub enum Command {
         /// Leave out spans younger than this: 250ms, 1.5s, 2h30m
         #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
         min_age: Option<Duration>,
+        #[command(flatten)]
+        filter: Filter,
+    },
+    /// Show the counters: how often each was recorded, and its least, mean, greatest and last value
+    Counters {
+        #[command(flatten)]
+        source: Source,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Have a running process write down what its rings hold, and tell where
     ///

@@ -4,6 +4,7 @@ use crate::arguments::{Arguments, Command, Sort, Source};
 use crate::output::{Stop, check, failure, height, input, print, print_json, redrawn, width};
 use clap::CommandFactory;
 use spanring::reader::{self, ReadError, Recording, WriterState};
+use spanring_cli::counters;
 use spanring_cli::demo::{self, DemoError};
 use spanring_cli::diff::{self, Side};
 use spanring_cli::doctor;
@@ -45,7 +46,10 @@ pub fn run(command: Command) -> Result<(), Stop> {
             let choice = if span.is_empty() { Choice::Roots(limit) } else { Choice::Ids(span) };
             show_trees(&source, json, rows, &filter, &choice)
         }
-        Command::Open { source, json, limit, min_age } => show_open(&source, json, limit, min_age.unwrap_or_default()),
+        Command::Open { source, json, limit, min_age, filter } => {
+            show_open(&source, json, limit, min_age.unwrap_or_default(), &filter)
+        }
+        Command::Counters { source, json } => show_counters(&source, json),
         Command::Snapshot { source, json, reason, wait } => take_snapshot(&source, json, &reason, wait),
         Command::Diff { before, after, json, limit, partial, filter } => {
             show_diff(&before, &after, json, limit, partial, &filter)
@@ -288,10 +292,24 @@ fn say(remark: &str) {
     let _ = writeln!(io::stderr(), "spanring: {remark}");
 }
 
-fn show_open(source: &Source, json: bool, limit: Option<usize>, min_age: Duration) -> Result<(), Stop> {
+fn show_counters(source: &Source, json: bool) -> Result<(), Stop> {
+    let (recording, _) = find(source)?;
+    let mut bar = Bar::new(&recording, "reading");
+    let report = counters::describe(&recording, &mut bar).map_err(input)?;
+    check(report.damage.as_ref(), report.damaged, source.partial)?;
+    if json { print_json(&report) } else { print(&render::counters(&report, width())) }
+}
+
+fn show_open(
+    source: &Source,
+    json: bool,
+    limit: Option<usize>,
+    min_age: Duration,
+    filter: &Filter,
+) -> Result<(), Stop> {
     let (recording, _) = find(source)?;
     let min_age_ns = u64::try_from(min_age.as_nanos()).unwrap_or(u64::MAX);
-    let mut report = open::describe(&recording, min_age_ns).map_err(input)?;
+    let mut report = open::describe(&recording, &filter.of(&recording), min_age_ns).map_err(input)?;
     let limit = limit.unwrap_or(if json { 0 } else { 30 });
     if limit > 0 {
         report.limit(limit);

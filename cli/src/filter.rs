@@ -2,7 +2,7 @@
 
 use crate::spans::{Ending, Span};
 use crate::text::parse_duration;
-use spanring::reader::Recording;
+use spanring::reader::{Recording, Value};
 use std::time::Duration;
 
 /// What spans have to be like; by default, every span is.
@@ -23,6 +23,18 @@ pub struct Filter {
     /// Only spans that had begun by this moment
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     pub to: Option<Moment>,
+    /// Only spans with this attribute, whatever its value, or with this value of it; may be given several times
+    #[arg(long = "where", value_name = "KEY[=VALUE]", value_parser = parse_condition)]
+    pub conditions: Vec<Condition>,
+}
+
+/// What an attribute has to be like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// Its key.
+    pub key: String,
+    /// Its value, as text; `None`: any.
+    pub value: Option<String>,
 }
 
 /// A moment that a user names.
@@ -40,6 +52,8 @@ pub struct Wanted<'f> {
     filter: &'f Filter,
     from_ns: u64,
     to_ns: u64,
+    /// Nothing is asked of a span.
+    is_all: bool,
 }
 
 impl Filter {
@@ -49,7 +63,12 @@ impl Filter {
             Moment::Unix(unix_ns) => unix_ns,
             Moment::After(time) => started_unix_ns.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)),
         };
-        Wanted { filter: self, from_ns: self.from.map_or(0, unix_ns), to_ns: self.to.map_or(u64::MAX, unix_ns) }
+        Wanted {
+            filter: self,
+            from_ns: self.from.map_or(0, unix_ns),
+            to_ns: self.to.map_or(u64::MAX, unix_ns),
+            is_all: *self == Filter::default(),
+        }
     }
 
     /// The filter for a recording.
@@ -60,11 +79,17 @@ impl Filter {
 
 impl Wanted<'_> {
     /// Whether a span is asked for.
+    #[inline]
     pub fn has(&self, span: &Span<'_>) -> bool {
-        let Filter { name, target, outcome, .. } = self.filter;
+        self.is_all || self.is_like(span)
+    }
+
+    fn is_like(&self, span: &Span<'_>) -> bool {
+        let Filter { name, target, outcome, conditions, .. } = self.filter;
         (outcome.is_empty() || outcome.contains(&span.ending))
             && span.begin_ns <= self.to_ns
             && span.end_ns.is_none_or(|end| end >= self.from_ns)
+            && conditions.iter().all(|condition| condition.holds_for(span))
             && name.as_ref().is_none_or(|name| span.name.contains(name.as_str()))
             && target.as_ref().is_none_or(|target| {
                 span.place.is_some_and(|place| {
@@ -73,6 +98,31 @@ impl Wanted<'_> {
                 })
             })
     }
+}
+
+impl Condition {
+    /// Whether a span has such an attribute.
+    pub fn holds_for(&self, span: &Span<'_>) -> bool {
+        let Some(value) = span.details.and_then(|details| details.attributes.get(&self.key)) else { return false };
+        self.value.as_ref().is_none_or(|wanted| match value {
+            Value::Text(text, _) => text == wanted,
+            // It can be written in many ways.
+            Value::F64(number) => wanted.parse().is_ok_and(|wanted: f64| wanted == number),
+            other => other.to_string() == *wanted,
+        })
+    }
+}
+
+/// A condition from text: `KEY`, or `KEY=VALUE`.
+///
+/// # Errors
+/// Without a key.
+pub fn parse_condition(text: &str) -> Result<Condition, String> {
+    let (key, value) = text.split_once('=').map_or((text, None), |(key, value)| (key, Some(value.to_owned())));
+    if key.is_empty() {
+        return Err("write the key of an attribute, or a key and a value, such as batch=7".to_owned());
+    }
+    Ok(Condition { key: key.to_owned(), value })
 }
 
 /// A moment from text: `2026-01-31T23:59:59.5Z`, the same with a space and ` UTC` as [`crate::text::moment`] writes it, or a duration.

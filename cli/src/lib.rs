@@ -4,6 +4,7 @@
 //! - [`top`]: per name and location, how many spans and how long they took
 //! - [`stacks`]: the same by the names above them, with the time that each took for itself
 //! - [`open`]: what was going on at the end: the open spans as a tree, with their ages
+//! - [`counters`]: what was counted: each counter's values
 //! - [`info`]: who recorded, since when, how much, and what is missing
 //! - [`export`]: the formats of other tools, each written while the recording is read
 //! - [`report`]: one page for a browser, with everything
@@ -12,6 +13,7 @@
 //! The program `spanring` is a thin shell around these modules.
 
 mod by_id;
+pub mod counters;
 pub mod demo;
 pub mod diff;
 pub mod doctor;

@@ -1,6 +1,6 @@
 //! `spanring top --live`: what a running process has done lately, and what it is doing, looked at again and again from outside.
 
-use crate::filter::Wanted;
+use crate::filter::{Filter, Wanted};
 use crate::open::{self, OpenReport};
 use crate::spans::{self, Item};
 use crate::top::{SortBy, Top, TopReport};
@@ -75,7 +75,7 @@ impl Live {
             let seconds = now.duration_since(then).as_secs_f64().max(f64::MIN_POSITIVE);
             events.saturating_sub(before) as f64 / seconds
         });
-        let mut open = open::describe(recording, 0)?;
+        let mut open = open::describe(recording, &Filter::default().of(recording), 0)?;
         open.limit(oldest);
         let facts = recording.facts();
         Ok(View {

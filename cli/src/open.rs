@@ -4,7 +4,8 @@
 //! nothing is known: they stand in the tree too, to say where the open one comes from. Which they are shows only when the
 //! open spans are known; a recording that has any is therefore read again, at most [`MAX_SEARCHES`] times.
 
-use crate::spans::{self, Counter, Ending, Instant, Item, Span, add, thread_label};
+use crate::filter::Wanted;
+use crate::spans::{self, Counter, Details, Ending, Instant, Item, Span, add, thread_label};
 use crate::top::kind_word;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
@@ -23,8 +24,10 @@ pub struct OpenReport {
     /// The last instant, in nanoseconds since 1970: when this was read if the process runs, else the last sign of it. Ages
     /// count up to then.
     pub until_unix_ns: u64,
-    /// Open spans, whether in the tree or not.
+    /// Open spans that were asked for, whether in the tree or not.
     pub open: u64,
+    /// Open spans that were not asked for.
+    pub others: u64,
     /// Of these, spans with no open one above them.
     pub roots: u64,
     /// Of these, spans that are not in the tree because they are younger than was asked for.
@@ -80,6 +83,12 @@ pub struct Line {
     pub thread: Option<ThreadRef>,
     /// Open, but its end may be among the events that are missing.
     pub end_may_be_lost: bool,
+    /// Attributes, and instants within it.
+    #[serde(flatten)]
+    pub details: Details,
+    /// Open, and one of those that are asked for.
+    #[serde(skip)]
+    pub is_asked_for: bool,
 }
 
 /// A thread, as far as a [`Line`] tells.
@@ -104,14 +113,14 @@ pub struct Circumstances {
     pub refused_events: u64,
 }
 
-/// Reads a session and finds what is open. Spans younger than `min_age_ns` are only counted.
+/// Reads a session and finds what is open of the spans that are `wanted`. Those younger than `min_age_ns` are only counted.
 ///
 /// # Errors
 /// Those of [`Recording::read`].
-pub fn describe(recording: &Recording, min_age_ns: u64) -> Result<OpenReport, ReadError> {
+pub fn describe(recording: &Recording, wanted: &Wanted<'_>, min_age_ns: u64) -> Result<OpenReport, ReadError> {
     let circumstances = Circumstances::of(recording, SystemTime::now());
     let mut spans = OpenSpans::default();
-    let summary = spans::read(recording, &mut |item| spans.add(&item))?;
+    let summary = spans::read(recording, &mut |item| spans.add_wanted(&item, |span| wanted.has(span)))?;
     spans.find_parents(recording, &summary)?;
     Ok(spans.finish(&circumstances, min_age_ns))
 }
@@ -156,6 +165,11 @@ pub struct OpenSpans {
 impl OpenSpans {
     /// Adds what [`crate::spans::read`] hands out. All of that comes before the first [`OpenSpans::add_parent`].
     pub fn add(&mut self, item: &Item<'_>) {
+        self.add_wanted(item, |_| true);
+    }
+
+    /// The same, but an open span that is not `wanted` is there only if one that is stands below it.
+    pub fn add_wanted(&mut self, item: &Item<'_>, wanted: impl Fn(&Span<'_>) -> bool) {
         match item {
             Item::Thread(thread) => {
                 let known = ThreadRef { id: thread.id, os_id: thread.os_id, name: thread_label(thread) };
@@ -164,7 +178,7 @@ impl OpenSpans {
             Item::Span(span) => {
                 self.last_record_unix_ns = self.last_record_unix_ns.max(span.end_ns.unwrap_or(span.begin_ns));
                 if span.ending == Ending::Open {
-                    self.insert(span);
+                    self.insert(span, wanted(span));
                 }
             }
             Item::Loss(loss) => {
@@ -210,14 +224,14 @@ impl OpenSpans {
     pub fn add_parent(&mut self, item: &Item<'_>) {
         if let Item::Span(span) = item {
             if self.wanted.contains(&span.id) {
-                self.insert(span);
+                self.insert(span, false);
             }
         }
     }
 
-    fn insert(&mut self, span: &Span<'_>) {
+    fn insert(&mut self, span: &Span<'_>, is_asked_for: bool) {
         self.wanted.remove(&span.id);
-        self.lines.insert(span.id, self.line(span));
+        self.lines.insert(span.id, Line { is_asked_for, ..self.line(span) });
         if span.parent != 0 && !self.lines.contains_key(&span.parent) {
             self.wanted.insert(span.parent);
         }
@@ -237,6 +251,7 @@ impl OpenSpans {
             end_unix_ns: span.end_ns,
             thread: span.begin_thread.and_then(|id| self.threads.get(&id).cloned()),
             end_may_be_lost: span.end_may_be_lost,
+            details: span.cloned_details(),
             ..Line::unknown(span.id)
         }
     }
@@ -251,6 +266,7 @@ impl OpenSpans {
             writer: circumstances.writer.to_string(),
             until_unix_ns,
             open: 0,
+            others: 0,
             roots: 0,
             younger: 0,
             doubtful: 0,
@@ -266,11 +282,12 @@ impl OpenSpans {
         for line in self.lines.values_mut().filter(|line| line.is_open()) {
             line.age_ns = line.begin_unix_ns.map(|begin| until_unix_ns.saturating_sub(begin));
         }
-        let shown = self.with_ancestors(|line| line.age_ns.is_some_and(|age| age >= min_age_ns));
+        let shown = self.with_ancestors(|line| line.is_asked_for && line.age_ns.is_some_and(|age| age >= min_age_ns));
         for (id, level, is_root) in self.places() {
             let Some(line) = self.lines.remove(&id) else { continue };
             let is_shown = shown.contains(&id);
-            if line.is_open() {
+            report.others += u64::from(line.is_open() && !line.is_asked_for);
+            if line.is_asked_for {
                 report.open += 1;
                 report.roots += u64::from(is_root);
                 report.younger += u64::from(!is_shown);
@@ -315,7 +332,7 @@ impl OpenSpans {
                     continue;
                 }
                 places.push((id, level, is_root));
-                let below_open = !is_root || self.lines[&id].is_open();
+                let below_open = !is_root || self.lines[&id].is_asked_for;
                 let below = children.get(&id).into_iter().flatten().rev();
                 stack.extend(below.map(|&child| (child, level + 1, !below_open)));
             }
@@ -345,14 +362,14 @@ impl OpenSpans {
 impl OpenReport {
     /// Cuts the tree after `spans` open spans.
     pub fn limit(&mut self, spans: usize) {
-        let open = self.tree.iter().enumerate().filter(|(_, line)| line.is_open());
+        let open = self.tree.iter().enumerate().filter(|(_, line)| line.is_asked_for);
         let end = open.take(spans).last().map_or(0, |(index, _)| index + 1);
         self.tree.truncate(end);
     }
 
     /// Number of open spans that were cut off the tree.
     pub fn cut(&self) -> u64 {
-        let listed = self.tree.iter().filter(|line| line.is_open()).count() as u64;
+        let listed = self.tree.iter().filter(|line| line.is_asked_for).count() as u64;
         self.open - self.younger - listed
     }
 }
@@ -379,6 +396,8 @@ impl Line {
             age_ns: None,
             thread: None,
             end_may_be_lost: false,
+            details: Details::default(),
+            is_asked_for: false,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A recording that grows: what has ended since the last look.
 
 use crate::filter::Wanted;
-use crate::spans::{Ending, Pairing, Span, add, thread_label};
+use crate::spans::{Details, Ending, Pairing, Span, add, thread_label};
 use crate::top::kind_word;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
@@ -18,7 +18,7 @@ pub struct Tail {
 }
 
 /// A span that has ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Line {
     /// Unique within the session, never 0.
     pub id: u64,
@@ -44,6 +44,9 @@ pub struct Line {
     pub line: Option<u32>,
     /// Log target.
     pub target: Option<String>,
+    /// Attributes, and instants within it.
+    #[serde(flatten)]
+    pub details: Details,
 }
 
 impl Tail {
@@ -173,6 +176,7 @@ impl Line {
             file: location.map(|location| location.file.clone()),
             line: location.map(|location| location.line),
             target: location.map(|location| location.target.clone()),
+            details: span.cloned_details(),
         })
     }
 }

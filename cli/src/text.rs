@@ -161,6 +161,12 @@ pub struct Column {
     pub fit: Fit,
 }
 
+/// In a cell of [`Fit::Tree`], stands between a name and what is said beside it. [`clean`] lets none of them through.
+pub const ASIDE: char = '\t';
+
+/// What is between them in the table.
+const ASIDE_GAP: &str = "  ";
+
 /// How a column is set, and what happens to it if the table is too wide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fit {
@@ -170,7 +176,8 @@ pub enum Fit {
     Word,
     /// Set to the left; shortened in the middle, where names differ least, but not below this width.
     Middle(usize),
-    /// The same, but the spaces at the start stay, up to half of the width: they show where in a tree it stands.
+    /// The same, but the spaces at the start stay, up to half of the width: they show where in a tree it stands. What comes behind
+    /// an [`ASIDE`] is cut off at its end before the rest is shortened.
     Tree(usize),
     /// Set to the left; a path, shortened by its leading directories, then at its start, but not below this width.
     Path(usize),
@@ -223,7 +230,7 @@ impl Table {
     }
 
     fn natural_width(&self, index: usize) -> usize {
-        let cells = self.rows.iter().map(|row| row[index].width());
+        let cells = self.rows.iter().map(|row| width_of(&row[index]));
         cells.chain([self.columns[index].title.width()]).max().unwrap_or(0)
     }
 
@@ -258,8 +265,16 @@ impl Fit {
 
     /// A cell, shortened to a width.
     pub(crate) fn set(self, cell: &str, width: usize) -> String {
-        if cell.width() <= width {
-            return cell.to_owned();
+        if width_of(cell) <= width {
+            return cell.replace(ASIDE, ASIDE_GAP);
+        }
+        if let (Fit::Tree(_), Some((name, aside))) = (self, cell.split_once(ASIDE)) {
+            let room = width.saturating_sub(name.width() + ASIDE_GAP.len());
+            return if room > LEAST_ASIDE {
+                format!("{name}{ASIDE_GAP}{}", cut_off(aside, room))
+            } else {
+                self.set(name, width)
+            };
         }
         let room = width.saturating_sub(1);
         let (head, tail) = match self {
@@ -281,6 +296,23 @@ impl Fit {
         let tail: Vec<char> = within(cell.chars().rev(), tail).collect();
         format!("{head}…{}", tail.into_iter().rev().collect::<String>())
     }
+}
+
+/// What is beside a name is left out rather than cut to so few columns.
+const LEAST_ASIDE: usize = 3;
+
+/// Columns that a cell takes.
+fn width_of(cell: &str) -> usize {
+    cell.split_once(ASIDE).map_or_else(|| cell.width(), |(name, aside)| name.width() + ASIDE_GAP.len() + aside.width())
+}
+
+/// A text, cut off at its end if it is wider than `width`.
+pub(crate) fn cut_off(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let head: String = within(text.chars(), width.saturating_sub(1)).collect();
+    format!("{}…", head.trim_end())
 }
 
 /// As many characters as fit into `width` columns of a terminal.

@@ -68,7 +68,7 @@ async fn answer(service: Arc<Service>, request: Request<Incoming>) -> Result<Res
     let (route, rest) = path.split_once('/').unwrap_or((&path, ""));
     let id = rest.parse().unwrap_or(0);
     let name = format!("{} /{route}", request.method());
-    let (status, text) = span_async_named_dyn!(name, async {
+    let (status, text) = span_async_named_dyn!(name, id = id, async {
         match route {
             "users" => user(&service, id).await,
             "search" => search(&service).await,
@@ -95,8 +95,8 @@ async fn user(service: &Service, id: u64) -> Answer {
 /// The database: a bounded pool, and an answer that takes a while.
 #[span_fn]
 async fn query(service: &Service, key: u64, statement: &'static str) -> u64 {
-    let connection = span_async_named!("wait for connection", async { service.pool.acquire().await }).await;
-    let answer = span_async_named!(statement, async {
+    let connection = span_async_named!("wait for connection", free = service.free(), service.pool.acquire()).await;
+    let answer = span_async_named!(statement, key = key, async {
         sleep(Duration::from_micros(1000 + scramble(key) % 2000)).await;
         scramble(key ^ 1)
     })
@@ -152,6 +152,7 @@ async fn order(service: Arc<Service>, id: u64) -> Answer {
     static_span_desc!(AUDIT, "audit order");
     let number = service.orders.fetch_add(1, Ordering::Relaxed);
     query(&service, id, "insert order").await;
+    counter!("orders", number + 1);
     let audit = async move {
         sleep(Duration::from_millis(3)).await;
         query(&service, number, "insert audit").await;
@@ -180,10 +181,20 @@ async fn quote(id: u64) -> Answer {
     while let Some(quote) = sources.join_next().await {
         match quote {
             Ok(price) => best = best.max(Some(price)),
-            Err(_) => return (StatusCode::BAD_GATEWAY, "a source failed\n".to_owned()),
+            Err(_) => {
+                instant!("a source failed", sources_left = sources.len());
+                return (StatusCode::BAD_GATEWAY, "a source failed\n".to_owned());
+            }
         }
     }
     (StatusCode::OK, format!("{}\n", best.unwrap_or(0)))
+}
+
+impl Service {
+    /// Connections to the database that nobody uses.
+    fn free(&self) -> usize {
+        self.pool.available_permits()
+    }
 }
 
 /// Work for a processor.

@@ -2,6 +2,7 @@
 
 use super::wrapped;
 use crate::info::{DamageInfo, Listed, Missing, SessionInfo, SnapshotInfo};
+use crate::spans::DetailTotals;
 use crate::text::{Fit, Table, clean, count, duration, moment};
 use std::fmt::Write;
 
@@ -29,12 +30,14 @@ pub fn info(info: &SessionInfo, width: Option<usize>) -> String {
         ("writer", writer(&info.writer).to_owned()),
         ("events", events(info)),
         ("spans", spans(info)),
+        ("beside", beside(&info.beside_spans)),
         ("lost", lost(&info.missing)),
         ("health", health(info)),
     ];
     let mut text = String::new();
     let path = clean(&info.path.display().to_string()).into_owned();
     let which = [("session", clean(&info.session).into_owned()), ("path", path)];
+    let facts = facts.into_iter().filter(|(_, value)| !value.is_empty());
     for (key, value) in which.into_iter().chain(snapshot).chain(facts) {
         // A path is shortened; a sentence goes on in the next line, below its begin.
         let room = width.map(|width| width.saturating_sub(KEY_WIDTH).max(20));
@@ -126,6 +129,24 @@ fn spans(info: &SessionInfo) -> String {
         begins => format!(", {begins} known by their ends alone"),
     };
     format!("{}, {} of them open{without}", info.spans, info.open_spans)
+}
+
+/// What was recorded beside spans; nothing, if there is nothing to say.
+fn beside(totals: &DetailTotals) -> String {
+    if *totals == DetailTotals::default() {
+        return String::new();
+    }
+    let kinds = [(totals.attributes, "attribute"), (totals.instants, "instant"), (totals.counters, "value")];
+    let kinds: Vec<String> = kinds.iter().map(|(number, what)| count(*number, what)).collect();
+    let less = [
+        (totals.late_attributes, "attribute", "of spans that are not there"),
+        (totals.late_instants, "instant", "of such"),
+        (totals.dropped_attributes, "attribute", "too many for their spans"),
+        (totals.dropped_instants, "instant", "too many for their spans"),
+    ];
+    let less = less.iter().filter(|(number, ..)| *number > 0);
+    let less: String = less.map(|(number, what, why)| format!("; {} {why}", count(*number, what))).collect();
+    format!("{} of counters{less}", kinds.join(", "))
 }
 
 fn lost(missing: &Missing) -> String {

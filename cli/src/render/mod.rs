@@ -1,5 +1,7 @@
 //! Reports as text for people.
 
+mod counters;
+mod details;
 mod diff;
 mod doctor;
 mod info;
@@ -11,6 +13,7 @@ mod top;
 mod trees;
 
 use crate::text::{clean, count};
+pub use counters::counters;
 pub use diff::diff;
 pub use doctor::doctor;
 pub use info::{info, sessions};

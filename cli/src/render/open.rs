@@ -1,9 +1,12 @@
 //! `spanring open` as text.
 
-use super::{deepest, indented, place, wrapped};
+use super::{deepest, details, indented, place, wrapped};
 use crate::open::{Line, OpenReport};
-use crate::text::{Fit, Table, clean, count, duration, moment};
+use crate::text::{Fit, Table, Tone, clean, count, duration, moment};
 use rustc_hash::{FxHashMap, FxHashSet};
+
+/// So many instants of each span are shown, the latest.
+const LATEST: usize = 3;
 
 /// The tree of `spanring open`, lines no wider than `width`. Below it, how many spans there are, what was left out, and why
 /// the list may be wrong.
@@ -47,6 +50,16 @@ fn open_table(report: &OpenReport, width: Option<usize>) -> String {
         }));
         cells.push(place(line.file.as_deref(), line.line));
         table.row(cells);
+        // They may say what it waits for.
+        let instants = &line.details.instants;
+        for instant in &instants[instants.len().saturating_sub(LATEST)..] {
+            let name = format!("{} {}", details::MARK, details::instant(instant));
+            let age = duration(report.until_unix_ns.saturating_sub(instant.unix_ns));
+            let mut cells = vec![indented(line.level + 1, deepest, &name), format!("{age} ago")];
+            cells.resize(columns.len() - 1, String::new());
+            cells.push(instant.place.as_ref().map_or("?".to_owned(), |place| clean(&place.file_line()).into_owned()));
+            table.row_in(Tone::Faint, cells);
+        }
     }
     table.render(width)
 }
@@ -56,7 +69,7 @@ fn tree_name(line: &Line, deepest: usize) -> String {
         "unknown" => format!("<unknown span {}>", line.id),
         _ => clean(&line.name).into_owned(),
     };
-    indented(line.level, deepest, &name)
+    indented(line.level, deepest, &details::beside(&name, &details::pairs(&line.details.attributes)))
 }
 
 /// Names that several threads have: the workers of a runtime, usually.
@@ -71,6 +84,10 @@ fn shared_thread_names(tree: &[Line]) -> FxHashSet<&str> {
 
 fn open_totals(report: &OpenReport) -> String {
     let Some(oldest) = report.oldest_ns else {
+        if report.others > 0 {
+            let others = if report.others == 1 { "1 other is" } else { &format!("{} others are", report.others) };
+            return format!("no open span is like that; {others} not");
+        }
         let which = if doubt(report).is_none() { "that began" } else { "whose begin is there" };
         return format!("no open spans: every span {which} has ended");
     };

@@ -1,6 +1,6 @@
 //! `spanring tail` as text.
 
-use super::place;
+use super::{details, place};
 use crate::tail::Line;
 use crate::text::{Fit, Tone, clean, duration, moment};
 
@@ -13,13 +13,16 @@ pub fn tail(line: &Line, width: Option<usize>) -> String {
     let head = format!("{time}  {:>6}  {outcome:<9}  ", duration(line.duration_ns));
     let name = clean(&line.name);
     let place = place(line.file.as_deref(), line.line);
+    let details = details::line(&line.details);
     let text = match width {
-        None => format!("{head}{name}  {place}"),
+        None if details.is_empty() => format!("{head}{name}  {place}"),
+        None => format!("{head}{name}  {place}  {details}"),
         Some(width) => {
             // The place has a third of the line; it goes where there is little room.
             let place = if width >= 80 { Fit::Path(8).set(&place, width / 3) } else { String::new() };
             let room = width.saturating_sub(head.chars().count() + place.chars().count() + 2);
-            format!("{head}{}  {place}", Fit::Middle(8).set(&name, room.max(8)))
+            let cell = details::beside(&name, &details);
+            format!("{head}{}  {place}", Fit::Tree(8).set(&cell, room.max(8)))
         }
     };
     let tone = match line.outcome {

@@ -1,7 +1,8 @@
 //! `spanring slow` and `spanring tree` as text.
 
-use super::{deepest, incomplete, indented, is_narrow, place, wrapped};
-use crate::text::{Fit, Table, Tone, clean, count, duration, moment};
+use super::{deepest, details, incomplete, indented, is_narrow, place, wrapped};
+use crate::spans::{Details, Instant};
+use crate::text::{Fit, Table, Tone, clean, count, cut_off, duration, moment};
 use crate::trees::{Row, Share, Tree, TreesReport};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -19,6 +20,11 @@ pub fn trees(report: &TreesReport, rows: usize, width: Option<usize>) -> String 
             for line in wrapped(&headline(first, report.started_unix_ns), width).lines() {
                 text.push_str(&format!("{}\n", Tone::Strong.paint(line)));
             }
+            let pairs = details::list(&first.details.attributes);
+            if !pairs.is_empty() {
+                let pairs: Vec<String> = pairs.iter().map(|pair| cut_off(pair, width.unwrap_or(usize::MAX))).collect();
+                text.push_str(&wrapped(&pairs.join(" "), width));
+            }
             text.push_str(&table(tree, rows, width));
             for note in notes(tree, rows) {
                 text.push_str(&wrapped(&note, width));
@@ -35,6 +41,13 @@ pub fn trees(report: &TreesReport, rows: usize, width: Option<usize>) -> String 
         (all, _) => format!("{shown} of {}", count(all, "span")),
     };
     text.push_str(&wrapped(&note, width));
+    if report.late_attributes > 0 {
+        let late = count(report.late_attributes, "attribute");
+        text.push_str(&wrapped(
+            &format!("INCOMPLETE: {late} of spans that are not there, or were read too late"),
+            width,
+        ));
+    }
     if let Some(note) = incomplete(report.lost_records, report.damaged, ", so spans may be missing in the trees") {
         text.push_str(&wrapped(&note, width));
     }
@@ -78,8 +91,28 @@ fn table(tree: &Tree, most: usize, width: Option<usize>) -> String {
     let mut table = Table::new(&columns);
     let begin = tree.rows[0].begin_unix_ns;
     let deepest = deepest(width);
+    let marks = marks(&tree.rows, most);
     let mut shown = 0;
+    let add_marks = |table: &mut Table, index: usize| {
+        for mark in marks.get(&index).into_iter().flatten().filter(|mark| !hidden.contains(&mark.row)) {
+            let level = tree.rows[mark.row].level + 1;
+            let (name, at, file_line) = match mark.what {
+                Happened::Instant(instant) => {
+                    let file_line = instant.place.as_ref().map(|place| clean(&place.file_line()).into_owned());
+                    (details::instant(instant), offset(instant.unix_ns, begin), file_line)
+                }
+                Happened::More(more) => (format!("… {}", count(more, "more instant")), String::new(), None),
+            };
+            let mut cells = vec![String::new(), indented(level, deepest, &format!("{} {name}", details::MARK)), at];
+            cells.resize(columns.len(), String::new());
+            if let (Some(file_line), false) = (file_line, is_narrow(width)) {
+                cells[columns.len() - 1] = file_line;
+            }
+            table.row_in(Tone::Faint, cells);
+        }
+    };
     for (index, row) in tree.rows.iter().enumerate() {
+        add_marks(&mut table, index);
         if let Some(more) = instead.get(&index) {
             let name = indented(row.level, deepest, &format!("… {} more {}", more.spans, clean(&row.name)));
             let mut cells = vec![String::new(), name, String::new(), duration(more.time_ns)];
@@ -97,7 +130,7 @@ fn table(tree: &Tree, most: usize, width: Option<usize>) -> String {
         let time = |ns: Option<u64>| ns.map_or("-".to_owned(), duration);
         let mut cells = vec![
             mark.to_owned(),
-            indented(row.level, deepest, &clean(&row.name)),
+            indented(row.level, deepest, &name(row, index)),
             offset(row.begin_unix_ns, begin),
             time(row.duration_ns),
             duration(row.self_ns),
@@ -114,7 +147,78 @@ fn table(tree: &Tree, most: usize, width: Option<usize>) -> String {
         };
         table.row_in(tone, cells);
     }
+    if most == 0 || shown <= most {
+        add_marks(&mut table, tree.rows.len());
+    }
     table.render(width)
+}
+
+/// The name of a row with its attributes; those of the first stand above the table.
+fn name(row: &Row, index: usize) -> String {
+    let pairs = if index == 0 { String::new() } else { details::pairs(&row.details.attributes) };
+    details::beside(&clean(&row.name), &pairs)
+}
+
+/// Something that happened in the span of a row.
+struct Mark<'a> {
+    row: usize,
+    what: Happened<'a>,
+}
+
+enum Happened<'a> {
+    Instant(&'a Instant),
+    /// So many others.
+    More(u64),
+}
+
+/// The rows directly below one, and the one behind all that is below it.
+#[derive(Default)]
+struct Below {
+    children: Vec<usize>,
+    end: usize,
+}
+
+fn below(rows: &[Row]) -> Vec<Below> {
+    let mut all: Vec<Below> = rows.iter().map(|_| Below::default()).collect();
+    let mut above: Vec<usize> = Vec::new();
+    for (index, row) in rows.iter().enumerate() {
+        for over in above.split_off((row.level as usize).min(above.len())) {
+            all[over].end = index;
+        }
+        if let Some(&parent) = above.last() {
+            all[parent].children.push(index);
+        }
+        above.push(index);
+    }
+    above.into_iter().for_each(|over| all[over].end = rows.len());
+    all
+}
+
+/// Instants by the row before which they stand: that of the next child of their span, or what comes after all of those. Of many in one
+/// span the first are shown, unless all rows are.
+fn marks(rows: &[Row], most: usize) -> FxHashMap<usize, Vec<Mark<'_>>> {
+    let mut marks: FxHashMap<usize, Vec<Mark<'_>>> = FxHashMap::default();
+    if rows.iter().all(|row| row.details.instants.is_empty()) {
+        return marks;
+    }
+    for (row, Below { children, end }) in below(rows).into_iter().enumerate() {
+        let Details { instants, dropped_instants, .. } = &rows[row].details;
+        let shown = if most == 0 { instants.len() } else { instants.len().min(ALIKE) };
+        let mut children = children.into_iter().peekable();
+        let mut next = end;
+        for instant in &instants[..shown] {
+            while children.next_if(|&child| rows[child].begin_unix_ns <= instant.unix_ns).is_some() {}
+            next = children.peek().copied().unwrap_or(end);
+            marks.entry(next).or_default().push(Mark { row, what: Happened::Instant(instant) });
+        }
+        let more = (instants.len() - shown) as u64 + dropped_instants;
+        if more > 0 {
+            marks.entry(next).or_default().push(Mark { row, what: Happened::More(more) });
+        }
+    }
+    // Where several spans are over, the innermost is first.
+    marks.values_mut().for_each(|marks| marks.sort_by_key(|mark| std::cmp::Reverse(rows[mark.row].level)));
+    marks
 }
 
 /// Children that are not shown, and what stands in their place.

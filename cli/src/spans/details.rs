@@ -2,7 +2,7 @@
 
 use super::{LONGEST_TEXT, cut};
 use crate::places::Place;
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use spanring::reader::{AttributeRecord, InstantRecord, NameState, Value};
 use std::sync::Arc;
 
@@ -188,9 +188,41 @@ impl Attributes {
         has_room
     }
 
+    fn serialize_into<S: SerializeStruct>(&self, fields: &mut S) -> Result<(), S::Error> {
+        fields.serialize_field("attributes", self)?;
+        fields.serialize_field("dropped_attributes", &self.dropped)?;
+        fields.serialize_field("lost_attributes", &self.lost)
+    }
+
     pub(super) fn settle(&mut self, given: u32) {
         self.lost = u64::from(given).saturating_sub(self.records);
         self.list.sort_by_key(|attribute| attribute.first);
+    }
+}
+
+/// As fields of the span: `attributes`, `dropped_attributes`, `lost_attributes`, `instants` and `dropped_instants`.
+impl Serialize for Details {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Details", 5)?;
+        self.attributes.serialize_into(&mut fields)?;
+        fields.serialize_field("instants", &self.instants)?;
+        fields.serialize_field("dropped_instants", &self.dropped_instants)?;
+        fields.end()
+    }
+}
+
+impl Serialize for Instant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let location = self.place.as_ref().map(|place| &place.location);
+        let mut fields = serializer.serialize_struct("Instant", 9)?;
+        fields.serialize_field("name", &*self.name)?;
+        fields.serialize_field("unix_ns", &self.unix_ns)?;
+        fields.serialize_field("thread", &self.thread)?;
+        fields.serialize_field("file", &location.map(|location| &location.file))?;
+        fields.serialize_field("line", &location.map(|location| location.line))?;
+        fields.serialize_field("target", &location.map(|location| &location.target))?;
+        self.attributes.serialize_into(&mut fields)?;
+        fields.end()
     }
 }
 

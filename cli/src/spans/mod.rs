@@ -131,6 +131,11 @@ impl Span<'_> {
         self.details.map_or(&NONE, |details| &details.attributes).iter()
     }
 
+    /// Its details, to keep.
+    pub fn cloned_details(&self) -> Details {
+        self.details.cloned().unwrap_or_default()
+    }
+
     /// What happened within it, the earliest first.
     pub fn instants(&self) -> &[Instant] {
         self.details.map_or(&[], |details| &details.instants)
@@ -311,6 +316,9 @@ pub fn read_steps(
             Event::Instant(record) => {
                 add(&mut records, 1);
                 pairing.instant(&record);
+                while let Some(instant) = pairing.stray() {
+                    visit(Step::Item(Item::Instant(instant)));
+                }
             }
             Event::Counter(record) => {
                 add(&mut records, 1);
@@ -320,9 +328,6 @@ pub fn read_steps(
         }
         while let Some(span) = pairing.overdue() {
             visit(Step::Item(Item::Span(span)));
-        }
-        while let Some(instant) = pairing.stray() {
-            visit(Step::Item(Item::Instant(instant)));
         }
         if records - told >= STEP {
             told = records;

@@ -227,7 +227,7 @@ impl Pairing {
         Counter { name: cut(record.name), name_index, span, thread, unix_ns, value: bounded(value) }
     }
 
-    /// An instant that is in no span, or in one that is gone. To be called after each record until there is none.
+    /// An instant that is in no span, or in one that is gone. To be called now and then until there is none.
     #[inline]
     pub fn stray(&mut self) -> Option<&Instant> {
         self.done_instant = Some(self.beside.stray()?);
@@ -284,15 +284,10 @@ impl Pairing {
     /// A span that has waited for longer than anything can take to come. To be called after each record until there is none.
     #[inline]
     pub fn overdue(&mut self) -> Option<Span<'_>> {
-        if self.waiting.is_empty() && self.held.is_empty() {
-            return None;
-        }
-        let patience = self.patience.map(|patience| patience.saturating_mul(self.threads.max(1)));
-        let is_due = |since: u64| patience.is_some_and(|patience| self.records - since > patience);
-        let is_waiting_due = self.waiting.front().is_some_and(|next| is_due(next.since));
-        let is_released = |since: u64| since <= self.release_before || self.records > self.hold_until;
-        let is_held_due = self.held.front().is_some_and(|next| is_due(next.since) || is_released(next.since));
-        if is_waiting_due || is_held_due { self.next_overdue(patience.unwrap_or(u64::MAX)) } else { None }
+        // To the end, if there is none.
+        let patience = self.patience.map_or(u64::MAX, |patience| patience.saturating_mul(self.threads.max(1)));
+        let is_due = self.waiting.front().is_some_and(|next| self.records - next.since > patience);
+        if is_due || !self.held.is_empty() { self.next_overdue(patience) } else { None }
     }
 
     /// Takes note that records are missing: spans that stay open may have ended in them.
@@ -428,6 +423,7 @@ impl Pairing {
     }
 
     /// What has waited for longer than `patience`, or was held for long enough.
+    #[inline(never)]
     fn next_overdue(&mut self, patience: u64) -> Option<Span<'_>> {
         while let Some(&Waiting { id, what, since }) = self.waiting.front() {
             if self.records - since <= patience {
@@ -457,7 +453,7 @@ impl Pairing {
     }
 
     /// What both records of a span say.
-    #[inline]
+    #[inline(always)]
     fn facts(&mut self, record: &SpanRecord<'_>) -> Facts {
         let is_cut = record.name.len() > LONGEST_TEXT;
         Facts {

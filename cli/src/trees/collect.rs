@@ -124,6 +124,7 @@ impl Collector {
             end_thread: thread(span.end_thread),
             begin_lost: span.begin_lost,
             end_may_be_lost: span.end_may_be_lost,
+            details: span.cloned_details(),
         };
         Member { row, depth: span.depth, begin_thread: span.begin_thread.or(span.end_thread) }
     }

@@ -6,6 +6,7 @@
 
 use super::collect::{Family, Member};
 use super::{Row, Share, Tree};
+use crate::spans::Instant;
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 
@@ -20,6 +21,7 @@ pub(super) fn tree(family: Family) -> Tree {
     let stays: Vec<Stay> = members.iter().map(|member| Stay::of(&member.row, last)).collect();
     let children = children(&members, &stays);
     let critical = critical_path(&stays, &children);
+    instants_to_scopes(&mut members, &stays);
     for (index, member) in members.iter_mut().enumerate() {
         member.row.self_ns = self_time(stays[index], children[index].iter().map(|&child| stays[child]));
         member.row.critical_ns = critical[index].unwrap_or(0);
@@ -78,6 +80,35 @@ fn children(members: &[Member], stays: &[Stay]) -> Vec<Vec<usize>> {
         children.sort_unstable_by_key(|&child| (stays[child].begin, members[child].row.id));
     }
     children
+}
+
+/// The recording says of an instant in which async span it happened, and how many scopes were around it: it goes to the scope that was
+/// the innermost of them.
+fn instants_to_scopes(members: &mut [Member], stays: &[Stay]) {
+    if members.iter().all(|member| member.row.details.instants.is_empty()) {
+        return;
+    }
+    let mut scopes: FxHashMap<(u64, u16, Option<u32>), Vec<usize>> = FxHashMap::default();
+    for (index, member) in members.iter().enumerate().filter(|(_, member)| member.row.kind == "thread") {
+        let depth = member.depth.saturating_add(1);
+        scopes.entry((member.row.parent, depth, member.begin_thread)).or_default().push(index);
+    }
+    scopes.values_mut().for_each(|scopes| scopes.sort_unstable_by_key(|&scope| stays[scope].begin));
+    let scope_of = |instant: &Instant| {
+        let scopes = scopes.get(&(instant.parent, instant.scopes, Some(instant.thread)))?;
+        let after = scopes.partition_point(|&scope| stays[scope].begin <= instant.unix_ns);
+        let scope = scopes[after.checked_sub(1)?];
+        (stays[scope].end >= instant.unix_ns).then_some(scope)
+    };
+    for index in 0..members.len() {
+        if members[index].row.kind == "thread" {
+            continue;
+        }
+        for instant in std::mem::take(&mut members[index].row.details.instants) {
+            let home = scope_of(&instant).unwrap_or(index);
+            members[home].row.details.instants.push(instant);
+        }
+    }
 }
 
 /// How long a span was there while none of its children was.

@@ -10,7 +10,7 @@ mod layout;
 use crate::filter::Wanted;
 use crate::info::DamageInfo;
 use crate::progress::Progress;
-use crate::spans::{self, Item, Span, Step, add};
+use crate::spans::{self, Details, Item, Span, Step, add};
 use collect::Collector;
 use serde::Serialize;
 use spanring::reader::{ReadError, Recording};
@@ -48,6 +48,8 @@ pub struct TreesReport {
     pub damage: Option<DamageInfo>,
     /// When the recording began, in nanoseconds since 1970.
     pub started_unix_ns: u64,
+    /// Attributes that are of no span that is there, see [`spans::DetailTotals::late_attributes`].
+    pub late_attributes: u64,
 }
 
 /// A span and all that is below it.
@@ -111,6 +113,9 @@ pub struct Row {
     pub begin_lost: bool,
     /// Open, but its end may be among the events that are missing.
     pub end_may_be_lost: bool,
+    /// Attributes, and instants within it: those that happened in a scope below it are with that.
+    #[serde(flatten)]
+    pub details: Details,
 }
 
 /// What the spans of one name contributed to the time of a tree.
@@ -150,6 +155,7 @@ pub fn describe(
                     report.damaged += 1;
                     report.damage.get_or_insert_with(|| DamageInfo::new(damage));
                 }
+                Step::Item(Item::Details(totals)) => report.late_attributes = totals.late_attributes,
                 _ => {}
             }
             collector.add(&step);
