@@ -28,9 +28,14 @@ fn main() {
     }
 }
 
-/// Makes so many spans, in flight discipline on the heap; or without a recorder, or with a filter, if the row's name begins so.
+/// Makes so many spans, in flight discipline on the heap; or without a recorder, or with a filter or sampling, if the row's name begins so.
 fn count(name: &str, spans: u64) {
-    let setups = [("off: ", Setup::Off), ("refused: ", Setup::Refused), ("wanted: ", Setup::Wanted)];
+    let setups = [
+        ("off: ", Setup::Off),
+        ("refused: ", Setup::Refused),
+        ("unsampled: ", Setup::Unsampled),
+        ("wanted: ", Setup::Wanted),
+    ];
     let named = setups.into_iter().find_map(|(prefix, setup)| Some((setup, name.strip_prefix(prefix)?)));
     let (setup, name) = named.unwrap_or((Setup::Heap, name));
     let rows = FLOORS.iter().chain(&SPANS);

@@ -92,6 +92,7 @@ mod by_hand {
     use crate::events::Outcome;
     use crate::recorder::context::{Depth, this_thread};
     use crate::recorder::record::{Begun, Frame, Span, begin, end, ending_generation, init, recording, refuse, see};
+    use crate::recorder::sampling::UNSAMPLED_SPAN;
     use std::cell::{Cell, RefCell};
 
     /// Thread spans begun by hand on one thread whose ends are awaited. Deeper ones are refused whole, and counted: a begin whose
@@ -114,13 +115,16 @@ mod by_hand {
 
     #[inline]
     pub(super) fn begin_async(site: Site<'_>, name: Name<'_>, parent: u64, depth: u32) -> u64 {
+        // Who asks for the current span's id is told of none where it is not sampled.
+        let current = this_thread().current().id;
+        let parent = if parent == 0 && current == UNSAMPLED_SPAN { current } else { parent };
         let frame = Frame { parent, depth: Depth::new(depth) };
         begin(&Span { thread: false, frame: &frame, site, name, attributes: 0 }).map_or(0, |(begun, _)| begun.id)
     }
 
     #[inline]
     pub(super) fn end_async(id: u64, site: Site<'_>, name: Name<'_>, parent: u64, depth: u32) {
-        if id != 0 {
+        if id != 0 && id != UNSAMPLED_SPAN {
             // Its begin is not known here, nor in which recording it was: ticks 0 say so in the record.
             let begun = Begun { id, ticks: 0 };
             let frame = Frame { parent, depth: Depth::new(depth) };

@@ -123,8 +123,9 @@ mod production {
     pub use crate::format::Discipline;
     pub use crate::future::current_span;
     pub use crate::recorder::{
-        Builder, Filter, FilterError, FlushError, Health, Recorder, RecorderGuard, SnapshotError, Snapshots,
-        StartError, SyncPolicy, flush, health, is_recording, pause, request_snapshot, resume, set_filter,
+        Builder, Filter, FilterError, FlushError, Health, Recorder, RecorderGuard, Sampling, SamplingError,
+        SnapshotError, Snapshots, StartError, SyncPolicy, flush, health, is_recording, pause, request_snapshot, resume,
+        set_filter, set_sampling,
     };
     pub use spanring_macros::span_fn;
 }

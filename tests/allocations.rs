@@ -6,7 +6,7 @@ mod common;
 
 use common::{NEVER, exclusive, give_way, poll_once};
 use spanring::prelude::*;
-use spanring::{Builder, Discipline, Recorder};
+use spanring::{Builder, Discipline, Recorder, Sampling};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::pin::pin;
@@ -155,6 +155,17 @@ fn asking_a_filter_allocates_nothing() {
         assert_eq!(allocations, 0);
         // Counters are not filtered.
         assert_eq!(health.flushed + health.lost > 2 * 10_001, is_recorded, "{filter}: {health}");
+    }
+}
+
+#[test]
+fn what_is_not_sampled_allocates_nothing() {
+    for (share, is_recorded) in [(Sampling::NONE, false), (Sampling::share(0.5), true)] {
+        let (allocations, health) = allocations_with(Recorder::builder().memory().sampling(share));
+        assert_eq!(allocations, 0);
+        assert!(health.unsampled > 1_000, "{health}");
+        // As with a filter.
+        assert_eq!(health.flushed + health.lost > 2 * 10_001, is_recorded, "{share}: {health}");
     }
 }
 

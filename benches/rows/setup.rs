@@ -2,7 +2,7 @@
 
 use super::{Row, timed};
 use spanring::sink::NullSink;
-use spanring::{Builder, Discipline, Filter, Recorder, RecorderGuard};
+use spanring::{Builder, Discipline, Filter, Recorder, RecorderGuard, Sampling};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,6 +17,8 @@ pub enum Setup {
     Heap,
     /// The same with a filter that wants none of the spans.
     Refused,
+    /// The same with sampling that leaves out every root.
+    Unsampled,
     /// The same with a filter that wants all of them.
     Wanted,
     /// Flight discipline, rings in mapped files on disk.
@@ -45,14 +47,23 @@ pub struct Recording {
 }
 
 impl Setup {
-    pub const RECORDING: [Setup; 7] =
-        [Setup::Refused, Setup::Heap, Setup::Wanted, Setup::Disk, Setup::Tmpfs, Setup::DrainNull, Setup::DrainFiles];
+    pub const RECORDING: [Setup; 8] = [
+        Setup::Refused,
+        Setup::Unsampled,
+        Setup::Heap,
+        Setup::Wanted,
+        Setup::Disk,
+        Setup::Tmpfs,
+        Setup::DrainNull,
+        Setup::DrainFiles,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             Setup::Off => "nobody records",
             Setup::Heap => "flight, heap",
             Setup::Refused => "refused by a filter",
+            Setup::Unsampled => "not sampled",
             Setup::Wanted => "flight, heap, wanted by a filter",
             Setup::Disk => "flight, mapped file on disk",
             Setup::Tmpfs => "flight, mapped file on tmpfs",
@@ -86,6 +97,7 @@ impl Setup {
             Setup::Off => None,
             Setup::Heap => Some(flight().sink(NullSink)),
             Setup::Refused => Some(flight().sink(NullSink).filter(filter("off"))),
+            Setup::Unsampled => Some(flight().sink(NullSink).sampling(Sampling::NONE)),
             Setup::Wanted => Some(flight().sink(NullSink).filter(filter("elsewhere=off"))),
             Setup::Disk => {
                 directories.push(on_disk());

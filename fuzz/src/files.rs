@@ -136,6 +136,8 @@ impl Writer<'_> {
             ring_bytes: facts.ring_bytes.or(SLOTS * 64),
             discipline: if facts.flight { Discipline::Flight } else { Discipline::Drain },
             ring_directory: elsewhere,
+            filter: String::new(),
+            sampling: String::new(),
             snapshots: String::new(),
             snapshot_of: String::new(),
             snapshot_reason: String::new(),

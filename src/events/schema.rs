@@ -103,16 +103,19 @@ pub fn self_description() -> String {
 mod tests {
     use super::*;
     use crate::events::{SpanFields, ValueFields};
+    use std::collections::BTreeMap;
     use std::mem::offset_of;
 
     #[test]
     fn the_described_offsets_are_those_of_the_layout() {
         let text = self_description();
-        let offset = |kind: Kind, name: &str| -> usize {
-            let start = format!("{:02x} {} {name} ", kind as u8, kind.event_name());
-            let line = text.lines().find(|l| l.starts_with(&start)).unwrap_or_else(|| panic!("no line {start}"));
-            line[start.len()..].split(' ').next().unwrap().parse().unwrap()
+        let words = text.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+        let described: BTreeMap<(u8, &str, &str), &str> =
+            words.map(|words| ((u8::from_str_radix(words[0], 16).unwrap(), words[1], words[2]), words[3])).collect();
+        let found = |kind: Kind, name: &str| -> Option<usize> {
+            described.get(&(kind as u8, kind.event_name(), name)).map(|offset| offset.parse().unwrap())
         };
+        let offset = |kind, name| found(kind, name).unwrap_or_else(|| panic!("no line for {name} of {kind:?}"));
         for kind in Kind::SPANS.into_iter().chain([Kind::Poll, Kind::Instant]) {
             assert_eq!(offset(kind, "ticks"), offset_of!(SpanFields, ticks));
             assert_eq!(offset(kind, "span_id"), offset_of!(SpanFields, span_id));
@@ -122,10 +125,10 @@ mod tests {
             assert_eq!(offset(kind, "name_length"), offset_of!(SpanFields, name_length));
             let counted = if kind.is_end() || kind == Kind::Poll { "polls" } else { "attributes" };
             assert_eq!(offset(kind, counted), offset_of!(SpanFields, polls));
-            let begin = format!("{:02x} {} begin_ticks 56 ", kind as u8, kind.event_name());
-            assert_eq!(text.contains(&begin), kind.is_end() || kind == Kind::Poll);
-            let created = format!("{:02x} {} created_ticks 56 ", kind as u8, kind.event_name());
-            assert_eq!(text.contains(&created), kind.is_span() && !kind.is_end() && !kind.is_thread(), "{kind:?}");
+            let begin_ticks = (kind.is_end() || kind == Kind::Poll).then_some(56);
+            assert_eq!(found(kind, "begin_ticks"), begin_ticks);
+            let created_ticks = (kind.is_span() && !kind.is_end() && !kind.is_thread()).then_some(56);
+            assert_eq!(found(kind, "created_ticks"), created_ticks, "{kind:?}");
         }
         assert_eq!(offset_of!(SpanFields, begin_ticks), 56);
         for kind in [Kind::Attribute, Kind::Counter] {

@@ -11,6 +11,7 @@
 //! | `start_ticks`, `start_monotonic_ns`, `start_unix_ns` | the first clock anchor |
 //! | `tick_source`, `ticks_per_second` | `tsc`, `cntvct` or `monotonic`; its rate as measured at the start |
 //! | `ring_bytes`, `discipline`, `ring_directory` | bytes of slots in a ring; `drain` or `flight`; empty: beside the session file |
+//! | `filter`, `sampling` | which spans were recorded at the start, and what share of the roots, as text; empty: all |
 //! | `snapshots` | where the recorder keeps snapshots; empty: it keeps none |
 //! | `snapshot_of`, `snapshot_reason` | of a snapshot: the session whose rings it shows, and why it was taken |
 //!
@@ -105,6 +106,10 @@ pub struct ProcessFacts {
     pub discipline: Discipline,
     /// Where the ring files are; empty: beside the session file.
     pub ring_directory: String,
+    /// Which spans were recorded at the start, as the recorder's filter has it; empty: all.
+    pub filter: String,
+    /// What share of the root spans was recorded at the start, from 0 to 1; empty: all.
+    pub sampling: String,
     /// Where the recorder keeps snapshots; empty: it keeps none.
     pub snapshots: String,
     /// Of a snapshot: the session whose rings it shows; empty: this is none.
@@ -135,12 +140,14 @@ impl ProcessFacts {
             ("ring_bytes", &self.ring_bytes),
             ("discipline", &self.discipline),
             ("ring_directory", &self.ring_directory),
-        ]) + &lines(&self.of_snapshots())
+        ]) + &lines(&self.if_any())
     }
 
     /// What is said only where there is something to say.
-    fn of_snapshots(&self) -> Vec<(&str, &dyn std::fmt::Display)> {
-        let facts: [(&str, &String); 3] = [
+    fn if_any(&self) -> Vec<(&str, &dyn std::fmt::Display)> {
+        let facts: [(&str, &String); 5] = [
+            ("filter", &self.filter),
+            ("sampling", &self.sampling),
             ("snapshots", &self.snapshots),
             ("snapshot_of", &self.snapshot_of),
             ("snapshot_reason", &self.snapshot_reason),
@@ -172,6 +179,8 @@ impl ProcessFacts {
             ring_bytes: facts.number("ring_bytes"),
             discipline: named(&DISCIPLINES, &facts.text("discipline")).unwrap_or(Discipline::Drain),
             ring_directory: facts.text("ring_directory"),
+            filter: facts.text("filter"),
+            sampling: facts.text("sampling"),
             snapshots: facts.text("snapshots"),
             snapshot_of: facts.text("snapshot_of"),
             snapshot_reason: facts.text("snapshot_reason"),
@@ -265,6 +274,8 @@ mod tests {
             ring_bytes: 8,
             discipline: Discipline::Flight,
             ring_directory: "/dev/shm".to_owned(),
+            filter: "med".to_owned(),
+            sampling: "0.1".to_owned(),
             snapshots: "/snapshots".to_owned(),
             snapshot_of: "20261123T140501.250Z-1-0".to_owned(),
             snapshot_reason: "slow: a\nb".to_owned(),

@@ -1,6 +1,6 @@
 //! Attributes: what is known of a span beside its name, given when it is made or while it is open.
 
-use super::context::current_span_id;
+use super::context::{current_span_id, is_recorded};
 use super::site::SpanSite;
 use super::site::sealed as site;
 use crate::events::{Kind, SpanLocation};
@@ -249,7 +249,7 @@ impl SpanRef {
 
     /// The span's id, unique in the process; `None` if nothing is recorded of it.
     pub fn id(&self) -> Option<u64> {
-        Some(self.id).filter(|id| *id != 0)
+        Some(self.id).filter(|id| is_recorded(*id))
     }
 
     /// Records an attribute, whose value takes the place of an earlier one of the same key.

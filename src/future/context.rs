@@ -3,19 +3,26 @@
 #[cfg(feature = "enable")]
 use crate::recorder::context::Depth;
 use crate::recorder::context::{CurrentSpan, this_thread};
+use crate::recorder::sampling::UNSAMPLED_SPAN;
 use pin_project_lite::pin_project;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// The id of the async span in which this code runs, unique in the process; `None` outside of any.
+/// The id of the async span in which this code runs, unique in the process; `None` outside of any, and in one that is not
+/// [sampled](crate::Builder::sampling).
 ///
 /// Thread spans are never current: they take the current async span as their parent.
 pub fn current_span_id() -> Option<u64> {
     if !cfg!(feature = "enable") {
         return None;
     }
-    Some(this_thread().current().id).filter(|id| *id != 0)
+    Some(this_thread().current().id).filter(|id| is_recorded(*id))
+}
+
+/// Whether there is anything in the recording of a span of this id.
+pub(super) fn is_recorded(id: u64) -> bool {
+    id != 0 && id != UNSAMPLED_SPAN
 }
 
 /// The current span, to be captured where a wrapper is made.

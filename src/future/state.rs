@@ -10,11 +10,12 @@ mod enabled {
     use crate::future::attributes::SpanRef;
     use crate::future::context::{Entered, current};
     use crate::recorder::context::{CurrentSpan, this_thread};
-    use crate::recorder::gate::{CLOSED, filters, is_generation, looks_closer, measures_polls};
+    use crate::recorder::gate::{CLOSED, asks, filters, is_generation, looks_closer, measures_polls, samples};
     use crate::recorder::record::{
         Begun, Frame, Place, Span, SpanHead, begin_quickly, begin_slowly, end_quickly, end_slowly, ending_generation,
         measured_ticks, poll, recording, running_generation,
     };
+    use crate::recorder::sampling::{UNSAMPLED, is_sampled, scope_ends};
     use crate::recorder::verdict::is_wanted;
     use std::mem::MaybeUninit;
     use std::task::Poll;
@@ -32,7 +33,8 @@ mod enabled {
         frame: MaybeUninit<Frame>,
         /// Written when the span opens, and for good.
         begun: MaybeUninit<Begun>,
-        /// Of a future that is fresh: when it was created, with [`MEASURED`], if polls are measured; else something without it. Of one
+        /// Of a future that is fresh: when it was created, with [`MEASURED`], if polls are measured; else something without
+        /// it, or [`UNSAMPLED`]. Of one
         /// whose polls are measured, and that is open: when the poll in progress began.
         measured: MaybeUninit<u64>,
         /// Written when the span of a future opens: how often it was polled, this poll included. Saturating.
@@ -156,6 +158,9 @@ mod enabled {
             }
             self.frame.write(Frame::ROOT);
             self.measured.write(0);
+            if samples(begins) && !is_sampled(0) {
+                return self.open_unsampled();
+            }
             self.phase = Phase::FRESH;
             self.begin()
         }
@@ -243,7 +248,7 @@ mod enabled {
             let generation = running_generation();
             match begin_quickly(this_thread(), &self.span(), generation) {
                 Some(begun) => self.open(begun, generation),
-                None if filters(generation) => self.begin_filtered(),
+                None if asks(generation) => self.begin_asked(),
                 None => self.begin_slowly(),
             }
         }
@@ -251,8 +256,10 @@ mod enabled {
         #[cold]
         #[inline(never)]
         fn begin_slowly(&mut self) -> u64 {
-            // SAFETY: it is written before a future is fresh.
-            let measured = if THREAD { 0 } else { unsafe { self.measured.assume_init() } };
+            let measured = self.measured();
+            if measured == UNSAMPLED {
+                return self.open_unsampled();
+            }
             let created = if measured & MEASURED != 0 { measured & !MEASURED } else { 0 };
             let Some((begun, generation)) = begin_slowly(&self.span(), created) else { return self.is_refused() };
             // Its first poll begins when the span does.
@@ -260,18 +267,37 @@ mod enabled {
             self.open(begun, generation)
         }
 
-        /// The same while there is a filter. For a future that was asked when it was created.
+        /// The same while a filter or sampling is asked, as a future was when it was created.
         #[cold]
         #[inline(never)]
-        fn begin_filtered(&mut self) -> u64 {
-            if THREAD && !self.is_wanted() {
+        fn begin_asked(&mut self) -> u64 {
+            let begins = running_generation();
+            if THREAD && filters(begins) && !self.is_wanted() {
                 return self.is_refused();
+            }
+            if self.measured() == UNSAMPLED || THREAD && samples(begins) && !self.span().is_sampled() {
+                return self.open_unsampled();
             }
             let generation = ending_generation();
             match begin_quickly(this_thread(), &self.span(), generation) {
                 Some(begun) => self.open(begun, generation),
                 None => self.begin_slowly(),
             }
+        }
+
+        /// What was written of a future when it was created; 0 for a scope.
+        #[inline(always)]
+        fn measured(&self) -> u64 {
+            // SAFETY: it is written before a future is fresh.
+            if THREAD { 0 } else { unsafe { self.measured.assume_init() } }
+        }
+
+        /// Opens a span that is not sampled, so that what is made in it knows. Returns what it has for an id.
+        fn open_unsampled(&mut self) -> u64 {
+            self.begun.write(Begun::UNSAMPLED);
+            self.polls.write(1);
+            self.phase = Phase(UNSAMPLED);
+            Begun::UNSAMPLED.id
         }
 
         /// What the filter says now.
@@ -309,9 +335,16 @@ mod enabled {
             let Phase(generation) = self.phase;
             // First, so that a name that panics does not end the span twice.
             self.phase = Phase::OVER;
-            if !end_quickly(this_thread(), &self.span(), self.begun(), generation, head, self.polls()) {
-                self.end_slowly(head, generation);
+            if end_quickly(this_thread(), &self.span(), self.begun(), generation, head, self.polls()) {
+                return;
             }
+            if generation == UNSAMPLED {
+                if THREAD {
+                    scope_ends(self.frame().parent, self.frame().depth);
+                }
+                return;
+            }
+            self.end_slowly(head, generation);
         }
 
         #[cold]
@@ -375,12 +408,17 @@ mod enabled {
         }
     }
 
-    /// Of a future that is created now, and that is not just recorded: when that is, if it is measured. `None`: the filter does not want it.
+    /// Of a future that is created now, and that is not just recorded: when that is, if it is measured; or [`UNSAMPLED`]. `None`: the
+    /// filter does not want it.
     #[cold]
     #[inline(never)]
     fn look_closer(place: Place, name: StringId, text: &str) -> Option<u64> {
-        if filters(running_generation()) && !is_wanted(place, name, text) {
+        let begins = running_generation();
+        if filters(begins) && !is_wanted(place, name, text) {
             return None;
+        }
+        if samples(begins) && !is_sampled(current().id) {
+            return Some(UNSAMPLED);
         }
         Some(if measures_polls(ending_generation()) { measured_ticks() | MEASURED } else { 0 })
     }

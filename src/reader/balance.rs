@@ -185,13 +185,14 @@ mod tests {
 
     #[test]
     fn a_flipped_bit_in_a_count_invents_nothing() {
-        for bit in 0..64 {
+        let bits = || (0..64).step_by(if cfg!(miri) { 9 } else { 1 });
+        for bit in bits() {
             let dropped = ACCOUNT.settle(Counts { dropped: RIGHT.dropped ^ 1 << bit, ..RIGHT });
             assert!(dropped.end.missing <= 7 && dropped.lost == dropped.end.missing + 5, "bit {bit}: {dropped:?}");
             let mark = ACCOUNT.settle(Counts { drop_mark: RIGHT.drop_mark ^ 1 << bit, ..RIGHT });
             assert!(mark.end.missing <= 7 && mark.lost == mark.end.missing + 5, "bit {bit}: {mark:?}");
         }
-        for bit in 0..64 {
+        for bit in bits() {
             let quiet = Counts { drop_mark: 100, dropped: 1005 };
             let dropped = ACCOUNT.settle(Counts { dropped: quiet.dropped ^ 1 << bit, ..quiet });
             assert_eq!((dropped.end.missing, dropped.lost), (0, 5), "bit {bit}");

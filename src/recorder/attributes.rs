@@ -3,11 +3,12 @@
 //! As in `record`: no lock, allocation, system call or panic, after a key's first sight on its thread.
 
 use super::context::this_thread;
-use super::gate::{CLOSED, filters};
+use super::gate::{CLOSED, filters, samples};
 use super::record::{
     Draft, Frame, LogReservation, Name, Site, Span, SpanHead, bounded, define, define_text, ending_generation, enter,
     enter_quickly, make_room, running_generation, write_continuations, write_slowly,
 };
+use super::sampling::is_left_out;
 use super::thread::ThreadLog;
 use super::verdict::is_wanted;
 use crate::clock::{processor_ticks, ticks};
@@ -152,16 +153,22 @@ pub(crate) struct Happened {
     pub(crate) generation: u64,
 }
 
-/// Records that something happens now, in the current span; so many attributes follow. `None`: nobody records, the filter does not want it, or the event was
-/// refused, which was counted.
+/// Records that something happens now, in the current span; so many attributes follow. `None`: nobody records, the filter does not want it, its span is
+/// not sampled, or the event was refused, which was counted.
 #[inline(never)]
 pub(crate) fn instant(site: Site<'_>, name: Name<'_>, attributes: u32) -> Option<Happened> {
     let (context, begins) = (this_thread(), running_generation());
-    if begins == CLOSED || filters(begins) && !is_wanted(site.place(), name.id(), name.whole()) {
+    let frame = Frame { parent: context.current().id, depth: context.scope_depth() };
+    if begins == CLOSED {
+        return None;
+    }
+    if samples(begins) && is_left_out(context, frame.parent) {
+        return None;
+    }
+    if filters(begins) && !is_wanted(site.place(), name.id(), name.whole()) {
         return None;
     }
     let generation = ending_generation();
-    let frame = Frame { parent: context.current().id, depth: context.scope_depth() };
     let span = Span { thread: false, frame: &frame, site, name, attributes };
     let (log, idle) = enter(context, generation)?;
     let ticks = ticks();

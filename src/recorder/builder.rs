@@ -8,6 +8,7 @@ use super::flusher::Flusher;
 use super::gate::{FIRST_GENERATION, MEASURES_POLLS};
 use super::guard::RecorderGuard;
 use super::retention::{MAX_SESSIONS, Retention};
+use super::sampling::Sampling;
 use super::session::{RingHome, Running, Session, is_running_here, lock, set_running};
 use super::snapshot::{Snapshots, Taker};
 use super::sync_policy::SyncPolicy;
@@ -49,6 +50,7 @@ const NAMES_BYTES: std::ops::RangeInclusive<u64> = 4096..=1 << 30;
 /// | [`directory_bytes`](Builder::directory_bytes) | 1 GiB |
 /// | [`snapshots`](Builder::snapshots) | none |
 /// | [`filter`](Builder::filter) | what `SPANRING_FILTER` says, or else everything |
+/// | [`sampling`](Builder::sampling) | what `SPANRING_SAMPLING` says, or else all roots |
 #[derive(Debug)]
 #[must_use = "settings record nothing: call start()"]
 pub struct Builder {
@@ -71,10 +73,13 @@ pub struct Builder {
     directory_bytes: u64,
     snapshots: Option<Snapshots>,
     filter: Filter,
+    sampling: Sampling,
 }
 
 /// Says which spans are recorded, whatever the program says.
 const FILTER_VARIABLE: &str = "SPANRING_FILTER";
+/// Says what share of the roots is recorded, likewise.
+const SAMPLING_VARIABLE: &str = "SPANRING_SAMPLING";
 
 struct CustomSink(Box<dyn Sink>);
 
@@ -106,6 +111,7 @@ impl Builder {
             directory_bytes: 1 << 30,
             snapshots: None,
             filter: Filter::default(),
+            sampling: Sampling::ALL,
         }
     }
 
@@ -256,6 +262,25 @@ impl Builder {
         self
     }
 
+    /// What share of the root spans is recorded, each with everything in it, chosen by chance when its future is wrapped or its scope
+    /// entered: for services that make more spans than their disk should take, at some loss of rare ones. (To keep what is slow or fails, and
+    /// nothing else, use [`Builder::snapshots`].) A root is a span that is made in no other. [`Health::unsampled`](crate::Health::unsampled)
+    /// counts those that are left out; their instants and attributes are left out too, counters are not. The environment variable
+    /// `SPANRING_SAMPLING`, a number from 0 to 1, takes the place of this; [`RecorderGuard::set_sampling`] changes it later.
+    ///
+    /// ```
+    /// use spanring::{Recorder, Sampling};
+    ///
+    /// let builder = Recorder::builder().sampling(Sampling::share(0.01));
+    /// ```
+    ///
+    /// A span that is left out takes about as many instructions as one that a [filter](Builder::filter) refuses. Once a process has
+    /// sampled, its other spans take those as well, until it ends.
+    pub fn sampling(mut self, sampling: Sampling) -> Builder {
+        self.sampling = sampling;
+        self
+    }
+
     /// Starts recording. Dropping the guard flushes and stops.
     ///
     /// Without the feature `enable` nothing is created and nothing will be recorded, which the guard's health says.
@@ -265,6 +290,7 @@ impl Builder {
     pub fn start(self) -> Result<RecorderGuard, StartError> {
         self.check()?;
         let filter = self.chosen_filter()?;
+        let sampling = self.chosen_sampling()?;
         if !cfg!(feature = "enable") {
             return Ok(RecorderGuard::inert());
         }
@@ -280,13 +306,15 @@ impl Builder {
         let slots = (self.ring_bytes / SLOT_BYTES as u64).next_power_of_two();
         let ring_bytes = slots * SLOT_BYTES as u64;
         let mut facts = process::facts(clock, ring_bytes, self.discipline, self.ring_directory.as_deref());
+        facts.filter = if filter.wants_all() { String::new() } else { filter.to_string() };
+        facts.sampling = if sampling == Sampling::ALL { String::new() } else { sampling.to_string() };
         facts.snapshots = self.snapshot_directory().map(|path| path.display().to_string()).unwrap_or_default();
         let directory = self.directory.as_ref().map(|parent| parent.join(&facts.session));
         let ring_directory = match &self.ring_directory {
             Some(elsewhere) => directory.as_ref().map(|_| elsewhere.join(&facts.session)),
             None => directory.clone(),
         };
-        let started = self.start_in(directory.as_deref(), ring_directory.as_deref(), slots, &facts, filter);
+        let started = self.start_in(directory.as_deref(), ring_directory.as_deref(), slots, &facts, (filter, sampling));
         if started.is_err() {
             // What was created for this session is of no use to anyone.
             [directory, ring_directory].iter().flatten().for_each(|path| drop(std::fs::remove_dir_all(path)));
@@ -300,7 +328,7 @@ impl Builder {
         ring_directory: Option<&Path>,
         slots: u64,
         facts: &ProcessFacts,
-        filter: Filter,
+        (filter, sampling): (Filter, Sampling),
     ) -> Result<RecorderGuard, StartError> {
         static NEXT_GENERATION: AtomicU64 = AtomicU64::new(FIRST_GENERATION);
         let place = match directory {
@@ -336,7 +364,7 @@ impl Builder {
         let flusher = Flusher::start(Arc::clone(&drainer), taker.clone(), self.flush_interval, alarm);
         let flusher = flusher.map_err(StartError::Flusher)?;
         let running = Running { session, drainer, taker, pid: facts.pid };
-        if !set_running(running.clone(), filter) {
+        if !set_running(running.clone(), filter, sampling) {
             flusher.stop();
             return Err(StartError::AlreadyRunning);
         }
@@ -382,6 +410,13 @@ impl Builder {
         match std::env::var_os(FILTER_VARIABLE) {
             Some(text) => text.to_string_lossy().parse().map_err(StartError::FilterVariable),
             None => Ok(self.filter.clone()),
+        }
+    }
+
+    fn chosen_sampling(&self) -> Result<Sampling, StartError> {
+        match std::env::var_os(SAMPLING_VARIABLE) {
+            Some(text) => text.to_string_lossy().parse().map_err(StartError::SamplingVariable),
+            None => Ok(self.sampling),
         }
     }
 

@@ -21,6 +21,8 @@ pub(crate) struct Context {
     next_depth: Cell<Depth>,
     /// Thread spans open on this thread.
     scope_depth: Cell<Depth>,
+    /// The outermost of them stands in no span, and is not sampled.
+    scope_unsampled: Cell<bool>,
     /// The recorder's generation for which `log` is this thread's; [`DETACHED`] for none.
     generation: Cell<u64>,
     /// Getting a log, or flushing: this thread's own events are refused meanwhile.
@@ -41,6 +43,7 @@ thread_local! {
             current_span: Cell::new(0),
             next_depth: Cell::new(Depth::ROOT),
             scope_depth: Cell::new(Depth::ROOT),
+            scope_unsampled: Cell::new(false),
             generation: Cell::new(DETACHED),
             muted: Cell::new(false),
         }
@@ -156,6 +159,15 @@ impl Context {
     #[inline(always)]
     pub(crate) fn set_scope_depth(&self, depth: Depth) {
         self.scope_depth.set(depth);
+    }
+
+    /// Whether the outermost thread span, which stands in no span, is not sampled.
+    pub(super) fn is_scope_unsampled(&self) -> bool {
+        self.scope_unsampled.get()
+    }
+
+    pub(super) fn set_scope_unsampled(&self, unsampled: bool) {
+        self.scope_unsampled.set(unsampled);
     }
 
     #[inline(always)]

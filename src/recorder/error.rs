@@ -1,6 +1,7 @@
 //! What can go wrong, and what to do about it.
 
 use super::filter::FilterError;
+use super::sampling::SamplingError;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,6 +49,8 @@ pub enum StartError {
         /// How many bytes of all.
         bytes: u64,
     },
+    /// The environment variable `SPANRING_SAMPLING` has no share.
+    SamplingVariable(SamplingError),
     /// The environment variable `SPANRING_FILTER` has no filter.
     FilterVariable(FilterError),
     /// The handler for the signal that asks for snapshots could not be installed.
@@ -97,6 +100,9 @@ impl std::fmt::Display for StartError {
             StartError::SnapshotBounds { keep, bytes } => {
                 write!(f, "{keep} snapshots of {bytes} bytes in all: keep 1 or more, and 64 KiB or more")
             }
+            StartError::SamplingVariable(source) => {
+                write!(f, "in the environment variable SPANRING_SAMPLING, {source}")
+            }
             StartError::FilterVariable(source) => write!(f, "in the environment variable SPANRING_FILTER, {source}"),
             StartError::SnapshotSignal(source) => write!(f, "cannot listen to the signal that asks for snapshots: {source}"),
             StartError::Directory { path, source } => write!(
@@ -115,6 +121,7 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             StartError::FilterVariable(source) => Some(source),
+            StartError::SamplingVariable(source) => Some(source),
             StartError::Directory { source, .. }
             | StartError::Sink(source)
             | StartError::Guard(source)

@@ -20,8 +20,11 @@ pub(crate) const CLOSED: u64 = 0;
 /// sign, which is tested together with whether anyone records.
 pub(crate) const MEASURES_POLLS: u64 = 1 << 63;
 
-/// The bit of [`Gate::begins`], not of a generation, that says that a filter is asked. The sign is set with it.
-const FILTERS: u64 = 1 << 62;
+/// The bit of [`Gate::begins`], not of a generation, that says that somebody is asked: a filter, or sampling. The sign is set with it.
+const ASKS: u64 = 1 << 62;
+/// Who is asked.
+const FILTERS: u64 = 1 << 60;
+const SAMPLES: u64 = 1 << 59;
 
 /// Less, [`MEASURES_POLLS`] aside, is no recorder's generation, so that a word that has one may say something else.
 pub(crate) const FIRST_GENERATION: u64 = 4;
@@ -38,9 +41,18 @@ pub(crate) const fn measures_polls(generation: u64) -> bool {
     generation & MEASURES_POLLS != 0
 }
 
-/// What [`Gate::begins`] is while a filter is asked. It is no thread's mark, so whoever begins a span takes the slow path.
-pub(crate) const fn filtered(generation: u64) -> u64 {
-    generation | FILTERS | MEASURES_POLLS
+/// What [`Gate::begins`] is while a filter is asked, or sampling, or both. It is no thread's mark, so whoever begins a span takes the slow
+/// path.
+pub(crate) const fn asking(generation: u64, filters: bool, samples: bool) -> u64 {
+    let filters = if filters { FILTERS | ASKS | MEASURES_POLLS } else { 0 };
+    let samples = if samples { SAMPLES | ASKS | MEASURES_POLLS } else { 0 };
+    generation | filters | samples
+}
+
+/// Whether a filter is asked, or sampling, by what [`Gate::begins`] is.
+#[inline(always)]
+pub(crate) const fn asks(begins: u64) -> bool {
+    begins & ASKS != 0
 }
 
 /// Whether a filter is asked, by what [`Gate::begins`] is.
@@ -49,7 +61,13 @@ pub(crate) const fn filters(begins: u64) -> bool {
     begins & FILTERS != 0
 }
 
-/// Whether polls are measured or a filter is asked, by what [`Gate::begins`] is.
+/// Whether sampling is asked, by what [`Gate::begins`] is.
+#[inline(always)]
+pub(crate) const fn samples(begins: u64) -> bool {
+    begins & SAMPLES != 0
+}
+
+/// Whether polls are measured, or a filter or sampling is asked, by what [`Gate::begins`] is.
 #[inline(always)]
 pub(crate) const fn looks_closer(begins: u64) -> bool {
     begins & MEASURES_POLLS != 0
@@ -59,7 +77,7 @@ pub(crate) const fn looks_closer(begins: u64) -> bool {
 pub struct Gate {
     /// Whose records are let in.
     generation: AtomicU64,
-    /// In which generation a span may begin: the same, or none; and whether a filter is asked. Nobody is let in for what it says.
+    /// In which generation a span may begin: the same, or none; and whether a filter or sampling is asked. Nobody is let in for what it says.
     begins: AtomicU64,
 }
 
@@ -108,7 +126,7 @@ impl Gate {
         self.generation.load(Ordering::Relaxed)
     }
 
-    /// The generation in which a span may begin, for the first and cheapest check; [`filtered`] or not. Relaxed, as
+    /// The generation in which a span may begin, for the first and cheapest check; [`asking`] or not. Relaxed, as
     /// [`Gate::generation`].
     #[inline(always)]
     pub fn begins(&self) -> u64 {
@@ -122,7 +140,7 @@ impl Gate {
         self.generation.store(generation, Ordering::Relaxed);
     }
 
-    /// From now on spans begin in this generation, [`filtered`] or not, or in none ([`CLOSED`]), while the gate stays open for the
+    /// From now on spans begin in this generation, [`asking`] or not, or in none ([`CLOSED`]), while the gate stays open for the
     /// records of those that are open. The word lets nobody in, so a thread that has not seen it yet does no harm: its span begins a moment late or early.
     pub fn set_begins(&self, generation: u64) {
         self.begins.store(generation, Ordering::Relaxed);

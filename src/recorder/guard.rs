@@ -8,7 +8,8 @@ use super::filter::Filter;
 use super::flusher::Flusher;
 use super::health::Health;
 use super::record::recording;
-use super::session::{GATE, Running, clear_running, lock, running, set_filter as filter_session, set_paused};
+use super::sampling::{self, Sampling};
+use super::session::{GATE, Running, choose, clear_running, lock, running, set_paused};
 use super::snapshot::SnapshotError;
 use super::thread::mute;
 use super::verdict;
@@ -116,7 +117,15 @@ impl RecorderGuard {
     /// Each different filter that was ever set stays in memory, for as long as the process lives.
     pub fn set_filter(&self, filter: Filter) {
         if let Some(running) = self.running_here() {
-            filter_session(&running.session, filter);
+            choose(&running.session, || verdict::set(filter));
+        }
+    }
+
+    /// From now on this share of the root spans is recorded, each with everything in it: of those whose future is wrapped, or whose scope is
+    /// entered, from here on. What is open goes on as it began. [`set_sampling`](crate::set_sampling) does the same without the guard.
+    pub fn set_sampling(&self, share: Sampling) {
+        if let Some(running) = self.running_here() {
+            choose(&running.session, || sampling::set(share));
         }
     }
 
@@ -255,9 +264,18 @@ fn set_running_paused(paused: bool) -> bool {
 
 /// Changes what the running recorder records: see [`RecorderGuard::set_filter`]. Returns whether there is one.
 pub fn set_filter(filter: Filter) -> bool {
+    choose_running(|| verdict::set(filter))
+}
+
+/// Changes what share of the root spans the running recorder records: see [`RecorderGuard::set_sampling`]. Returns whether there is one.
+pub fn set_sampling(share: Sampling) -> bool {
+    choose_running(|| sampling::set(share))
+}
+
+fn choose_running(change: impl FnOnce()) -> bool {
     let running = running().filter(|running| running.pid == std::process::id());
     running.is_some_and(|running| {
-        filter_session(&running.session, filter);
+        choose(&running.session, change);
         true
     })
 }
@@ -285,6 +303,8 @@ fn health_of(running: &Running) -> Health {
         recording: running_now && recording(),
         paused: running_now && !recording(),
         filter: verdict::current().filter(|_| running_now).map(ToString::to_string),
+        sampling: if running_now { sampling::current() } else { Sampling::ALL },
+        unsampled: running.session.unsampled(),
         directory: None,
         flushed: status.flushed,
         synced: status.synced,

@@ -1,5 +1,6 @@
 //! How a recording goes.
 
+use super::sampling::Sampling;
 use std::path::PathBuf;
 
 /// How a recording goes, as far as it was flushed: nothing here is counted on the recording path.
@@ -14,6 +15,10 @@ pub struct Health {
     pub paused: bool,
     /// Which spans are recorded, as [`Filter`](crate::Filter) has it; `None` if all are.
     pub filter: Option<String>,
+    /// What share of the root spans is recorded.
+    pub sampling: Sampling,
+    /// Root spans that [sampling](crate::Builder::sampling) left out, with everything in them.
+    pub unsampled: u64,
     /// The session's directory; `None` if it has none.
     pub directory: Option<PathBuf>,
     /// Records that the sink has taken.
@@ -72,6 +77,7 @@ impl std::fmt::Display for Health {
         };
         write!(f, "{recording}: {} records flushed, {} lost", self.flushed, self.lost)?;
         let counts = [
+            (self.unsampled, "roots not sampled"),
             (self.waits, "waited for room"),
             (self.refused, "events refused"),
             (self.stray_ends, "stray ends"),

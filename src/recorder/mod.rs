@@ -1,6 +1,6 @@
 //! The write side: from an instrumented call to the sink.
 //!
-//! In reading order: [`gate`] (whether anyone records), `context` (what each thread keeps), `record` (the recording path), `filter` and `verdict` (which spans are wanted), `attributes` (what goes with spans), `full_ring` (waiting for room),
+//! In reading order: [`gate`] (whether anyone records), `context` (what each thread keeps), `record` (the recording path), `filter`, `verdict` and `sampling` (which spans are wanted), `attributes` (what goes with spans), `full_ring` (waiting for room),
 //! `thread` and `pool` (which thread owns which ring), [`names`] and [`sightings`] (what addresses stand for), `session` (what
 //! all share), `drain` and `flusher` (from rings to sink), `carry` and `retention` (what stays when files go), `snapshot` (what rings held when somebody asked), `sync_policy` (what survives a loss of power), `builder` and `guard` (what users hold).
 
@@ -47,6 +47,8 @@ pub(crate) mod record;
 #[cfg(not(spanring_loom))]
 mod retention;
 #[cfg(not(spanring_loom))]
+pub(crate) mod sampling;
+#[cfg(not(spanring_loom))]
 mod session;
 #[cfg(not(spanring_loom))]
 mod snapshot;
@@ -62,8 +64,11 @@ pub use self::{
     builder::Builder,
     error::{FlushError, StartError},
     filter::{Filter, FilterError},
-    guard::{Recorder, RecorderGuard, flush, health, is_recording, pause, request_snapshot, resume, set_filter},
+    guard::{
+        Recorder, RecorderGuard, flush, health, is_recording, pause, request_snapshot, resume, set_filter, set_sampling,
+    },
     health::Health,
+    sampling::{Sampling, SamplingError},
     snapshot::{SnapshotError, Snapshots},
     sync_policy::SyncPolicy,
 };

@@ -38,6 +38,8 @@ pub(super) fn facts(
         ring_bytes,
         discipline,
         ring_directory: ring_directory.map(|path| path.display().to_string()).unwrap_or_default(),
+        filter: String::new(),
+        sampling: String::new(),
         snapshots: String::new(),
         snapshot_of: String::new(),
         snapshot_reason: String::new(),

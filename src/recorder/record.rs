@@ -6,7 +6,8 @@
 
 use super::context::{Context, Depth, this_thread};
 use super::full_ring::wait_for_room;
-use super::gate::{CLOSED, Idle, Refusal, filters};
+use super::gate::{CLOSED, Idle, Refusal, asks, filters, samples};
+use super::sampling::{self, UNSAMPLED, UNSAMPLED_SPAN};
 use super::session::GATE;
 pub(crate) use super::thread::refuse;
 use super::thread::{STRAY_ENDS, ThreadLog, attach};
@@ -27,14 +28,14 @@ pub(crate) fn recording() -> bool {
     running_generation() != CLOSED
 }
 
-/// The generation of the running recorder, in which spans begin, [`filtered`](super::gate::filtered) if a filter is asked; [`CLOSED`] if
+/// The generation of the running recorder, in which spans begin, [`asking`](super::gate::asking) if a filter or sampling is asked; [`CLOSED`] if
 /// none runs, or it is paused, and at compile time without the feature `enable`.
 #[inline(always)]
 pub(crate) fn running_generation() -> u64 {
     if cfg!(feature = "enable") { GATE.begins() } else { CLOSED }
 }
 
-/// The generation of the running recorder, filtered or not, also while it is paused: in it spans that are open end, and get their attributes.
+/// The generation of the running recorder, whatever is asked, also while it is paused: in it spans that are open end, and get their attributes.
 #[inline(always)]
 pub(crate) fn ending_generation() -> u64 {
     if cfg!(feature = "enable") { GATE.generation() } else { CLOSED }
@@ -120,6 +121,19 @@ pub(crate) struct Begun {
     pub(crate) id: u64,
     /// When; 0 if that is not known.
     pub(crate) ticks: u64,
+}
+
+impl Begun {
+    /// Of a span that is not sampled, in the generation [`UNSAMPLED`].
+    pub(crate) const UNSAMPLED: Begun = Begun { id: UNSAMPLED_SPAN, ticks: 0 };
+}
+
+impl Span<'_> {
+    /// Whether it is recorded, as far as sampling is concerned.
+    pub(crate) fn is_sampled(&self) -> bool {
+        let Frame { parent, depth } = *self.frame;
+        if self.thread { sampling::is_scope_sampled(parent, depth) } else { sampling::is_sampled(parent) }
+    }
 }
 
 impl Place {
@@ -281,7 +295,10 @@ pub(crate) fn begin(span: &Span<'_>) -> Option<(Begun, u64)> {
     if filters(begins) && !is_wanted(span.site.place(), span.name.id(), span.name.whole()) {
         return None;
     }
-    let generation = if filters(begins) { GATE.generation() } else { begins };
+    if samples(begins) && !span.is_sampled() {
+        return Some((Begun::UNSAMPLED, UNSAMPLED));
+    }
+    let generation = if asks(begins) { GATE.generation() } else { begins };
     let begun = begin_quickly(this_thread(), span, generation).map(|begun| (begun, generation));
     begun.or_else(|| begin_slowly(span, 0))
 }
@@ -386,6 +403,12 @@ pub(crate) fn begin_slowly(span: &Span<'_>, created: u64) -> Option<(Begun, u64)
 #[cold]
 #[inline(never)]
 pub(crate) fn end_slowly(span: &Span<'_>, begun: &Begun, generation: u64, head: SpanHead, polls: u32) {
+    if generation == UNSAMPLED {
+        if span.thread {
+            sampling::scope_ends(span.frame.parent, span.frame.depth);
+        }
+        return;
+    }
     let Some((log, idle)) = enter(this_thread(), generation) else { return stray(generation) };
     // Now: what is waited for below is not part of the span.
     let ticks = ticks();

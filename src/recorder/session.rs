@@ -3,9 +3,10 @@
 use super::drain::Drainer;
 use super::filter::Filter;
 use super::flusher::Alarm;
-use super::gate::{CLOSED, Gate, filtered};
+use super::gate::{CLOSED, Gate, asking};
 use super::names::NamesRegion;
 use super::pool::{Newcomers, Pool};
+use super::sampling::{self, Sampling};
 use super::sightings::{Sighting, Sightings};
 use super::snapshot::Taker;
 use super::thread::{RingConsumer, ThreadLog};
@@ -55,13 +56,14 @@ pub(super) fn is_running_here() -> bool {
     running().is_some_and(|running| running.pid == std::process::id())
 }
 
-/// Makes this the running recording, of what the filter wants, and opens the gate; `false` if another one runs in this process.
-pub(super) fn set_running(new: Running, filter: Filter) -> bool {
+/// Makes this the running recording, of what the filter and sampling want, and opens the gate; `false` if another one runs in this process.
+pub(super) fn set_running(new: Running, filter: Filter, share: Sampling) -> bool {
     let mut running = lock(&RUNNING);
     if running.as_ref().is_some_and(|old| old.pid == new.pid) {
         return false;
     }
     verdict::set(filter);
+    sampling::set(share);
     GATE.open(new.session.generation);
     GATE.set_begins(begins(new.session.generation));
     // One that a forked child has inherited belongs to its parent: it is neither stopped nor flushed here.
@@ -77,12 +79,12 @@ pub(super) fn set_paused(session: &Session, paused: bool) {
     }
 }
 
-/// What is recorded in the running recording from now on, if it is this one. Under the lock, which is held across a fork: a child never
-/// finds it half done.
-pub(super) fn set_filter(session: &Session, filter: Filter) {
+/// Changes what is recorded in the running recording from now on, if it is this one. Under the lock, which is held across a fork: a child
+/// never finds it half done.
+pub(super) fn choose(session: &Session, change: impl FnOnce()) {
     let running = lock(&RUNNING);
     if running.as_ref().is_some_and(|running| std::ptr::eq(&*running.session, session)) {
-        verdict::set(filter);
+        change();
         if GATE.begins() != CLOSED {
             GATE.set_begins(begins(session.generation));
         }
@@ -91,7 +93,7 @@ pub(super) fn set_filter(session: &Session, filter: Filter) {
 
 /// In what spans of that generation begin, as long as it is not paused.
 fn begins(generation: u64) -> u64 {
-    if verdict::current().is_some() { filtered(generation) } else { generation }
+    asking(generation, verdict::current().is_some(), sampling::is_ever_used())
 }
 
 /// Closes the gate; nothing runs afterwards.
@@ -209,6 +211,12 @@ impl Session {
     /// Every log there is. Those of later threads are not among them.
     pub(super) fn logs(&self) -> Vec<Arc<ThreadLog>> {
         lock(&self.pool).logs()
+    }
+
+    /// Root spans that were not sampled.
+    pub(super) fn unsampled(&self) -> u64 {
+        // Relaxed: a number by itself.
+        self.logs().iter().map(|log| log.unsampled.load(Ordering::Relaxed)).sum()
     }
 
     /// What has been registered since the last call.

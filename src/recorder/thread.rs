@@ -6,7 +6,7 @@ use super::gate::Busy;
 use super::session::{Running, Session, running};
 use crate::events::{SLOT_WORDS, StringId};
 use crate::queue::{Consumer, Producer, Ring, RingWords};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, OneWriter, Ordering};
 use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::ptr::NonNull;
@@ -32,6 +32,8 @@ pub(crate) struct ThreadLog {
     /// Number of the ring in its session.
     pub(super) number: u32,
     pub(super) session: Arc<Session>,
+    /// Root spans that were not sampled on the threads that had this log. Written by the one that has it, read by anyone.
+    pub(super) unsampled: OneWriter,
     /// The signals that its thread had blocked when it got the log.
     pub(super) blocked_signals: Cell<SignalSet>,
 }
@@ -85,6 +87,7 @@ impl ThreadLog {
             id_limit: Cell::new(0),
             number,
             session,
+            unsampled: OneWriter::new(0),
             blocked_signals: Cell::default(),
         });
         log.limit_ids();

@@ -90,6 +90,8 @@ pub fn facts() -> ProcessFacts {
         ring_bytes: 4096,
         discipline: Discipline::Drain,
         ring_directory: String::new(),
+        filter: String::new(),
+        sampling: String::new(),
         snapshots: String::new(),
         snapshot_of: String::new(),
         snapshot_reason: String::new(),
