@@ -15,6 +15,10 @@ pub struct SessionInfo {
     pub path: PathBuf,
     /// Of a snapshot: the session whose rings it shows, and why it was taken.
     pub snapshot: Option<SnapshotInfo>,
+    /// Which spans were recorded at the start, as the recorder's filter has it; empty: all.
+    pub filter: String,
+    /// What share of the root spans was recorded at the start, from 0 to 1; empty: all.
+    pub sampling: String,
     /// `running`, `stopped` or `died`.
     pub writer: String,
     /// The recording process.
@@ -221,6 +225,8 @@ impl Tally {
             path: recording.path().to_owned(),
             snapshot: (!facts.snapshot_of.is_empty())
                 .then(|| SnapshotInfo { of: facts.snapshot_of.clone(), reason: facts.snapshot_reason.clone() }),
+            filter: facts.filter.clone(),
+            sampling: facts.sampling.clone(),
             writer: recording.writer().to_string(),
             pid: facts.pid,
             executable: facts.executable.clone(),

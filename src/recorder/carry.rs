@@ -339,7 +339,8 @@ mod tests {
     fn spans_that_begin_and_end_in_any_order_are_told_from_those_that_are_open() {
         let mut carry = Carry::default();
         // As many spans as have the same low bits of their ids by twos, open all at once; every seventh stays so.
-        let ids: Vec<u64> = (0..3 * MOST_MARKS as u64).chain([5 << 40, (5 << 40) + MOST_MARKS as u64]).collect();
+        let many = (0..3 * MOST_MARKS as u64).step_by(if cfg!(miri) { MOST_MARKS / 64 } else { 1 });
+        let ids: Vec<u64> = many.chain([5 << 40, (5 << 40) + MOST_MARKS as u64]).collect();
         let ends = ids.iter().rev().filter(|id| *id % 7 != 0);
         let begins = ids.iter().map(|id| slot(Kind::BeginThreadNamed, *id, *id));
         let run: Vec<Slot> = begins.chain(ends.map(|id| slot(Kind::EndThreadNamed, *id, *id))).collect();

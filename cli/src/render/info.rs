@@ -18,6 +18,12 @@ pub fn info(info: &SessionInfo, width: Option<usize>) -> String {
             format!("of {}: {}", clean(of), if reason.is_empty() { "no reason given".into() } else { clean(reason) }),
         )
     });
+    let chosen = [
+        ("filter", &info.filter, "which spans were recorded at the start"),
+        ("sampling", &info.sampling, "what share of the roots was recorded at the start"),
+    ];
+    let chosen = chosen.into_iter().filter(|(_, value, _)| !value.is_empty());
+    let chosen = chosen.map(|(key, value, what)| (key, format!("{}: {what}", clean(value))));
     let facts = [
         ("program", clean(&info.executable).into_owned()),
         ("process", format!("{} on {}, {} {}", info.pid, clean(&info.host), clean(&info.os), clean(&info.arch))),
@@ -38,7 +44,7 @@ pub fn info(info: &SessionInfo, width: Option<usize>) -> String {
     let path = clean(&info.path.display().to_string()).into_owned();
     let which = [("session", clean(&info.session).into_owned()), ("path", path)];
     let facts = facts.into_iter().filter(|(_, value)| !value.is_empty());
-    for (key, value) in which.into_iter().chain(snapshot).chain(facts) {
+    for (key, value) in which.into_iter().chain(snapshot).chain(chosen).chain(facts) {
         // A path is shortened; a sentence goes on in the next line, below its begin.
         let room = width.map(|width| width.saturating_sub(KEY_WIDTH).max(20));
         let value = match room {
