@@ -15,12 +15,13 @@ class Trouble(Exception):
 class Case:
     """A recording and the truth about it.
 
-    `process`, `threads` (by id), `spans` (by id) and `losses` hold the lines of truth.jsonl, as checks/src/truth.rs writes them.
+    `process`, `threads`, `spans` and `instants` (by id), `counters` and `losses` hold the lines of truth.jsonl, as checks/src/truth.rs writes
+    them; `details` what exports say of how much there is beside spans.
     """
 
     def __init__(self, directory, tools):
         self.name, self.directory, self.tools = directory.name, directory, tools
-        self.threads, self.spans, self.losses = {}, {}, []
+        self.threads, self.spans, self.instants, self.counters, self.losses = {}, {}, {}, [], []
         with open(directory / "truth.jsonl", encoding="utf-8") as lines:
             for line in map(json.loads, lines):
                 match line.pop("is"):
@@ -30,8 +31,25 @@ class Case:
                         self.threads[line["id"]] = line
                     case "span":
                         self.spans[line["id"]] = line
+                    case "instant":
+                        self.instants[line["id"]] = line
+                    case "counter":
+                        self.counters.append(line)
+                    case "attributes":
+                        attributes = line
                     case "loss":
                         self.losses.append(line)
+
+        gone = [one for one in self.instants.values() if one["parent"] and one["parent"] not in self.spans]
+        self.details = {
+            "spanring.attributes": attributes["records"],
+            "spanring.late_attributes": attributes["unowned"],
+            "spanring.instants": len(self.instants),
+            "spanring.late_instants": len(gone),
+            "spanring.counter_values": len(self.counters),
+            "spanring.dropped_attributes": 0,
+            "spanring.dropped_instants": 0,
+        }
 
     @property
     def recording(self):

@@ -13,6 +13,56 @@ def expected_span(span):
     }
 
 
+# What JSON has no numbers for.
+NO_NUMBERS = ("NaN", "inf", "-inf")
+
+
+def value_of(said, is_exact=lambda integer: True):
+    """A value of the truth as exports have it: integers that their readers would not tell exactly are text, and so is what is no number."""
+    of, text = said["type"], said["value"]
+    match of:
+        case "bool":
+            return text == "true"
+        case "i64" | "u64":
+            return int(text) if is_exact(int(text)) else text
+        case "f64":
+            return text if text in NO_NUMBERS else float(text)
+    return text
+
+
+def fits_signed(integer):
+    return -(1 << 63) <= integer < 1 << 63
+
+
+def fits_float(integer):
+    """Whether every reader that has only floating-point numbers knows it from its neighbours."""
+    return abs(integer) < 1 << 53
+
+
+def typed(value):
+    """Values that compare as equal only if their types are: 1, 1.0 and True are not the same."""
+    if isinstance(value, dict):
+        return {key: typed(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [typed(part) for part in value]
+    return (type(value).__name__, repr(value))
+
+
+def expected_attributes(attributes, is_exact=lambda integer: True):
+    """The attributes of the truth, by key, and the keys of those that are cut."""
+    values = {key: typed(value_of(said, is_exact)) for key, said in attributes.items()}
+    return values, sorted(key for key, said in attributes.items() if said["cut"])
+
+
+def happened_in(case):
+    """By span, the instants that happened in it, or in a scope that is in no async span; by 0, those in no span of the recording."""
+    found = {}
+    for instant in case.instants.values():
+        span = instant["parent"] or instant["scope"]
+        found.setdefault(span if span in case.spans else 0, []).append(instant)
+    return found
+
+
 def roots(case):
     """The root of every span: the topmost ancestor whose id is known."""
     found = {}
@@ -39,13 +89,13 @@ def traces(groups):
 
 def expected_losses(case):
     told = [(loss["thread"], loss["records"], loss["cause"], loss["after_ns"], loss["before_ns"]) for loss in case.losses]
-    return losses(told)
+    return counted(told)
 
 
-def losses(told):
-    """Losses as rows: how often each is there."""
+def counted(told):
+    """What has no id as rows: how often each is there."""
     times = {}
-    for loss in told:
-        key = json.dumps(loss)
+    for one in told:
+        key = json.dumps(one, sort_keys=True)
         times[key] = times.get(key, 0) + 1
     return {key: {"times": number} for key, number in times.items()}

@@ -3,6 +3,8 @@
 The collector forwards what it understood to a receiver that decodes it: what comes out is compared, not what went in.
 """
 
+import json
+import math
 import socket
 import subprocess
 import time
@@ -10,7 +12,7 @@ from pathlib import Path
 
 from framework import Result, Trouble
 from reader import Reader
-from spans import expected_span, losses, roots, traces
+from spans import counted, expected_attributes, expected_span, fits_signed, happened_in, roots, traces, typed, value_of
 
 READER = Path(__file__).parent.parent / "readers" / "otlp.py"
 PROTO, ROTEL = "opentelemetry-proto==1.45.2", "rotel==0.0.1a15"
@@ -27,24 +29,29 @@ class Program:
         return tools.run([tools.python, "-c", f"import importlib.metadata as m; print(m.version('{name}'))"]).strip()
 
     def check(self, case, tools):
-        told = self.spans(case, tools)
+        answer = self.spans(case, tools)
+        told, points = answer["spans"], answer["points"]
         spans = {span["span_id"]: span for span in told if span["scope"] == "spanring"}
         marks = [span for span in told if span["scope"] == "spanring.recording"]
         result = Result()
         result.same("number of spans", len(case.spans), sum(span["scope"] == "spanring" for span in told))
-        resources = distinct(shown_of(case, span["resource"]) for span in told)
+        resources = distinct(shown_of(case, one["resource"]) for one in told + points)
         if self.DIVIDES:
             resources = [resource for resource in resources if any(value is not None for value in resource.values())]
         result.same("resources", [resource_of(case)], resources)
         by_root = traces({span_id: span["trace_id"] for span_id, span in spans.items()})
         found = {span_id: {**compared(span), "trace_id": by_root[span_id]} for span_id, span in spans.items()}
-        by_root = traces(roots(case))
+        by_root, instants = traces(roots(case)), happened_in(case)
         last = last_ns(case)
         wanted = {
-            span_id: {**expected_row(case, span, last), "trace_id": by_root[span_id]} for span_id, span in case.spans.items()
+            span_id: {**expected_row(case, span, instants.get(span_id, []), last), "trace_id": by_root[span_id]}
+            for span_id, span in case.spans.items()
         }
         result.rows("span", wanted, found)
-        check_marks(case, result, marks, last)
+        result.rows("counter", counted(expected_points(case)), counted(
+            {"name": point["name"], "kind": point["kind"], "ns": point["ns"], "value": typed(point["value"])} for point in points
+        ))
+        check_marks(case, result, marks, instants.get(0, []), last)
         return result
 
 
@@ -92,7 +99,8 @@ class Rotel(Program):
     def spans(self, case, tools):
         reader, _, port = tools.opened
         case.export_to(f"http://127.0.0.1:{port}", self.FORMAT, "--protocol", self.protocol)
-        return reader.ask(take=len(case.spans) + len(case.losses) + 1)
+        alone = happened_in(case).get(0, [])
+        return reader.ask(take=sum(map(len, (case.spans, case.losses, alone, list(expected_points(case))))) + 1)
 
 
 def decoder(tools):
@@ -145,16 +153,71 @@ def last_ns(case):
     """The latest moment of which the recording tells."""
     spans = [expected_span(span)["end_ns"] or span["start_ns"] for span in case.spans.values()]
     told = [loss["before_ns"] or loss["after_ns"] or 0 for loss in case.losses]
-    return max([case.process["started_unix_ns"], *spans, *told])
+    points = [point["ns"] for point in [*case.instants.values(), *case.counters]]
+    return max([case.process["started_unix_ns"], *spans, *told, *points])
 
 
 def compared(span):
-    told = {key: value for key, value in span.items() if key not in ("scope", "resource", "attributes", "trace_id")}
-    # The truth does not know it.
-    return told | {key: value for key, value in span["attributes"].items() if key != "spanring.end_may_be_lost"}
+    told = {key: value for key, value in span.items() if key not in ("scope", "resource", "attributes", "trace_id", "events")}
+    # The truth does not know the one.
+    own = {key: value for key, value in span["attributes"].items() if key != "spanring.end_may_be_lost"}
+    return told | known(own) | {"events": sorted(map(event_as, span["events"]))}
 
 
-def expected_row(case, span, last):
+def known(attributes):
+    """With their types, and in an order that depends on nobody."""
+    cut = attributes.get("spanring.cut_attributes")
+    return {key: typed(value) for key, value in attributes.items()} | ({"spanring.cut_attributes": sorted(cut)} if cut else {})
+
+
+def event_as(event):
+    return json.dumps(event | {"attributes": known(event["attributes"])}, sort_keys=True)
+
+
+def own_key(key):
+    """A key of the program's own, if it were taken for one of ours."""
+    ours = ("code.file.path", "code.line.number", "thread.id", "thread.name")
+    is_like_ours = key == "" or key in ours or key.startswith(("spanring.", "attribute."))
+    return f"attribute.{key}" if is_like_ours else key
+
+
+def expected_known(told):
+    values, cut = expected_attributes(told["attributes"], fits_signed)
+    row = {own_key(key): value for key, value in values.items()}
+    if cut:
+        row["spanring.cut_attributes"] = sorted(map(own_key, cut))
+    return row
+
+
+def place_of(told):
+    if told["file"] is None:
+        return {}
+    place = {"code.file.path": told["file"], "code.line.number": told["line"]}
+    return place | {"spanring.module_path": told["module"], "spanring.target": told["target"]}
+
+
+def of_instant(case, instant):
+    row = {"thread.id": instant["thread"], "thread.name": case.thread_name(instant["thread"])} | place_of(instant)
+    if instant["name_state"] != "whole":
+        row["spanring.name_state"] = instant["name_state"]
+    return typed(row) | expected_known(instant)
+
+
+def expected_event(case, instant):
+    event = {"ns": instant["ns"], "name": instant["name"], "dropped_attributes": instant["lost_attributes"]}
+    return json.dumps(event | {"attributes": of_instant(case, instant)}, sort_keys=True)
+
+
+def expected_points(case):
+    for counter in case.counters:
+        value = value_of(counter["value"], fits_signed)
+        # Integers that are too large are the nearest other number; what is no finite number is left out.
+        value = float(counter["value"]["value"]) if isinstance(value, str) else value
+        if math.isfinite(value):
+            yield {"name": counter["name"], "kind": "gauge", "ns": counter["ns"], "value": typed(value)}
+
+
+def expected_row(case, span, instants, last):
     told = expected_span(span)
     end = told["end_ns"]
     row = {
@@ -164,31 +227,40 @@ def expected_row(case, span, last):
         "start_ns": span["start_ns"],
         "end_ns": max(last, span["start_ns"]) if end is None else end,
         "status": ERROR if span["outcome"] in ("failed", "panicked") else 0,
-        "spanring.kind": span["kind"],
-        "spanring.outcome": span["outcome"],
-        "spanring.depth": span["depth"],
+        "dropped_attributes": span["lost_attributes"],
+        "dropped_events": 0,
+        "events": sorted(expected_event(case, instant) for instant in instants),
     }
+    own = {"spanring.kind": span["kind"], "spanring.outcome": span["outcome"], "spanring.depth": span["depth"]} | place_of(span)
     if span["polls"] > 0:
-        row["spanring.polls"] = span["polls"]
-    if span["file"] is not None:
-        row |= {"code.file.path": span["file"], "code.line.number": span["line"]}
-        row |= {"spanring.module_path": span["module"], "spanring.target": span["target"]}
+        own["spanring.polls"] = span["polls"]
     begin_thread, end_thread = span["begin_thread"], span["end_thread"]
     if begin_thread is not None:
-        row |= {"thread.id": begin_thread, "thread.name": case.thread_name(begin_thread)}
+        own |= {"thread.id": begin_thread, "thread.name": case.thread_name(begin_thread)}
     if end_thread not in (None, begin_thread):
-        row |= {"spanring.end_thread.id": end_thread, "spanring.end_thread.name": case.thread_name(end_thread)}
+        own |= {"spanring.end_thread.id": end_thread, "spanring.end_thread.name": case.thread_name(end_thread)}
     if span["name_state"] != "whole":
-        row["spanring.name_state"] = span["name_state"]
+        own["spanring.name_state"] = span["name_state"]
     measured = {"spanring.wait_ns": told["wait_ns"], "spanring.busy_ns": span["busy_ns"], "spanring.idle_ns": told["idle_ns"]}
-    row |= {key: value for key, value in measured.items() if value is not None}
+    own |= {key: value for key, value in measured.items() if value is not None}
     if span["begin_lost"]:
-        row["spanring.begin_lost"] = True
-    return row
+        own["spanring.begin_lost"] = True
+    return row | typed(own) | expected_known(span)
 
 
-def check_marks(case, result, marks, last):
-    lost = [mark for mark in marks if "spanring.mark" in mark["attributes"]]
+def check_marks(case, result, marks, alone, last):
+    marked = [mark for mark in marks if "spanring.mark" in mark["attributes"]]
+    found = [
+        {
+            "ns": (mark["start_ns"], mark["end_ns"]),
+            "name": mark["name"],
+            "dropped_attributes": mark["dropped_attributes"],
+            "attributes": known(mark["attributes"]),
+        }
+        for mark in marked if mark["attributes"]["spanring.mark"] == "instant"
+    ]
+    result.rows("instant", counted(expected_mark(case, instant) for instant in alone), counted(found))
+    lost = [mark for mark in marked if mark["attributes"]["spanring.mark"] == "loss"]
     told = [
         (mark["attributes"]["thread.id"], mark["attributes"]["spanring.lost_records"], mark["attributes"]["spanring.loss.cause"],
          mark["start_ns"], mark["end_ns"])
@@ -201,18 +273,28 @@ def check_marks(case, result, marks, last):
         after = loss["after_ns"] or loss["before_ns"] or started
         before = loss["before_ns"] or loss["after_ns"] or started
         wanted.append((loss["thread"], loss["records"], loss["cause"], after, max(after, before)))
-    result.rows("loss", losses(wanted), losses(told))
+    result.rows("loss", counted(wanted), counted(told))
     [recording] = [mark for mark in marks if "spanring.mark" not in mark["attributes"]] or [None]
     result.same("summary", True, recording is not None)
     if recording is None:
         return
     result.same("time of the summary", (started, last), (recording["start_ns"], recording["end_ns"]))
     open_spans = sum(span["duration_ns"] is None for span in case.spans.values())
-    wanted = {"spanring.spans": len(case.spans), "spanring.open_spans": open_spans}
+    wanted = {"spanring.spans": len(case.spans), "spanring.open_spans": open_spans} | case.details
     for cause in ("dropped", "overwritten", "retired"):
         wanted[f"spanring.{cause}_records"] = sum(loss["records"] for loss in case.losses if loss["cause"] == cause)
     result.same("sums", wanted, {key: recording["attributes"].get(key) for key in wanted})
-    result.same("parents of losses", {recording["span_id"]} if lost else set(), {mark["parent"] for mark in lost})
+    result.same("parents of marks", {recording["span_id"]} if marked else set(), {mark["parent"] for mark in marked})
+
+
+def expected_mark(case, instant):
+    mark = {"spanring.mark": "instant"} | ({"spanring.lost_parent_id": instant["parent"]} if instant["parent"] else {})
+    return {
+        "ns": (instant["ns"], instant["ns"]),
+        "name": instant["name"],
+        "dropped_attributes": instant["lost_attributes"],
+        "attributes": typed(mark) | of_instant(case, instant),
+    }
 
 
 PROGRAMS = [File(), Rotel("grpc"), Rotel("http")]

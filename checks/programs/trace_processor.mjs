@@ -3,7 +3,8 @@
 //     node trace_processor.mjs ENGINE_DIRECTORY ENGINE_JS RPC_MODULE <JOBS >ANSWERS
 //
 // Each line of the input is {"trace": FILE, "queries": {NAME: SQL}}; each line of the output is {"rows": {NAME: [[..]]}} or
-// {"error": TEXT}. Every column is text or NULL: numbers of 64 bits would not survive JavaScript otherwise.
+// {"error": TEXT}. Every column is text, a floating-point number or NULL: integers of 64 bits would not survive JavaScript otherwise. Those
+// numbers come as text too, with as many digits as tell each from its neighbours, and with the sign of zero.
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
@@ -57,6 +58,8 @@ const engine = new Engine(channel.port2);
 // As the UI asks for, but nothing is cropped.
 const settings = { cropTrackEvents: false, ingestFtraceInRawTable: false, analyzeTraceProtoContent: false, ftraceDropUntilAllCpusValid: false };
 
+const shown = (value) => (typeof value === 'number' ? (Object.is(value, -0) ? '-0' : String(value)) : value);
+
 async function answer({ trace, queries }) {
   await engine.resetTraceProcessor(settings);
   const file = readFileSync(trace);
@@ -68,7 +71,7 @@ async function answer({ trace, queries }) {
     const columns = result.columns();
     rows[name] = [];
     for (const row = result.iter(Object.fromEntries(columns.map((column) => [column, null]))); row.valid(); row.next())
-      rows[name].push(columns.map((column) => row.get(column)));
+      rows[name].push(columns.map((column) => shown(row.get(column))));
   }
   return { rows };
 }

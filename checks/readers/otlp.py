@@ -3,8 +3,10 @@
 Listens on the loopback interface, at a port that it prints, for a collector that forwards what it gets over HTTP. Answers commands,
 a line of JSON each, on its standard output:
 
-    {"take": N}      waits until N spans have come, or nothing for a while, and prints them
-    {"file": PATH}   prints the spans in a file of JSON lines
+    {"take": N}      waits until N spans and values of metrics have come, or nothing for a while, and prints them
+    {"file": PATH}   prints those in a file of JSON lines
+
+They are printed as {"spans": [..], "points": [..]}.
 """
 
 import base64
@@ -16,6 +18,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from google.protobuf.json_format import ParseDict
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest, ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
 
 PATIENCE = 30
@@ -24,30 +27,31 @@ IDS = ("traceId", "spanId", "parentSpanId")
 
 class Inbox:
     def __init__(self):
-        self.spans, self.lock = [], threading.Condition()
+        self.told, self.lock = [], threading.Condition()
 
-    def put(self, spans):
+    def put(self, told):
         with self.lock:
-            self.spans += spans
+            self.told += told
             self.lock.notify_all()
 
     def take(self, number):
         with self.lock:
             waited = time.monotonic()
             before = 0
-            while len(self.spans) < number and time.monotonic() - waited < PATIENCE:
+            while len(self.told) < number and time.monotonic() - waited < PATIENCE:
                 self.lock.wait(1)
-                if len(self.spans) > before:
-                    before, waited = len(self.spans), time.monotonic()
+                if len(self.told) > before:
+                    before, waited = len(self.told), time.monotonic()
         # What is too much comes too.
         time.sleep(0.3)
         with self.lock:
-            taken, self.spans = self.spans, []
+            taken, self.told = self.told, []
         return taken
 
 
 def value_of(value):
-    return getattr(value, value.WhichOneof("value"))
+    of = value.WhichOneof("value")
+    return [value_of(part) for part in value.array_value.values] if of == "array_value" else getattr(value, of)
 
 
 def attributes(pairs):
@@ -70,10 +74,37 @@ def spans_of(request):
             "end_ns": span.end_time_unix_nano,
             "status": span.status.code,
             "attributes": attributes(span.attributes),
+            "dropped_attributes": span.dropped_attributes_count,
+            "dropped_events": span.dropped_events_count,
+            "events": [
+                {
+                    "ns": event.time_unix_nano,
+                    "name": event.name,
+                    "attributes": attributes(event.attributes),
+                    "dropped_attributes": event.dropped_attributes_count,
+                }
+                for event in span.events
+            ],
         }
         for resource in request.resource_spans
         for scope in resource.scope_spans
         for span in scope.spans
+    ]
+
+
+def points_of(request):
+    return [
+        {
+            "resource": attributes(resource.resource.attributes),
+            "name": metric.name,
+            "kind": metric.WhichOneof("data"),
+            "ns": point.time_unix_nano,
+            "value": getattr(point, point.WhichOneof("value")),
+        }
+        for resource in request.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        for point in metric.gauge.data_points
     ]
 
 
@@ -87,11 +118,17 @@ def with_bytes(value):
     return value
 
 
-def spans_in(path):
+def told_in(path):
     with open(path, encoding="utf-8") as lines:
         # JSON escapes line ends, so a line is a request whatever names hold.
-        requests = [ParseDict(with_bytes(json.loads(line)), ExportTraceServiceRequest()) for line in lines]
-    return [span for request in requests for span in spans_of(request)]
+        requests = [with_bytes(json.loads(line)) for line in lines]
+    told = []
+    for request in requests:
+        if "resourceMetrics" in request:
+            told += points_of(ParseDict(request, ExportMetricsServiceRequest()))
+        else:
+            told += spans_of(ParseDict(request, ExportTraceServiceRequest()))
+    return told
 
 
 def serve(port, inbox):
@@ -102,8 +139,12 @@ def serve(port, inbox):
             body = self.rfile.read(int(self.headers["content-length"]))
             if self.headers.get("content-encoding") == "gzip":
                 body = gzip.decompress(body)
-            inbox.put(spans_of(ExportTraceServiceRequest.FromString(body)))
-            answer = ExportTraceServiceResponse().SerializeToString()
+            if self.path == "/v1/metrics":
+                inbox.put(points_of(ExportMetricsServiceRequest.FromString(body)))
+                answer = ExportMetricsServiceResponse().SerializeToString()
+            else:
+                inbox.put(spans_of(ExportTraceServiceRequest.FromString(body)))
+                answer = ExportTraceServiceResponse().SerializeToString()
             self.send_response(200)
             self.send_header("content-type", "application/x-protobuf")
             self.send_header("content-length", str(len(answer)))
@@ -123,8 +164,9 @@ def main():
     print(json.dumps({"port": serve(0, inbox)}), flush=True)
     for line in sys.stdin:
         command = json.loads(line)
-        spans = inbox.take(command["take"]) if "take" in command else spans_in(command["file"])
-        print(json.dumps(spans), flush=True)
+        told = inbox.take(command["take"]) if "take" in command else told_in(command["file"])
+        points = [one for one in told if "kind" in one]
+        print(json.dumps({"spans": [one for one in told if "kind" not in one], "points": points}), flush=True)
 
 
 main()

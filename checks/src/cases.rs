@@ -1,5 +1,6 @@
 //! The cases: what happens in each recording.
 
+use crate::detailed;
 use crate::truth::{Span, Truth};
 use crate::zero_length;
 use spanring::events::MAX_RUN_TIME_NAME;
@@ -76,6 +77,9 @@ pub const ALL: &[Case] = &[
         dies: true,
         is_one: |truth| truth.count(|span| span.duration_ns == Some(0)) >= 60,
     },
+    case("attributes", detailed::attributes, detailed::are_attributes),
+    case("attributes_lost", detailed::some_are_lost, detailed::are_some_lost),
+    Case { name: "attributes_killed", record: detailed::killed, dies: true, is_one: detailed::is_killed },
     case("empty", empty, |truth| truth.spans().count() == 0),
     Case {
         name: "killed",
@@ -87,11 +91,11 @@ pub const ALL: &[Case] = &[
     },
 ];
 
-fn start(recording: &Path, settings: fn(Builder) -> Builder) -> Result<spanring::RecorderGuard, Box<dyn Error>> {
+pub fn start(recording: &Path, settings: fn(Builder) -> Builder) -> Result<spanring::RecorderGuard, Box<dyn Error>> {
     Ok(settings(Recorder::builder().directory(recording)).start()?)
 }
 
-fn runtime(threads: usize) -> std::io::Result<Runtime> {
+pub fn runtime(threads: usize) -> std::io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .enable_time()
@@ -473,7 +477,7 @@ fn killed(recording: &Path) -> Result<(), Box<dyn Error>> {
 }
 
 /// Says that everything is recorded, so that the parent kills this process.
-fn wait_for_the_end() -> Result<(), Box<dyn Error>> {
+pub fn wait_for_the_end() -> Result<(), Box<dyn Error>> {
     println!("ready");
     std::io::stdout().flush()?;
     loop {

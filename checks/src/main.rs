@@ -7,6 +7,8 @@
 //! ```
 
 mod cases;
+mod detailed;
+mod details;
 mod truth;
 mod zero_length;
 

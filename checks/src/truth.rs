@@ -1,9 +1,9 @@
 //! The truth about a recording: what its records say, joined in the plainest way, and everything in memory.
 
+use crate::details::{Attributes, Counter, Instant, Known, shown, state_of};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
-use spanring::events::MAX_RUN_TIME_NAME;
-use spanring::reader::{Event, Loss, LossCause, NameState, Outcome, Phase, Recording, SpanKind, SpanRecord};
+use spanring::reader::{Event, Loss, LossCause, Outcome, Phase, Recording, SpanKind, SpanRecord};
 use std::error::Error;
 use std::io::Write;
 use std::path::Path;
@@ -12,10 +12,33 @@ use std::path::Path;
 #[derive(Debug, Serialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Line {
-    Process { pid: u32, executable: String, host: String, session: String, started_unix_ns: u64 },
-    Thread { id: u32, os_id: u64, name: String },
+    Process {
+        pid: u32,
+        executable: String,
+        host: String,
+        session: String,
+        started_unix_ns: u64,
+    },
+    Thread {
+        id: u32,
+        os_id: u64,
+        name: String,
+    },
     Span(Span),
-    Loss { thread: u32, records: u64, cause: &'static str, after_ns: Option<u64>, before_ns: Option<u64> },
+    Instant(Instant),
+    Counter(Counter),
+    /// Records of attributes, and how many of these are of spans and instants of which all else is gone.
+    Attributes {
+        records: usize,
+        unowned: usize,
+    },
+    Loss {
+        thread: u32,
+        records: u64,
+        cause: &'static str,
+        after_ns: Option<u64>,
+        before_ns: Option<u64>,
+    },
 }
 
 /// What is known about a span.
@@ -25,7 +48,7 @@ pub struct Span {
     pub parent: u64,
     pub depth: u16,
     pub kind: &'static str,
-    /// As far as it is shown: see [`MAX_RUN_TIME_NAME`].
+    /// As far as it is shown.
     pub name: String,
     /// `whole`, `cut` or `missing`.
     pub name_state: &'static str,
@@ -46,6 +69,10 @@ pub struct Span {
     pub module: Option<String>,
     pub file: Option<String>,
     pub line: Option<u32>,
+    /// What is known of it besides.
+    pub attributes: Attributes,
+    /// Attributes that it was made with, and that are missing.
+    pub lost_attributes: usize,
 }
 
 /// Everything about a recording.
@@ -67,6 +94,9 @@ impl Truth {
         }];
         let mut spans: FxHashMap<u64, Span> = FxHashMap::default();
         let mut polls = FxHashMap::default();
+        let mut known = Known::default();
+        // How many attributes each span was made with.
+        let mut given: FxHashMap<u64, usize> = FxHashMap::default();
         let mut damaged = None;
         recording.read(&mut |event| match event {
             Event::Thread(thread) => {
@@ -80,6 +110,9 @@ impl Truth {
                 *busy_ns += poll.unix_ns.saturating_sub(poll.begin_unix_ns);
             }
             Event::Span(record) => {
+                if record.phase == Phase::Begin {
+                    given.insert(record.span_id, record.attributes as usize);
+                }
                 let span = span_of(&record);
                 match spans.get_mut(&record.span_id) {
                     None => drop(spans.insert(record.span_id, span)),
@@ -89,6 +122,10 @@ impl Truth {
                     Some(_) => {}
                 }
             }
+            Event::Attribute(record) => known.attribute(&record),
+            Event::Instant(record) => known.instant(&record),
+            Event::Counter(record) => known.counter(&record),
+            // Of a later version; the reader counts it.
             _ => {}
         })?;
         if let Some(what) = damaged {
@@ -100,9 +137,18 @@ impl Truth {
                 span.busy_ns = Some(busy_ns);
             }
         }
+        let records = known.attributes_read();
+        for span in spans.values_mut() {
+            (span.attributes, span.lost_attributes) =
+                known.attributes_of(span.id, given.get(&span.id).copied().unwrap_or(0));
+        }
         let mut spans: Vec<Span> = spans.into_values().collect();
         spans.sort_by_key(|span| (span.start_ns, span.id));
+        let (instants, counters, unowned) = known.rest(&spans);
         lines.extend(spans.into_iter().map(Line::Span));
+        lines.extend(instants.into_iter().map(Line::Instant));
+        lines.extend(counters.into_iter().map(Line::Counter));
+        lines.push(Line::Attributes { records, unowned });
         Ok(Truth { lines })
     }
 
@@ -118,6 +164,16 @@ impl Truth {
     /// The spans, by their start.
     pub fn spans(&self) -> impl Iterator<Item = &Span> {
         self.lines.iter().filter_map(|line| if let Line::Span(span) = line { Some(span) } else { None })
+    }
+
+    /// The instants.
+    pub fn instants(&self) -> impl Iterator<Item = &Instant> {
+        self.lines.iter().filter_map(|line| if let Line::Instant(instant) = line { Some(instant) } else { None })
+    }
+
+    /// The counters' values.
+    pub fn counters(&self) -> impl Iterator<Item = &Counter> {
+        self.lines.iter().filter_map(|line| if let Line::Counter(counter) = line { Some(counter) } else { None })
     }
 
     /// How many spans are like that.
@@ -140,7 +196,14 @@ impl Truth {
         let outcomes = outcomes.map(|outcome| format!("{} {outcome}", self.count(|span| span.outcome == outcome)));
         let causes = [LossCause::Dropped, LossCause::Overwritten, LossCause::Retired];
         let causes = causes.map(|cause| format!("{} {}", self.lost(cause), word_of(cause)));
-        format!("{} spans ({}), lost: {}", self.spans().count(), outcomes.join(", "), causes.join(", "))
+        let with_attributes = self.count(|span| !span.attributes.is_empty());
+        let (instants, counters) = (self.instants().count(), self.counters().count());
+        format!(
+            "{} spans ({}; {with_attributes} with attributes), {instants} instants, {counters} values of counters, lost: {}",
+            self.spans().count(),
+            outcomes.join(", "),
+            causes.join(", ")
+        )
     }
 }
 
@@ -179,20 +242,14 @@ fn joined(begin: &Span, end: &Span) -> Span {
 fn span_of(record: &SpanRecord<'_>) -> Span {
     let ended = record.phase == Phase::End;
     let start_ns = record.begin_unix_ns.unwrap_or(record.unix_ns);
-    let shown = (0..=record.name.len().min(MAX_RUN_TIME_NAME)).rfind(|end| record.name.is_char_boundary(*end));
-    let name = &record.name[..shown.unwrap_or(0)];
     let place = record.location;
     Span {
         id: record.span_id,
         parent: record.parent_span_id,
         depth: record.depth,
         kind: if record.kind == SpanKind::Async { "async" } else { "thread" },
-        name: name.to_owned(),
-        name_state: match record.name_state {
-            NameState::Whole if name.len() == record.name.len() => "whole",
-            NameState::Whole | NameState::Cut => "cut",
-            NameState::Missing => "missing",
-        },
+        name: shown(record.name).to_owned(),
+        name_state: state_of(record.name, record.name_state),
         start_ns,
         duration_ns: ended.then(|| record.unix_ns.saturating_sub(start_ns)),
         outcome: match record.outcome {
@@ -213,5 +270,7 @@ fn span_of(record: &SpanRecord<'_>) -> Span {
         module: place.map(|place| place.module_path.clone()),
         file: place.map(|place| place.file.clone()),
         line: place.map(|place| place.line),
+        attributes: Attributes::default(),
+        lost_attributes: 0,
     }
 }

@@ -346,7 +346,12 @@ fn export(
         done.open,
         count(done.lost_records, "lost event")
     );
-    for (number, what) in [(done.damaged, "damaged place"), (done.bytes, "byte")] {
+    let beside = [
+        (done.details.attributes, "attribute"),
+        (done.details.instants, "instant"),
+        (done.details.counters, "counter value"),
+    ];
+    for (number, what) in beside.into_iter().chain([(done.damaged, "damaged place"), (done.bytes, "byte")]) {
         if number > 0 {
             text.push_str(&format!(", {}", count(number, what)));
         }

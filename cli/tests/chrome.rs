@@ -1,9 +1,11 @@
 //! The export to Chrome's JSON, parsed again.
 
 mod common;
+#[path = "common/detailed.rs"]
+mod detailed;
 
 use common::span;
-use serde_json::Value;
+use serde_json::{Value, json};
 use spanring::reader::{Damage, Loss, LossCause, NameState, SpanKind, ThreadFacts};
 use spanring_cli::export::Exporter;
 use spanring_cli::export::chrome::ChromeWriter;
@@ -19,13 +21,15 @@ const BASE_NS: u64 = 1_789_999_999_000_000_000;
 
 /// The trace, and its events but for the names of process and threads.
 fn export(items: &[Item<'_>]) -> (Value, Vec<Value>) {
+    export_by(|writer| items.iter().for_each(|item| writer.add(item).expect("a vector takes everything")))
+}
+
+fn export_by(feed: impl FnOnce(&mut dyn Exporter)) -> (Value, Vec<Value>) {
     let mut bytes = Vec::new();
     let process =
         Process { pid: 42, name: "service".to_owned(), started_unix_ns: START_NS, description: "a test".to_owned() };
     let mut writer = Box::new(ChromeWriter::new(Box::new(&mut bytes), &process).expect("a vector takes everything"));
-    for item in items {
-        writer.add(item).expect("a vector takes everything");
-    }
+    feed(&mut *writer);
     writer.finish().expect("a vector takes everything");
     let trace: Value = serde_json::from_slice(&bytes).expect("JSON");
     let events = trace["traceEvents"].as_array().expect("events");
@@ -49,6 +53,38 @@ fn a_span_is_a_pair_of_events_with_its_own_id() {
     assert_eq!(begin["args"]["begin_unix_ns"], (START_NS + 1).to_string());
     assert_eq!((&begin["args"]["parent_id"], &begin["args"]["outcome"]), (&3.into(), &"completed".into()));
     assert_eq!(trace["otherData"]["base_unix_ns"], BASE_NS.to_string());
+}
+
+#[test]
+fn attributes_are_an_argument_and_integers_that_javascript_rounds_are_text() {
+    let (_, events) = export_by(detailed::feed);
+    let of = |phase: &str| events.iter().filter(|event| event["ph"] == phase).collect::<Vec<_>>();
+    let [begin] = of("b")[..] else { panic!("{events:?}") };
+    let expected = json!({
+        "truth": true,
+        "least": "-9223372036854775808",
+        "most": "18446744073709551615",
+        "tenth": 0.1,
+        "none": "NaN",
+        "\"\n\u{1F980}": "a \"text\"\n\u{1F980}",
+        "cut": "the beg",
+        "thread.id": -5,
+    });
+    let args = &begin["args"];
+    assert_eq!(
+        (&args["attributes"], &args["cut_attributes"], &args["lost_attributes"]),
+        (&expected, &json!(["cut"]), &json!(1))
+    );
+    let [inside] = of("n")[..] else { panic!("{events:?}") };
+    assert_eq!((&inside["id"], &inside["cat"], time(inside)), (&begin["id"], &begin["cat"], START_NS + 10));
+    assert_eq!((&inside["args"]["parent_id"], &inside["args"]["attributes"]), (&json!(7), &json!({ "size": 3 })));
+    let [outside] = of("i")[..] else { panic!("{events:?}") };
+    assert_eq!((&outside["args"]["instant_id"], &outside["s"]), (&json!(detailed::OUTSIDE), &json!("t")));
+    let values: Vec<_> = of("C").into_iter().map(|event| (&event["name"], &event["args"]["value"])).collect();
+    let (queue, load) = (json!("queue"), json!("load"));
+    let expected =
+        [(&queue, &json!(-1)), (&queue, &json!(u64::MAX as f64)), (&load, &json!(0.25)), (&load, &json!("inf"))];
+    assert_eq!(values, expected);
 }
 
 #[test]

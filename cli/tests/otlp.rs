@@ -4,15 +4,20 @@
 #[path = "common/collector.rs"]
 mod collector;
 mod common;
+#[path = "common/detailed.rs"]
+mod detailed;
 #[path = "common/facts.rs"]
 mod facts;
 
 use collector::{Answer, FakeCollector};
 use common::{UNIX_NS, begin, full_span, span, threads};
 use facts::{SharedBytes, facts, location};
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as Number;
 use opentelemetry_proto::tonic::trace::v1::Span as OtlpSpan;
 use spanring::reader::{Damage, Loss, LossCause, SpanKind, SpanRecord};
 use spanring_cli::export::otlp::{BATCH_SPANS, OtlpExporter};
@@ -25,16 +30,39 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tonic_types::{ErrorDetails, StatusExt};
 
-/// Exports to a file, and reads its lines.
+/// Exports to a file, and reads its lines with spans.
 fn export(feed: impl FnOnce(&mut dyn Exporter)) -> Vec<ExportTraceServiceRequest> {
+    export_all(feed).0
+}
+
+/// The same, those with values of counters, and the remarks.
+fn export_all(
+    feed: impl FnOnce(&mut dyn Exporter),
+) -> (Vec<ExportTraceServiceRequest>, Vec<ExportMetricsServiceRequest>, Vec<String>) {
     let out = SharedBytes::default();
     let output = Output::Stream(Box::new(out.clone()));
     let mut exporter = Box::new(OtlpExporter::new(&facts(), &OtlpOptions::default(), output).expect("it starts"));
     feed(&mut *exporter);
-    exporter.finish().expect("memory takes everything");
+    let remarks = exporter.finish().expect("memory takes everything");
     let text = String::from_utf8(out.take()).expect("UTF-8");
     assert!(text.ends_with('\n'));
-    text.lines().map(|line| serde_json::from_str(line).expect("a request")).collect()
+    let (metrics, traces): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.contains("resourceMetrics"));
+    let traces = traces.into_iter().map(|line| serde_json::from_str(line).expect("a request"));
+    let metrics = metrics.into_iter().map(|line| serde_json::from_str(line).expect("a request"));
+    (traces.collect(), metrics.collect(), remarks)
+}
+
+/// Every value, with the name of its gauge.
+fn values_of(requests: &[ExportMetricsServiceRequest]) -> Vec<(String, Number)> {
+    let scopes = requests.iter().flat_map(|request| &request.resource_metrics).flat_map(|found| &found.scope_metrics);
+    let metrics = scopes.flat_map(|scope| &scope.metrics);
+    let points = metrics.flat_map(|metric| match &metric.data {
+        Some(Data::Gauge(gauge)) => {
+            gauge.data_points.iter().map(|point| (metric.name.clone(), point.value.expect("one")))
+        }
+        other => panic!("{other:?}"),
+    });
+    points.collect()
 }
 
 fn export_items(items: &[Item<'_>]) -> Vec<ExportTraceServiceRequest> {
@@ -55,6 +83,8 @@ fn attribute(attributes: &[KeyValue], key: &str) -> Option<String> {
         Value::StringValue(text) => text,
         Value::IntValue(number) => number.to_string(),
         Value::BoolValue(value) => value.to_string(),
+        Value::DoubleValue(value) => format!("{value:?}"),
+        Value::ArrayValue(list) => format!("{:?}", list.values.iter().map(|value| &value.value).collect::<Vec<_>>()),
         other => panic!("{other:?}"),
     })
 }
@@ -113,6 +143,65 @@ fn a_span_carries_everything_that_is_known() {
     ];
     for (key, value) in expected {
         assert_eq!(attribute(&resource.attributes, key).as_deref(), Some(value), "{key}");
+    }
+}
+
+#[test]
+fn attributes_have_their_types_instants_are_events_and_counters_gauges() {
+    let (traces, metrics, remarks) = export_all(detailed::feed);
+    let [span] = &spans_of(&traces, "spanring")[..] else { panic!("one span") };
+    let expected = [
+        ("truth", "true"),
+        ("least", "-9223372036854775808"),
+        ("most", "18446744073709551615"),
+        ("tenth", "0.1"),
+        ("none", "NaN"),
+        ("\"\n\u{1F980}", "a \"text\"\n\u{1F980}"),
+        ("cut", "the beg"),
+        ("thread.id", "1"),
+        ("attribute.thread.id", "-5"),
+        ("spanring.cut_attributes", "[Some(StringValue(\"cut\"))]"),
+    ];
+    for (key, value) in expected {
+        assert_eq!(attribute(&span.attributes, key).as_deref(), Some(value), "{key}");
+    }
+    assert_eq!((span.dropped_attributes_count, span.dropped_events_count), (1, 0));
+    let [event] = &span.events[..] else { panic!("{:?}", span.events) };
+    assert_eq!((&*event.name, event.time_unix_nano), ("i", UNIX_NS + 10));
+    assert_eq!(attribute(&event.attributes, "size").as_deref(), Some("3"));
+    let marks = spans_of(&traces, "spanring.recording");
+    let alone = marks.iter().find(|mark| attribute(&mark.attributes, "spanring.mark").as_deref() == Some("instant"));
+    let alone = alone.expect("a mark");
+    assert_eq!((alone.start_time_unix_nano, alone.end_time_unix_nano), (UNIX_NS + 20, UNIX_NS + 20));
+    let values = values_of(&metrics);
+    let values: Vec<_> = values.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let most = Number::AsDouble(u64::MAX as f64);
+    assert_eq!(values, [("queue", Number::AsInt(-1)), ("queue", most), ("load", Number::AsDouble(0.25))]);
+    assert!(remarks.contains(&"2 counter values left out: no finite numbers".to_owned()), "{remarks:?}");
+}
+
+#[test]
+fn counters_go_where_metrics_go_and_a_collector_need_not_take_them() {
+    for (protocol, refusal) in [
+        (OtlpProtocol::Http, Answer::Status(404, None)),
+        (OtlpProtocol::Grpc, Answer::GrpcStatus(tonic::Status::unimplemented("no metrics"))),
+    ] {
+        for (answer, taken) in [(Answer::Take, 3), (refusal, 0)] {
+            let collector = FakeCollector::with_metrics(answer, protocol == OtlpProtocol::Grpc);
+            let output = Output::Address(collector.address.clone());
+            let mut exporter = Box::new(OtlpExporter::new(&facts(), &options(protocol), output).expect("it starts"));
+            detailed::feed(&mut *exporter);
+            let lines = exporter.finish().expect("spans are taken");
+            let expected = format!("of counters, as metrics, it accepted {taken} values, and rejected {}", 3 - taken);
+            assert!(lines.contains(&expected), "{protocol:?}: {lines:?}");
+            let paths: HashSet<String> = collector.received().into_iter().map(|received| received.path).collect();
+            let ends = if protocol == OtlpProtocol::Http {
+                ["/v1/traces", "/v1/metrics"]
+            } else {
+                ["TraceService/Export", "MetricsService/Export"]
+            };
+            assert!(ends.iter().all(|end| paths.iter().any(|path| path.ends_with(end))), "{paths:?}");
+        }
     }
 }
 

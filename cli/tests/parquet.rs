@@ -2,11 +2,13 @@
 #![cfg(feature = "parquet")]
 
 mod common;
+#[path = "common/detailed.rs"]
+mod detailed;
 #[path = "common/facts.rs"]
 mod facts;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, TimestampMicrosecondType};
+use arrow_array::types::{Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, RecordBatch};
 use bytes::Bytes;
 use common::{UNIX_NS, begin, full_span, span, threads};
@@ -15,6 +17,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 use proptest::prelude::*;
+use serde_json::json;
 use spanring::reader::{Damage, Loss, LossCause, SpanKind, SpanRecord, ThreadFacts};
 use spanring_cli::export::parquet::{ParquetWriter, ROWS};
 use spanring_cli::export::traces::TraceIds;
@@ -90,6 +93,52 @@ fn starts(group: &RowGroupMetaData) -> (i64, i64) {
         Some(Statistics::Int64(known)) => (*known.min_opt().expect("known"), *known.max_opt().expect("known")),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn attributes_and_instants_are_text_in_json_and_counters_rows_of_their_own() {
+    let table = export(ROWS, detailed::feed);
+    let rows_of =
+        |kind: &str| (0..table.rows.num_rows()).filter(|row| table.text("kind", *row) == Some(kind)).collect();
+    let json = |column, row| -> serde_json::Value {
+        serde_json::from_str(table.text(column, row).expect("some")).expect("JSON")
+    };
+    let span = table.spans()[&7];
+    let expected = json!({
+        "truth": true,
+        "least": i64::MIN,
+        "most": u64::MAX,
+        "tenth": 0.1,
+        "none": "NaN",
+        "\"\n\u{1F980}": "a \"text\"\n\u{1F980}",
+        "cut": "the beg",
+        "thread.id": -5,
+    });
+    assert_eq!((json("attributes", span), json("cut_attributes", span)), (expected, json!(["cut"])));
+    assert_eq!(table.number("dropped_attributes_count", span), Some(1));
+    let event = json!({ "name": "i", "time_unix_nano": UNIX_NS + 10, "thread.id": 1, "attributes": { "size": 3 } });
+    assert_eq!(json("events", span), json!([event]));
+    let alone: Vec<usize> = rows_of("instant");
+    let [alone] = alone[..] else { panic!("{alone:?}") };
+    assert_eq!(
+        (table.number("start_time_unix_nano", alone), table.number("span_id", alone)),
+        (Some(UNIX_NS as i64 + 20), None)
+    );
+    let counters: Vec<usize> = rows_of("counter");
+    let values = table.rows.column_by_name("counter_value").expect("there").as_primitive::<Float64Type>();
+    let values: Vec<_> =
+        counters.iter().map(|row| (table.text("name", *row), values.value(*row), json("attributes", *row))).collect();
+    let (queue, load) = (Some("queue"), Some("load"));
+    let expected = [
+        (queue, -1.0, json!({ "value": -1 })),
+        (queue, u64::MAX as f64, json!({ "value": u64::MAX })),
+        (load, 0.25, json!({ "value": 0.25 })),
+        (load, f64::INFINITY, json!({ "value": "inf" })),
+    ];
+    assert_eq!(values, expected);
+    let sums =
+        ["attributes", "instants", "counter_values"].map(|what| table.metadata(&format!("spanring.{what}")).to_owned());
+    assert_eq!(sums, ["9", "2", "5"]);
 }
 
 #[test]

@@ -1,33 +1,92 @@
 //! The Perfetto export, decoded again.
 
 mod common;
+#[path = "common/detailed.rs"]
+mod detailed;
 #[path = "common/replay.rs"]
 mod replay;
 
-use common::{UNIX_NS, begin, end, span, threads};
+use common::{UNIX_NS, begin, end, instant, span, threads};
 use proptest::prelude::*;
 use replay::{Replay, replay};
 use spanring::reader::{Damage, Location, Loss, LossCause, NameState, SpanKind, SpanRecord, ThreadFacts};
+use spanring_cli::export::perfetto::proto::CounterValue;
 use spanring_cli::export::perfetto::{Process, TraceWriter, WINDOW};
 use spanring_cli::export::{ExportError, Exporter};
 use spanring_cli::spans::{Ending, Item, Pairing, Span};
 use std::path::PathBuf;
 
 fn export(items: &[Item<'_>], window: usize) -> Replay {
+    export_by(window, |trace| items.iter().for_each(|item| trace.add(item).expect("a vector takes everything"))).0
+}
+
+/// The trace, and the remarks.
+fn export_by(window: usize, feed: impl FnOnce(&mut dyn Exporter)) -> (Replay, Vec<String>) {
     let mut bytes = Vec::new();
     let process =
         Process { pid: 42, name: "service".to_owned(), started_unix_ns: 1000, description: "a test".to_owned() };
     let mut trace = Box::new(TraceWriter::with_window(Box::new(&mut bytes), process, window));
-    for item in items {
-        trace.add(item).expect("a vector takes everything");
-    }
-    trace.finish().expect("a vector takes everything");
-    replay(&bytes)
+    feed(&mut *trace);
+    let remarks = trace.finish().expect("a vector takes everything");
+    (replay(&bytes), remarks)
 }
 
 fn export_spans(spans: &[Span<'static>]) -> Replay {
     let items: Vec<_> = spans.iter().map(|span| Item::Span(*span)).collect();
     export(&items, WINDOW)
+}
+
+#[test]
+fn attributes_are_typed_arguments_and_an_instant_is_in_its_span() {
+    let (replay, remarks) = export_by(WINDOW, detailed::feed);
+    let [span] = &replay.slices[..] else { panic!("{:?}", replay.slices) };
+    let attributes = [
+        ("truth", "true"),
+        ("least", "-9223372036854775808"),
+        ("most", "18446744073709551615"),
+        ("tenth", "0.1"),
+        ("none", "NaN"),
+        ("\"\n\u{1F980}", "a \"text\"\n\u{1F980}"),
+        ("cut", "the beg"),
+        ("thread.id", "-5"),
+    ];
+    for (key, value) in attributes {
+        assert_eq!(span.arguments[&format!("attributes.{key}")], value, "{key}");
+    }
+    assert_eq!((&*span.arguments["cut_attributes[0]"], span.number("lost_attributes")), ("cut", 1));
+    let [inside, outside] = &replay.instants[..] else { panic!("{:?}", replay.instants) };
+    assert_eq!((inside.number("instant_id"), inside.number("parent_id")), (detailed::INSIDE, detailed::SPAN));
+    assert_eq!((inside.begin_ns, inside.inside, &*inside.category), (UNIX_NS + 10, Some(0), "instant"));
+    assert_eq!(inside.arguments["attributes.size"], "3");
+    assert_eq!((outside.number("instant_id"), outside.inside), (detailed::OUTSIDE, None));
+    assert_eq!(replay.row_name(outside.track), "thread 1");
+    let values: Vec<_> = replay.counters.iter().map(|one| (replay.row_name(one.track), one.value)).collect();
+    let (most, endless) = (CounterValue::Double(u64::MAX as f64), CounterValue::Double(f64::INFINITY));
+    let (queue, load) = (CounterValue::Int(-1), CounterValue::Double(0.25));
+    assert_eq!(values, [("queue", Some(queue)), ("queue", Some(most)), ("load", Some(load)), ("load", Some(endless))]);
+    assert_eq!(replay.counters[1].arguments["exact_value"], "18446744073709551615");
+    assert!(remarks.iter().any(|remark| remark.starts_with("1 counter value left out")), "{remarks:?}");
+}
+
+#[test]
+fn an_instant_during_a_child_is_in_a_row_of_its_own_with_an_arrow() {
+    let parent = span(1, 100, 200);
+    let child = Span { parent: 1, depth: 1, ..span(2, 110, 150) };
+    let mut pairing = Pairing::default();
+    pairing.instant(&instant(5, 1, 1, 120, 0));
+    pairing.instant(&instant(6, 1, 1, 160, 0));
+    pairing.close();
+    let mut strays = Vec::new();
+    while let Some(stray) = pairing.stray() {
+        strays.push(stray.clone());
+    }
+    let items: Vec<_> = strays.iter().map(Item::Instant).chain([Item::Span(child), Item::Span(parent)]).collect();
+    let replay = export(&items, WINDOW);
+    let around: Vec<_> =
+        replay.instants.iter().map(|one| one.inside.map(|i| replay.slices[i].number("span_id"))).collect();
+    assert_eq!(around, [None, Some(1)]);
+    assert_eq!((&replay.slices[0].arrows_out, &replay.instants[0].arrows_in), (&vec![5], &vec![5]));
+    assert!(replay.instants[1].arrows_in.is_empty());
 }
 
 fn open(id: u64, begin_ns: u64) -> Span<'static> {

@@ -153,7 +153,7 @@ impl Exporter for FoldedWriter<'_> {
             Item::Loss(loss) => self.losses.push(*loss),
             // It has no time that could be a weight; the counts tell of it.
             Item::Damage(_) => {}
-            // They have no duration.
+            // These have no duration that could be one.
             Item::Instant(_) | Item::Counter(_) | Item::Details(_) => {}
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::traces::Roots;
 use crate::places::Place;
-use crate::spans::Span;
+use crate::spans::{Details, Span};
 use rustc_hash::FxHashMap;
 use spanring::reader::{SpanKind, SpanRecord};
 use std::cmp::Reverse;
@@ -19,6 +19,7 @@ pub struct Held {
     span: Span<'static>,
     name: Arc<str>,
     place: Option<Arc<Place>>,
+    details: Option<Arc<Details>>,
     /// The root of its trace, see [`Roots`].
     pub root: u64,
 }
@@ -26,7 +27,7 @@ pub struct Held {
 impl Held {
     /// The span itself.
     pub fn span(&self) -> Span<'_> {
-        Span { name: &self.name, place: self.place.as_deref(), ..self.span }
+        Span { name: &self.name, place: self.place.as_deref(), details: self.details.as_deref(), ..self.span }
     }
 }
 
@@ -120,6 +121,7 @@ impl InOrder {
         };
         let place =
             span.place.map(|place| self.places.entry(place.index).or_insert_with(|| Arc::new(place.clone())).clone());
-        Held { span: span.bare(), name, place, root: 0 }
+        let details = span.details.map(|details| Arc::new(details.clone()));
+        Held { span: span.bare(), name, place, details, root: 0 }
     }
 }

@@ -4,6 +4,7 @@
 //! the recording, counts what goes by, and counts the bytes that come out. A new format is a module here, a variant of
 //! [`Format`] and an arm of [`Format::exporter`]; what users can choose about it is a field of [`Options`].
 
+mod attributes;
 pub mod chrome;
 pub mod folded;
 #[cfg(any(feature = "otlp", feature = "parquet"))]
@@ -20,7 +21,8 @@ pub mod traces;
 
 use crate::info::DamageInfo;
 use crate::progress::Progress;
-use crate::spans::{self, Ending, Item, Step, add};
+use crate::spans::{self, DetailTotals, Ending, Item, Step, add};
+use crate::text::count;
 use clap::ValueEnum;
 pub use otlp_options::{OtlpOptions, OtlpProtocol};
 use spanring::reader::{LossCause, PollRecord, ReadError, Recording, SpanRecord};
@@ -109,6 +111,8 @@ pub struct Exported {
     pub damaged: u64,
     /// The first of them.
     pub damage: Option<DamageInfo>,
+    /// What was recorded beside spans.
+    pub details: DetailTotals,
     /// Bytes written; 0 if they went to a network address.
     pub bytes: u64,
     /// What else the user should know.
@@ -276,6 +280,11 @@ fn cause_word(cause: LossCause) -> &'static str {
     }
 }
 
+/// What is said of values of counters that are no numbers, as those of a later version may be.
+fn no_numbers(values: u64) -> String {
+    format!("{} left out: no number that this version knows", count(values, "counter value"))
+}
+
 /// Exports a recording.
 ///
 /// # Errors
@@ -312,6 +321,7 @@ pub fn run(
         return Err(error);
     }
     exported.remarks = exporter.finish()?;
+    exported.remarks.extend(exported.beside_spans(format));
     Ok(Exported { bytes, ..exported })
 }
 
@@ -327,8 +337,30 @@ impl Exported {
                 self.damaged += 1;
                 self.damage.get_or_insert_with(|| DamageInfo::new(damage));
             }
-            Item::Thread(_) | Item::Instant(_) | Item::Counter(_) | Item::Details(_) => {}
+            Item::Details(totals) => self.details = *totals,
+            Item::Thread(_) | Item::Instant(_) | Item::Counter(_) => {}
         }
+    }
+
+    /// What became of what was recorded beside spans, as far as it is not in the export, or not where one would look for it.
+    fn beside_spans(&self, format: Format) -> Vec<String> {
+        let DetailTotals { attributes, instants, counters, .. } = self.details;
+        let DetailTotals { late_attributes, late_instants, dropped_attributes, dropped_instants, .. } = self.details;
+        if format == Format::Folded {
+            let left = [(attributes, "attribute"), (instants, "instant"), (counters, "counter value")];
+            let left = left.into_iter().filter(|(number, _)| *number > 0);
+            let left: Vec<String> = left.map(|(number, what)| count(number, what)).collect();
+            let told = format!("stacks have no place for {}", left.join(", "));
+            return left.first().map(|_| told).into_iter().collect();
+        }
+        let left = [
+            (late_attributes, "attribute", "left out: of spans that are not there"),
+            (late_instants, "instant", "apart from spans: theirs are not there"),
+            (dropped_attributes, "attribute", "left out: their spans have too many"),
+            (dropped_instants, "instant", "left out: their spans have too many"),
+        ];
+        let left = left.into_iter().filter(|(number, ..)| *number > 0);
+        left.map(|(number, what, why)| format!("{} {why}", count(number, what))).collect()
     }
 }
 

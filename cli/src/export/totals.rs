@@ -1,6 +1,6 @@
 //! What an export holds, and what its recording lacks, for formats that have a place for it.
 
-use crate::spans::{Ending, Item, add};
+use crate::spans::{DetailTotals, Ending, Item, add};
 use spanring::reader::LossCause;
 
 /// Sums over everything that was exported.
@@ -13,13 +13,15 @@ pub struct Totals {
     retired: u64,
     damaged: u64,
     damages: u64,
+    details: DetailTotals,
 }
 
 impl Totals {
     /// Counts an item.
     pub fn add(&mut self, item: &Item<'_>) {
         match item {
-            Item::Thread(_) | Item::Instant(_) | Item::Counter(_) | Item::Details(_) => {}
+            Item::Thread(_) | Item::Instant(_) | Item::Counter(_) => {}
+            Item::Details(totals) => self.details = *totals,
             Item::Span(span) => {
                 self.spans += 1;
                 self.open += u64::from(span.ending == Ending::Open);
@@ -40,7 +42,7 @@ impl Totals {
     }
 
     /// The sums with their names.
-    pub fn entries(&self) -> [(&'static str, u64); 7] {
+    pub fn entries(&self) -> [(&'static str, u64); 14] {
         [
             ("spanring.spans", self.spans),
             ("spanring.open_spans", self.open),
@@ -49,6 +51,13 @@ impl Totals {
             ("spanring.retired_records", self.retired),
             ("spanring.damaged_records", self.damaged),
             ("spanring.damages", self.damages),
+            ("spanring.attributes", self.details.attributes),
+            ("spanring.instants", self.details.instants),
+            ("spanring.counter_values", self.details.counters),
+            ("spanring.late_attributes", self.details.late_attributes),
+            ("spanring.late_instants", self.details.late_instants),
+            ("spanring.dropped_attributes", self.details.dropped_attributes),
+            ("spanring.dropped_instants", self.details.dropped_instants),
         ]
     }
 }

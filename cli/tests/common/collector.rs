@@ -9,6 +9,7 @@ use hyper::header::HeaderMap;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
@@ -46,7 +47,7 @@ pub struct Received {
     pub path: String,
     /// What stood above it.
     pub headers: HeaderMap,
-    /// What it was.
+    /// What it was, if it was for spans.
     pub request: ExportTraceServiceRequest,
     /// Whether its spans were taken.
     pub taken: bool,
@@ -63,11 +64,21 @@ pub struct FakeCollector {
 impl FakeCollector {
     /// One that talks HTTP, or gRPC. The n-th request gets the n-th answer, later ones the last.
     pub fn start(answers: &[Answer], grpc: bool) -> FakeCollector {
+        FakeCollector::answering(answers, Answer::Take, grpc)
+    }
+
+    /// One that takes spans, and answers so to metrics.
+    pub fn with_metrics(answer: Answer, grpc: bool) -> FakeCollector {
+        FakeCollector::answering(&[Answer::Take], answer, grpc)
+    }
+
+    fn answering(answers: &[Answer], to_metrics: Answer, grpc: bool) -> FakeCollector {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let listener = runtime.block_on(TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))).expect("a port");
         let address = format!("http://{}", listener.local_addr().expect("bound"));
         let received = Arc::new(Mutex::new(Vec::new()));
-        runtime.spawn(serve(listener, answers.to_vec(), received.clone(), grpc));
+        let answers = Answers { to_spans: answers.to_vec(), to_metrics };
+        runtime.spawn(serve(listener, answers, received.clone(), grpc));
         FakeCollector { address, received, _runtime: runtime }
     }
 
@@ -77,7 +88,14 @@ impl FakeCollector {
     }
 }
 
-async fn serve(listener: TcpListener, answers: Vec<Answer>, received: Arc<Mutex<Vec<Received>>>, grpc: bool) {
+/// What is answered to what.
+#[derive(Clone)]
+struct Answers {
+    to_spans: Vec<Answer>,
+    to_metrics: Answer,
+}
+
+async fn serve(listener: TcpListener, answers: Answers, received: Arc<Mutex<Vec<Received>>>, grpc: bool) {
     while let Ok((stream, _)) = listener.accept().await {
         let (answers, received) = (answers.clone(), received.clone());
         let service = service_fn(move |request| answer(request, answers.clone(), received.clone(), grpc));
@@ -98,7 +116,7 @@ type Body = http_body_util::combinators::BoxBody<Bytes, Infallible>;
 
 async fn answer(
     request: Request<Incoming>,
-    answers: Vec<Answer>,
+    answers: Answers,
     received: Arc<Mutex<Vec<Received>>>,
     grpc: bool,
 ) -> Result<Response<Body>, Infallible> {
@@ -108,12 +126,21 @@ async fn answer(
         // A byte for whether it is compressed, and four for its length.
         body = body.slice(5..);
     }
-    let request = ExportTraceServiceRequest::decode(body).expect("a request");
+    let path = head.uri.path().to_owned();
+    let is_metrics = path.contains("metrics");
+    let request = if is_metrics {
+        ExportMetricsServiceRequest::decode(body).expect("a request");
+        ExportTraceServiceRequest::default()
+    } else {
+        ExportTraceServiceRequest::decode(body).expect("a request")
+    };
     let answer = {
         let mut received = received.lock().expect("nobody panics");
-        let answer = answers[received.len().min(answers.len() - 1)].clone();
+        let answer = match is_metrics {
+            true => answers.to_metrics,
+            false => answers.to_spans[received.len().min(answers.to_spans.len() - 1)].clone(),
+        };
         let taken = matches!(answer, Answer::Take | Answer::Reject(..) | Answer::Late(_));
-        let path = head.uri.path().to_owned();
         received.push(Received { at: Instant::now(), path, headers: head.headers, request, taken });
         answer
     };

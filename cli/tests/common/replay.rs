@@ -4,7 +4,7 @@
 
 use prost::Message;
 use spanring_cli::export::perfetto::proto::{
-    Data, EventType, InternedText, SequenceFlags, Trace, TrackDescriptor, Value,
+    CounterValue, Data, DebugAnnotation, EventType, InternedText, SequenceFlags, Trace, TrackDescriptor, Value,
 };
 use std::collections::HashMap;
 
@@ -21,8 +21,10 @@ pub struct Slice {
     pub name: String,
     /// Category.
     pub category: String,
-    /// Arguments, as text.
+    /// Arguments, as text; what is in another has that one's name in front.
     pub arguments: HashMap<String, String>,
+    /// Of a counter.
+    pub value: Option<CounterValue>,
     /// Arrows that begin here.
     pub arrows_out: Vec<u64>,
     /// Arrows that end here.
@@ -47,6 +49,8 @@ pub struct Replay {
     pub losses: Vec<Slice>,
     /// All instants, as time, track, category, name and arguments.
     pub instants: Vec<Slice>,
+    /// All values of counters.
+    pub counters: Vec<Slice>,
     /// All rows.
     pub tracks: HashMap<u64, TrackDescriptor>,
 }
@@ -79,12 +83,10 @@ pub fn replay(bytes: &[u8]) -> Replay {
             Data::TrackEvent(event) => {
                 let track = event.track_uuid.expect("an event has a row");
                 assert!(replay.tracks.contains_key(&track), "rows come before their events");
-                let argument = |value: Value| match value {
-                    Value::Bool(value) => value.to_string(),
-                    Value::Uint(value) => value.to_string(),
-                    Value::String(value) => value,
-                    Value::StringIid(number) => values.get(number),
-                };
+                let mut arguments = HashMap::new();
+                for annotation in &event.debug_annotations {
+                    flatten(annotation, "", &names, &values, &mut arguments);
+                }
                 let slice = Slice {
                     track,
                     begin_ns: packet.timestamp.expect("an event has a time"),
@@ -95,14 +97,8 @@ pub fn replay(bytes: &[u8]) -> Replay {
                     arrows_out: event.flow_ids.clone(),
                     arrows_in: event.terminating_flow_ids.clone(),
                     category: event.category_iids.first().map(|&number| categories.get(number)).unwrap_or_default(),
-                    arguments: event
-                        .debug_annotations
-                        .into_iter()
-                        .map(|annotation| {
-                            let name = names.get(annotation.name_iid.expect("named"));
-                            (name, argument(annotation.value.expect("with a value")))
-                        })
-                        .collect(),
+                    arguments,
+                    value: event.counter_value,
                     inside: None,
                 };
                 events.push((EventType::try_from(event.r#type.expect("typed")).expect("known"), slice));
@@ -133,7 +129,11 @@ impl Replay {
                     let slices = if is_loss { &mut self.losses } else { &mut self.slices };
                     slices[index].end_ns = Some(event.begin_ns);
                 }
-                EventType::Instant => self.instants.push(event),
+                EventType::Instant => {
+                    event.inside = stack.last().map(|&(index, _)| index);
+                    self.instants.push(event);
+                }
+                EventType::Counter => self.counters.push(event),
                 EventType::Unspecified => panic!("an event without a type"),
             }
         }
@@ -144,6 +144,27 @@ impl Replay {
         let track = &self.tracks[&track];
         let thread = track.thread.as_ref().and_then(|thread| thread.thread_name.as_deref());
         track.name.as_deref().or(thread).unwrap_or_default()
+    }
+}
+
+/// An argument, and what is in it.
+fn flatten(annotation: &DebugAnnotation, above: &str, names: &Texts, values: &Texts, to: &mut HashMap<String, String>) {
+    let name = annotation.name.clone().or(annotation.name_iid.map(|number| names.get(number)));
+    let name = format!("{above}{}", name.expect("named"));
+    annotation.dict_entries.iter().for_each(|entry| flatten(entry, &format!("{name}."), names, values, to));
+    let text = |value: &Value| match value {
+        Value::Bool(value) => value.to_string(),
+        Value::Uint(value) => value.to_string(),
+        Value::Int(value) => value.to_string(),
+        Value::Double(value) => format!("{value:?}"),
+        Value::String(value) => value.clone(),
+        Value::StringIid(number) => values.get(*number),
+    };
+    for (index, part) in annotation.array_values.iter().enumerate() {
+        to.insert(format!("{name}[{index}]"), part.value.as_ref().map(text).expect("a value"));
+    }
+    if let Some(value) = &annotation.value {
+        to.insert(name, text(value));
     }
 }
 

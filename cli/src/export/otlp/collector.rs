@@ -2,12 +2,12 @@
 //!
 //! The reading side fills a short queue and waits while that is full, so memory does not grow while the collector is slow. A
 //! thread of its own sends. A request that is refused for now is sent again, after the time that the collector asks for, or else
-//! after one that doubles. One that is refused for good ends the export, and so does one that has been refused for too long.
+//! after one that doubles. One that is refused for good ends the export, and so does one that has been refused for too long. Values of
+//! counters that are refused for good are only counted: not every collector of traces takes metrics.
 
-use super::transport::{Refusal, Transport};
+use super::transport::{Answer, Refusal, Request, Transport};
 use crate::export::{ExportError, OtlpProtocol};
 use crate::text::{clean, count};
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -40,22 +40,31 @@ pub struct Way {
     pub patience: Duration,
 }
 
-/// Spans for one request.
+/// Spans, or values of counters, for one request.
 pub struct Batch {
-    pub spans: u64,
-    pub request: ExportTraceServiceRequest,
+    /// How many.
+    pub size: u64,
+    pub request: Request,
 }
 
 /// What became of the batches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    pub accepted: u64,
-    pub rejected: u64,
+    /// Spans, and values of counters.
+    pub spans: Taken,
+    pub values: Taken,
     pub requests: u64,
     /// Requests that had to be sent again.
     pub retries: u64,
-    /// What the collector said about what it took or rejected, and how many spans it rejected with that.
+    /// What the collector said about what it took or rejected, and how much it rejected with that.
     said: BTreeMap<String, u64>,
+}
+
+/// How much was taken, and how much not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    pub accepted: u64,
+    pub rejected: u64,
 }
 
 /// A collector, while batches go to it.
@@ -105,7 +114,7 @@ impl Collector {
         match ended {
             Some(Ok((tally, None))) => Ok(tally),
             Some(Ok((tally, Some(why)))) => {
-                Err(Collector::failed(&format!("{why} ({} known to be taken)", count(tally.accepted, "span"))))
+                Err(Collector::failed(&format!("{why} ({} known to be taken)", count(tally.spans.accepted, "span"))))
             }
             _ => Err(Collector::failed("it has failed before")),
         }
@@ -120,13 +129,14 @@ impl Tally {
     fn add(&mut self, done: Delivered) {
         self.requests += 1;
         self.retries += done.retries;
-        let partial = done.answer.partial_success.unwrap_or_default();
+        let Answer { rejected, said } = done.answer;
         // More than all, or less than none, makes no sense.
-        let rejected = u64::try_from(partial.rejected_spans).unwrap_or(0).min(done.spans);
-        self.accepted += done.spans - rejected;
-        self.rejected += rejected;
-        if rejected > 0 || !partial.error_message.is_empty() {
-            let said = if self.said.len() < REASONS { partial.error_message } else { "other reasons".to_owned() };
+        let rejected = u64::try_from(rejected).unwrap_or(0).min(done.size);
+        let taken = if done.is_metrics { &mut self.values } else { &mut self.spans };
+        taken.accepted += done.size - rejected;
+        taken.rejected += rejected;
+        if rejected > 0 || !said.is_empty() {
+            let said = if self.said.len() < REASONS { said } else { "other reasons".to_owned() };
             *self.said.entry(clean(&said).into_owned()).or_default() += rejected;
         }
     }
@@ -135,11 +145,18 @@ impl Tally {
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!(
             "the collector accepted {} in {}, {} of which had to be repeated, and rejected {}",
-            count(self.accepted, "span"),
+            count(self.spans.accepted, "span"),
             count(self.requests, "request"),
             self.retries,
-            self.rejected
+            self.spans.rejected
         )];
+        let Taken { accepted, rejected } = self.values;
+        if accepted + rejected > 0 {
+            lines.push(format!(
+                "of counters, as metrics, it accepted {}, and rejected {rejected}",
+                count(accepted, "value")
+            ));
+        }
         lines.extend(self.said.iter().map(|(said, rejected)| {
             let said = if said.is_empty() { "no reason given" } else { said };
             if *rejected > 0 { format!("rejected {rejected}: {said}") } else { format!("the collector says: {said}") }
@@ -155,9 +172,10 @@ struct Patience {
 }
 
 struct Delivered {
-    spans: u64,
+    size: u64,
+    is_metrics: bool,
     retries: u64,
-    answer: ExportTraceServiceResponse,
+    answer: Answer,
 }
 
 /// Sends batches until there are no more, or one is not taken: then why.
@@ -189,11 +207,16 @@ fn send_all(
 /// Sends one batch until it is taken.
 async fn deliver(mut transport: Transport, batch: Batch, patience: Patience) -> Result<Delivered, String> {
     let started = Instant::now();
+    let (size, is_metrics) = (batch.size, matches!(batch.request, Request::Metrics(_)));
     let mut retries = 0;
     loop {
         let sent = timeout(patience.timeout, transport.send(&batch.request)).await;
         let (why, after) = match sent {
-            Ok(Ok(answer)) => return Ok(Delivered { spans: batch.spans, retries, answer }),
+            Ok(Ok(answer)) => return Ok(Delivered { size, is_metrics, retries, answer }),
+            Ok(Err(Refusal::Permanent(said))) if is_metrics => {
+                let answer = Answer { rejected: i64::try_from(size).unwrap_or(i64::MAX), said };
+                return Ok(Delivered { size, is_metrics, retries, answer });
+            }
             Ok(Err(Refusal::Permanent(why))) => return Err(why),
             Ok(Err(Refusal::Temporary { why, after })) => (why, after),
             Err(_) => (format!("no answer within {:?}", patience.timeout), None),

@@ -9,21 +9,29 @@
 //! | open | `spanring.outcome` is `open`; it has to end for other tools, so it does when the recording does |
 //! | loss, damage | span of scope `spanring.recording`, as long as the time in which records are missing |
 //! | the whole | span `recording` of that scope, with what there was and what is missing, in every export |
+//! | attribute | attribute; of those that would be taken for one of the above, and of one without a key, the key has `attribute.` in front |
+//! | instant | event of its span; in no span of the recording, a span of scope `spanring.recording` without a duration |
+//! | counter | gauge, without a unit; that is a metric, so in requests of their own |
 
+use crate::export::attributes::{SIGNED, Simple, as_float, cut_keys, lost, simple, unique};
 use crate::export::in_order::Held;
 use crate::export::totals::{Totals, cause_word};
 use crate::export::traces::TraceIds;
-use crate::spans::{Ending, Item, thread_label};
+use crate::places::Place;
+use crate::spans::{Attributes, Counter, Ending, Instant, Item, thread_label};
 use crate::text::count;
 use crate::top::kind_word;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::metrics::v1::NumberDataPoint;
+use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as Number;
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::span::SpanKind as OtlpKind;
+use opentelemetry_proto::tonic::trace::v1::span::{Event, SpanKind as OtlpKind};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{Span as OtlpSpan, Status};
 use rustc_hash::FxHashMap;
 use spanring::reader::{Damage, Loss, NameState, ProcessFacts};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// Sampled, and the parent is known not to be elsewhere.
@@ -74,7 +82,10 @@ impl Converter {
                 self.threads.entry(facts.id).or_insert_with(|| thread_label(facts));
                 None
             }
-            Item::Span(span) => span.end_ns.or(Some(span.begin_ns)),
+            Item::Span(span) => {
+                let instants = span.instants().iter().map(|instant| instant.unix_ns).max();
+                span.end_ns.or(Some(span.begin_ns)).max(instants)
+            }
             Item::Loss(loss) => loss.before_unix_ns.or(loss.after_unix_ns),
             Item::Instant(instant) => Some(instant.unix_ns),
             Item::Counter(counter) => Some(counter.unix_ns),
@@ -93,12 +104,7 @@ impl Converter {
         if span.polls > 0 {
             attributes.push(number("spanring.polls", u64::from(span.polls)));
         }
-        if let Some(place) = span.place {
-            attributes.push(text("code.file.path", &place.location.file));
-            attributes.push(number("code.line.number", u64::from(place.location.line)));
-            attributes.push(text("spanring.module_path", &place.location.module_path));
-            attributes.push(text("spanring.target", &place.location.target));
-        }
+        attributes.extend(span.place.into_iter().flat_map(where_made));
         let threads = [("thread.id", "thread.name", span.begin_thread)];
         let moved = span.end_thread.is_some() && span.end_thread != span.begin_thread;
         let end_thread = moved.then_some(("spanring.end_thread.id", "spanring.end_thread.name", span.end_thread));
@@ -113,12 +119,7 @@ impl Converter {
             ("spanring.idle_ns", span.idle_ns()),
         ];
         attributes.extend(measured.into_iter().filter_map(|(key, ns)| Some(number(key, ns?))));
-        let name_state = match span.name_state {
-            NameState::Whole => None,
-            NameState::Cut => Some("cut"),
-            NameState::Missing => Some("missing"),
-        };
-        attributes.extend(name_state.map(|state| text("spanring.name_state", state)));
+        attributes.extend(name_state(span.name_state));
         let partial = [
             ("spanring.begin_lost", span.begin_lost),
             ("spanring.end_may_be_lost", span.end_may_be_lost),
@@ -127,9 +128,16 @@ impl Converter {
         attributes.extend(partial.into_iter().filter(|(_, partial)| *partial).map(|(key, _)| yes(key)));
         let status = matches!(span.ending, Ending::Failed | Ending::Panicked)
             .then(|| Status { message: span.ending.word().to_owned(), code: StatusCode::Error as i32 });
+        if let Some(details) = span.details {
+            known(&mut attributes, &details.attributes);
+        }
+        let lost_attributes = span.details.map_or(0, |details| lost(&details.attributes));
         OtlpSpan {
             status,
             attributes,
+            dropped_attributes_count: small(lost_attributes),
+            events: span.instants().iter().map(|instant| self.event(instant)).collect(),
+            dropped_events_count: small(span.details.map_or(0, |details| details.dropped_instants)),
             parent_span_id: if span.parent == 0 { Vec::new() } else { span.parent.to_be_bytes().to_vec() },
             ..self.bare(
                 held.root,
@@ -139,6 +147,36 @@ impl Converter {
                 span.end_ns.unwrap_or(self.last_ns).max(span.begin_ns),
             )
         }
+    }
+
+    /// What happened within a span.
+    fn event(&self, instant: &Instant) -> Event {
+        Event {
+            time_unix_nano: instant.unix_ns,
+            name: instant.name.to_string(),
+            attributes: self.of_instant(instant),
+            dropped_attributes_count: small(lost(&instant.attributes)),
+        }
+    }
+
+    /// A mark for what happened in no span of the recording.
+    pub fn instant(&mut self, instant: &Instant) -> OtlpSpan {
+        let mut attributes = vec![text("spanring.mark", "instant")];
+        if instant.parent != 0 {
+            attributes.push(number("spanring.lost_parent_id", instant.parent));
+        }
+        attributes.extend(self.of_instant(instant));
+        let mark = self.mark(&instant.name, instant.unix_ns, instant.unix_ns, attributes);
+        OtlpSpan { dropped_attributes_count: small(lost(&instant.attributes)), ..mark }
+    }
+
+    fn of_instant(&self, instant: &Instant) -> Vec<KeyValue> {
+        let mut attributes = vec![number("thread.id", u64::from(instant.thread))];
+        attributes.extend(self.threads.get(&instant.thread).map(|label| text("thread.name", label)));
+        attributes.extend(instant.place.as_deref().into_iter().flat_map(where_made));
+        attributes.extend(name_state(instant.name_state));
+        known(&mut attributes, &instant.attributes);
+        attributes
     }
 
     /// A mark where records were lost.
@@ -199,6 +237,16 @@ impl Converter {
     }
 }
 
+/// A counter's value, if OTLP can have it: a finite number. An integer that its integers do not reach is the nearest other number.
+pub fn point(counter: &Counter<'_>) -> Option<NumberDataPoint> {
+    let value = match simple(counter.value, &SIGNED) {
+        // Within what was asked for.
+        Simple::Integer(value) => Number::AsInt(value as i64),
+        _ => Number::AsDouble(as_float(counter.value).filter(|value| value.is_finite())?),
+    };
+    Some(NumberDataPoint { time_unix_nano: counter.unix_ns, value: Some(value), ..NumberDataPoint::default() })
+}
+
 /// What the spans of a session have in common. Without `service_name` the service is called as its executable.
 pub fn resource(facts: &ProcessFacts, service_name: Option<&str>) -> Resource {
     let executable = Path::new(&facts.executable).file_name().map(|name| name.to_string_lossy().into_owned());
@@ -226,6 +274,58 @@ pub fn resource(facts: &ProcessFacts, service_name: Option<&str>) -> Resource {
     ];
     attributes.extend(optional.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| text(key, value)));
     Resource { attributes, ..Resource::default() }
+}
+
+fn where_made(place: &Place) -> [KeyValue; 4] {
+    let location = &place.location;
+    [
+        text("code.file.path", &location.file),
+        number("code.line.number", u64::from(location.line)),
+        text("spanring.module_path", &location.module_path),
+        text("spanring.target", &location.target),
+    ]
+}
+
+fn name_state(state: NameState) -> Option<KeyValue> {
+    let word = match state {
+        NameState::Whole => return None,
+        NameState::Cut => "cut",
+        NameState::Missing => "missing",
+    };
+    Some(text("spanring.name_state", word))
+}
+
+/// What a program says of itself, beside what is said here.
+fn known(to: &mut Vec<KeyValue>, attributes: &Attributes) {
+    to.extend(unique(attributes).map(|(key, entry)| {
+        let value = match simple(entry.value(), &SIGNED) {
+            Simple::Bool(value) => Value::BoolValue(value),
+            // Within what was asked for.
+            Simple::Integer(value) => Value::IntValue(value as i64),
+            Simple::Double(value) => Value::DoubleValue(value),
+            Simple::Text(text) => Value::StringValue(text.into_owned()),
+        };
+        attribute(&own_key(&key), value)
+    }));
+    let cut = cut_keys(attributes).map(|key| AnyValue { value: Some(Value::StringValue(own_key(&key).into_owned())) });
+    let values: Vec<AnyValue> = cut.collect();
+    if !values.is_empty() {
+        to.push(attribute("spanring.cut_attributes", Value::ArrayValue(ArrayValue { values })));
+    }
+}
+
+/// What stands before a key of the program that is like one of ours, none, or has that before it: so no two keys become the same.
+const OWN: &str = "attribute.";
+
+fn own_key(key: &str) -> Cow<'_, str> {
+    let ours = ["code.file.path", "code.line.number", "thread.id", "thread.name"];
+    let is_like_ours = key.is_empty() || key.starts_with("spanring.") || key.starts_with(OWN) || ours.contains(&key);
+    if is_like_ours { Cow::Owned(format!("{OWN}{key}")) } else { Cow::Borrowed(key) }
+}
+
+/// A count as OTLP has it.
+fn small(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 fn text(key: &str, value: &str) -> KeyValue {

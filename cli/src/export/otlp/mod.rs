@@ -6,20 +6,26 @@
 
 mod collector;
 mod convert;
+mod gauges;
 mod transport;
 
 use super::in_order::InOrder;
 use super::{ExportError, Exporter, OtlpOptions, OtlpProtocol, Output};
-use crate::spans::Item;
+use crate::spans::{Counter, Item};
+use crate::text::count;
 use collector::{Batch, Collector, Way};
 use convert::{Converter, RECORDING, SPANS};
+use gauges::Gauges;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, ScopeMetrics};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
 use spanring::reader::{ProcessFacts, SpanRecord};
 use std::io::{self, Write};
+use transport::Request;
 
 /// Spans in a request, or in a line of a file, at most.
 pub const BATCH_SPANS: usize = 2048;
@@ -36,6 +42,9 @@ pub struct OtlpExporter<'w> {
     /// Spans, and what is told about the recording.
     batch: [Vec<Span>; 2],
     batch_bytes: usize,
+    gauges: Gauges,
+    /// Values of counters that OTLP cannot have.
+    no_values: u64,
     target: Target<'w>,
 }
 
@@ -66,6 +75,8 @@ impl<'w> OtlpExporter<'w> {
             in_order: InOrder::default(),
             batch: Default::default(),
             batch_bytes: 0,
+            gauges: Gauges::default(),
+            no_values: 0,
             target,
         })
     }
@@ -93,11 +104,34 @@ impl<'w> OtlpExporter<'w> {
         }
         let resource = Some(self.resource.clone());
         let resource_spans = vec![ResourceSpans { resource, scope_spans, ..ResourceSpans::default() }];
-        let request = ExportTraceServiceRequest { resource_spans };
+        self.hand_over(Batch { size: spans, request: Request::Traces(ExportTraceServiceRequest { resource_spans }) })
+    }
+
+    fn counter(&mut self, counter: &Counter<'_>) -> Result<(), ExportError> {
+        match convert::point(counter) {
+            Some(point) => self.gauges.add(counter.name, point),
+            None => self.no_values += 1,
+        }
+        if self.gauges.len() >= BATCH_SPANS || self.gauges.bytes() >= BATCH_BYTES { self.send_gauges() } else { Ok(()) }
+    }
+
+    fn send_gauges(&mut self) -> Result<(), ExportError> {
+        let size = self.gauges.len() as u64;
+        if size == 0 {
+            return Ok(());
+        }
+        let scope = Some(self.scopes[Scope::Spans as usize].clone());
+        let scope_metrics = vec![ScopeMetrics { scope, metrics: self.gauges.take(), ..ScopeMetrics::default() }];
+        let resource = Some(self.resource.clone());
+        let resource_metrics = vec![ResourceMetrics { resource, scope_metrics, ..ResourceMetrics::default() }];
+        self.hand_over(Batch { size, request: Request::Metrics(ExportMetricsServiceRequest { resource_metrics }) })
+    }
+
+    fn hand_over(&mut self, batch: Batch) -> Result<(), ExportError> {
         match &mut self.target {
-            Target::Collector(collector) => collector.send(Batch { spans, request }),
+            Target::Collector(collector) => collector.send(batch),
             Target::Lines(out) => {
-                serde_json::to_writer(&mut *out, &request).map_err(io::Error::from)?;
+                serde_json::to_writer(&mut *out, &batch.request).map_err(io::Error::from)?;
                 Ok(out.write_all(b"\n")?)
             }
         }
@@ -133,7 +167,12 @@ impl Exporter for OtlpExporter<'_> {
     fn add(&mut self, item: &Item<'_>) -> Result<(), ExportError> {
         self.converter.see(item);
         match item {
-            Item::Thread(_) | Item::Instant(_) | Item::Counter(_) | Item::Details(_) => Ok(()),
+            Item::Thread(_) | Item::Details(_) => Ok(()),
+            Item::Counter(counter) => self.counter(counter),
+            Item::Instant(instant) => {
+                let mark = self.converter.instant(instant);
+                self.push(Scope::Recording, mark)
+            }
             Item::Span(span) => {
                 let Some(held) = self.in_order.add(span) else { return Ok(()) };
                 self.push(Scope::Spans, self.converter.span(&held))
@@ -155,15 +194,20 @@ impl Exporter for OtlpExporter<'_> {
         }
         self.push(Scope::Recording, self.converter.recording())?;
         self.send()?;
-        match self.target {
-            Target::Collector(mut collector) => Ok(collector.finish()?.lines()),
+        self.send_gauges()?;
+        let mut remarks = match self.target {
+            Target::Collector(mut collector) => collector.finish()?.lines(),
             Target::Lines(mut out) => {
                 out.flush()?;
-                Ok(vec![
+                vec![
                     "a line is an OTLP request in JSON, as the receiver `otlpjsonfile` of a collector reads it"
                         .to_owned(),
-                ])
+                ]
             }
+        };
+        if self.no_values > 0 {
+            remarks.push(format!("{} left out: no finite numbers", count(self.no_values, "counter value")));
         }
+        Ok(remarks)
     }
 }

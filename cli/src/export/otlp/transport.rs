@@ -1,15 +1,17 @@
-//! One request to a collector, over gRPC or HTTP.
+//! One request to a collector, over gRPC or HTTP: spans, or values of counters.
 
 use crate::export::{ExportError, OtlpProtocol};
 use crate::text::clean;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
-use hyper::{Method, Request, StatusCode, Uri};
+use hyper::{Method, StatusCode, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
+use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use prost::Message;
@@ -38,11 +40,27 @@ pub enum Refusal {
     Permanent(String),
 }
 
+/// What a collector is asked to take.
+#[derive(Clone, Debug, serde::Serialize)]
+#[serde(untagged)]
+pub enum Request {
+    Traces(ExportTraceServiceRequest),
+    Metrics(ExportMetricsServiceRequest),
+}
+
+/// What it says if it takes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// So many spans, or values, it does not take.
+    pub rejected: i64,
+    pub said: String,
+}
+
 /// A way to a collector.
 #[derive(Clone)]
 pub enum Transport {
-    Grpc { client: TraceServiceClient<Channel>, headers: MetadataMap },
-    Http { client: HttpClient, uri: Uri, headers: HeaderMap },
+    Grpc { traces: TraceServiceClient<Channel>, metrics: MetricsServiceClient<Channel>, headers: MetadataMap },
+    Http { client: HttpClient, traces: Uri, metrics: Option<Uri>, headers: HeaderMap },
 }
 
 #[derive(Clone)]
@@ -72,8 +90,12 @@ impl Transport {
                     let tls = ClientTlsConfig::new().with_native_roots();
                     endpoint = endpoint.tls_config(tls).map_err(|error| refused(&error))?;
                 }
-                let client = TraceServiceClient::new(endpoint.connect_lazy());
-                Ok(Transport::Grpc { client, headers: MetadataMap::from_headers(headers) })
+                let channel = endpoint.connect_lazy();
+                Ok(Transport::Grpc {
+                    traces: TraceServiceClient::new(channel.clone()),
+                    metrics: MetricsServiceClient::new(channel),
+                    headers: MetadataMap::from_headers(headers),
+                })
             }
             OtlpProtocol::Http => {
                 let builder = Client::builder(TokioExecutor::new());
@@ -85,7 +107,9 @@ impl Transport {
                 } else {
                     HttpClient::Plain(builder.build_http())
                 };
-                Ok(Transport::Http { client, uri: traces_uri(uri).map_err(|error| refused(&error))?, headers })
+                let traces = traces_uri(uri).map_err(|error| refused(&error))?;
+                let metrics = metrics_uri(&traces).map_err(|error| refused(&error))?;
+                Ok(Transport::Http { client, traces, metrics, headers })
             }
         }
     }
@@ -94,14 +118,27 @@ impl Transport {
     ///
     /// # Errors
     /// If it was not taken.
-    pub async fn send(&mut self, request: &ExportTraceServiceRequest) -> Result<ExportTraceServiceResponse, Refusal> {
+    pub async fn send(&mut self, request: &Request) -> Result<Answer, Refusal> {
         match self {
-            Transport::Grpc { client, headers } => {
-                let request = tonic::Request::from_parts(headers.clone(), tonic::Extensions::new(), request.clone());
-                client.export(request).await.map(tonic::Response::into_inner).map_err(|status| refusal_of(&status))
-            }
-            Transport::Http { client, uri, headers } => {
-                let mut post = Request::new(Full::new(Bytes::from(request.encode_to_vec())));
+            Transport::Grpc { traces, metrics, headers } => match request {
+                Request::Traces(request) => {
+                    let answer = traces.export(with_headers(headers, request)).await;
+                    answer.map(|answer| answer.into_inner().into()).map_err(|status| refusal_of(&status))
+                }
+                Request::Metrics(request) => {
+                    let answer = metrics.export(with_headers(headers, request)).await;
+                    answer.map(|answer| answer.into_inner().into()).map_err(|status| refusal_of(&status))
+                }
+            },
+            Transport::Http { client, traces, metrics, headers } => {
+                let (uri, body) = match request {
+                    Request::Traces(request) => (&*traces, request.encode_to_vec()),
+                    Request::Metrics(request) => match metrics {
+                        Some(uri) => (&*uri, request.encode_to_vec()),
+                        None => return Err(Refusal::Permanent(format!("{NO_METRICS}: {}", traces.path()))),
+                    },
+                };
+                let mut post = hyper::Request::new(Full::new(Bytes::from(body)));
                 *post.method_mut() = Method::POST;
                 *post.uri_mut() = uri.clone();
                 *post.headers_mut() = headers.clone();
@@ -115,20 +152,55 @@ impl Transport {
                 let (head, body) = answer.into_parts();
                 let body = Limited::new(body, LONGEST_ANSWER).collect().await;
                 let body = body.map_err(|error| temporary(format!("no answer: {error}")))?.to_bytes();
-                answer_of(head.status, &head.headers, &body)
+                match request {
+                    Request::Traces(_) => answer_of::<ExportTraceServiceResponse>(head.status, &head.headers, &body),
+                    Request::Metrics(_) => answer_of::<ExportMetricsServiceResponse>(head.status, &head.headers, &body),
+                }
             }
         }
     }
 }
 
+fn with_headers<R: Clone>(headers: &MetadataMap, request: &R) -> tonic::Request<R> {
+    tonic::Request::from_parts(headers.clone(), tonic::Extensions::new(), request.clone())
+}
+
+const TRACES: &str = "/v1/traces";
+const METRICS: &str = "/v1/metrics";
+
+/// Why values of counters cannot be sent.
+const NO_METRICS: &str = "metrics go to a path that ends in /v1/metrics, and none is known beside";
+
 /// The address with the path for traces, unless it has a path.
 fn traces_uri(uri: Uri) -> Result<Uri, hyper::http::Error> {
-    if uri.path() != "/" {
-        return Ok(uri);
-    }
+    if uri.path() != "/" { Ok(uri) } else { with_path(uri, TRACES) }
+}
+
+/// The address for metrics beside that for traces, if that tells.
+fn metrics_uri(traces: &Uri) -> Result<Option<Uri>, hyper::http::Error> {
+    let Some(above) = traces.path().strip_suffix(TRACES) else { return Ok(None) };
+    let query = traces.query().map_or_else(String::new, |query| format!("?{query}"));
+    with_path(traces.clone(), &format!("{above}{METRICS}{query}")).map(Some)
+}
+
+fn with_path(uri: Uri, path: &str) -> Result<Uri, hyper::http::Error> {
     let mut parts = uri.into_parts();
-    parts.path_and_query = Some(hyper::http::uri::PathAndQuery::from_static("/v1/traces"));
+    parts.path_and_query = Some(path.parse()?);
     Ok(Uri::from_parts(parts)?)
+}
+
+impl From<ExportTraceServiceResponse> for Answer {
+    fn from(response: ExportTraceServiceResponse) -> Answer {
+        let partial = response.partial_success.unwrap_or_default();
+        Answer { rejected: partial.rejected_spans, said: partial.error_message }
+    }
+}
+
+impl From<ExportMetricsServiceResponse> for Answer {
+    fn from(response: ExportMetricsServiceResponse) -> Answer {
+        let partial = response.partial_success.unwrap_or_default();
+        Answer { rejected: partial.rejected_data_points, said: partial.error_message }
+    }
 }
 
 fn header_map(headers: &[(String, String)]) -> Result<HeaderMap, ExportError> {
@@ -147,11 +219,15 @@ fn header_map(headers: &[(String, String)]) -> Result<HeaderMap, ExportError> {
 }
 
 /// What an answer over HTTP means.
-fn answer_of(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<ExportTraceServiceResponse, Refusal> {
+fn answer_of<R: Message + Default + Into<Answer>>(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Answer, Refusal> {
     let is_protobuf = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(PROTOBUF.as_bytes()));
     if status.is_success() {
-        return match ExportTraceServiceResponse::decode(body) {
-            Ok(answer) if is_protobuf || body.is_empty() => Ok(answer),
+        return match R::decode(body) {
+            Ok(answer) if is_protobuf || body.is_empty() => Ok(answer.into()),
             _ => Err(Refusal::Permanent(format!("{status}, but the answer is none of a collector: {}", quote(body)))),
         };
     }

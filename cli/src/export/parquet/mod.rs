@@ -1,20 +1,22 @@
 //! A recording as a table in a Parquet file, for DuckDB, pandas, Polars, DataFusion, Spark and whatever else reads those.
 //!
-//! One row per span, whose columns `schema` lists, and one per loss and per damage, told from spans by the column `kind`. Open
+//! One row per span, whose columns `schema` lists, and one per loss, per damage, per value of a counter, and per instant that happened
+//! in no span of the recording, told from spans by the column `kind`. (Other instants are in their span's row.) Open
 //! spans have no end. What the whole recording holds and lacks stands in the file's key-value metadata as well.
 //!
 //! A row group holds at most [`ROWS`] rows, sorted by their start. The groups that are written while the recording is read follow
 //! each other in time and do not overlap. A span that comes too late for that (see `in_order`: it lasted longer than a window of
-//! others, or is open) goes with others of its kind, and with losses, into row groups of their own. So a filter by time skips all
+//! others, or is open) goes with others of its kind, and with what is no span, into row groups of their own. So a filter by time skips all
 //! groups but those of that time and the few of latecomers, by the statistics in the file.
 
 mod schema;
 
+use super::attributes::{ANY, as_float, simple};
 use super::in_order::{Held, InOrder};
 use super::totals::{Totals, cause_word};
 use super::traces::TraceIds;
-use super::{ExportError, Exporter};
-use crate::spans::{Item, thread_label};
+use super::{ExportError, Exporter, no_numbers};
+use crate::spans::{Counter, Instant, Item, thread_label};
 use crate::text::count;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -24,7 +26,7 @@ use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use rustc_hash::FxHashMap;
-use schema::{Columns, Gap};
+use schema::{Columns, Other};
 use spanring::reader::{Damage, Loss, ProcessFacts, SpanRecord};
 use std::io::{self, Write};
 
@@ -48,7 +50,9 @@ pub struct ParquetWriter<'w> {
     reached_ns: u64,
     /// At most half a row group of each.
     latecomers: Vec<Held>,
-    gaps: Vec<Gap>,
+    others: Vec<Other>,
+    /// Values of counters that are no numbers, of a later version.
+    no_numbers: u64,
     rows: usize,
     threads: FxHashMap<u32, String>,
     totals: Totals,
@@ -85,7 +89,8 @@ impl<'w> ParquetWriter<'w> {
             columns,
             reached_ns: 0,
             latecomers: Vec::new(),
-            gaps: Vec::new(),
+            others: Vec::new(),
+            no_numbers: 0,
             rows,
             threads: FxHashMap::default(),
             totals: Totals::default(),
@@ -124,35 +129,35 @@ impl<'w> ParquetWriter<'w> {
         self.writer.flush().map_err(failed)
     }
 
-    /// Writes what came too late, and what is missing, as a row group of its own.
+    /// Writes what came too late, and what is no span, as a row group of its own.
     fn write_latecomers(&mut self) -> Result<(), ExportError> {
         self.end_group()?;
         let mut latecomers = std::mem::take(&mut self.latecomers);
-        let mut gaps = std::mem::take(&mut self.gaps);
+        let mut others = std::mem::take(&mut self.others);
         latecomers.sort_by_key(|held| held.span().begin_ns);
-        gaps.sort_by_key(|gap| gap.after_ns);
-        let mut gaps = gaps.into_iter().peekable();
+        others.sort_by_key(|other| other.start_ns);
+        let mut others = others.into_iter().peekable();
         for held in &latecomers {
-            while let Some(gap) = gaps.next_if(|gap| gap.after_ns <= Some(held.span().begin_ns)) {
-                self.gap_row(&gap)?;
+            while let Some(other) = others.next_if(|other| other.start_ns <= Some(held.span().begin_ns)) {
+                self.other_row(&other)?;
             }
             self.row(held)?;
         }
-        for gap in gaps {
-            self.gap_row(&gap)?;
+        for other in others {
+            self.other_row(&other)?;
         }
         self.end_group()
     }
 
-    fn gap_row(&mut self, gap: &Gap) -> Result<(), ExportError> {
+    fn other_row(&mut self, other: &Other) -> Result<(), ExportError> {
         let name = |thread: u32| self.threads.get(&thread).map(String::as_str);
-        self.columns.gap(gap, &name);
+        self.columns.other(other, &name);
         self.write_full_batch()
     }
 
-    fn gap(&mut self, gap: Gap) -> Result<(), ExportError> {
-        self.gaps.push(gap);
-        if self.gaps.len() >= self.rows / 2 { self.write_latecomers() } else { Ok(()) }
+    fn other(&mut self, other: Other) -> Result<(), ExportError> {
+        self.others.push(other);
+        if self.others.len() >= self.rows / 2 { self.write_latecomers() } else { Ok(()) }
     }
 }
 
@@ -169,9 +174,17 @@ impl Exporter for ParquetWriter<'_> {
                 Ok(())
             }
             Item::Span(span) => self.in_order.add(span).map_or(Ok(()), |held| self.place(held)),
-            Item::Loss(loss) => self.gap(loss_gap(loss)),
-            Item::Damage(damage) => self.gap(damage_gap(damage)),
-            Item::Instant(_) | Item::Counter(_) | Item::Details(_) => Ok(()),
+            Item::Loss(loss) => self.other(loss_row(loss)),
+            Item::Damage(damage) => self.other(damage_row(damage)),
+            Item::Instant(instant) => self.other(instant_row(instant)),
+            Item::Counter(counter) => match counter_row(counter) {
+                Some(row) => self.other(row),
+                None => {
+                    self.no_numbers += 1;
+                    Ok(())
+                }
+            },
+            Item::Details(_) => Ok(()),
         }
     }
 
@@ -185,7 +198,11 @@ impl Exporter for ParquetWriter<'_> {
         }
         self.writer.finish().map_err(failed)?;
         self.writer.inner_mut().flush()?;
-        Ok(vec!["read it with, for instance: duckdb -c \"SELECT name, count(*), max(duration_nano) FROM 'FILE' GROUP BY name\"".to_owned()])
+        let mut remarks = vec!["read it with, for instance: duckdb -c \"SELECT name, count(*), max(duration_nano) FROM 'FILE' GROUP BY name\"".to_owned()];
+        if self.no_numbers > 0 {
+            remarks.push(no_numbers(self.no_numbers));
+        }
+        Ok(remarks)
     }
 }
 
@@ -220,29 +237,56 @@ fn properties(columns: &Columns, facts: &ProcessFacts, rows: usize) -> Result<Wr
     Ok(properties.build())
 }
 
-fn loss_gap(loss: &Loss) -> Gap {
-    Gap {
+fn loss_row(loss: &Loss) -> Other {
+    Other {
         kind: "loss",
         name: format!("{} lost", count(loss.records, "event")),
-        after_ns: loss.after_unix_ns,
-        before_ns: loss.before_unix_ns,
+        start_ns: loss.after_unix_ns,
+        end_ns: loss.before_unix_ns,
         thread: Some(loss.thread),
-        records: loss.records,
-        cause: cause_word(loss.cause).to_owned(),
+        lost: Some((loss.records, cause_word(loss.cause).to_owned())),
+        ..Other::default()
     }
 }
 
-fn damage_gap(damage: &Damage) -> Gap {
+fn damage_row(damage: &Damage) -> Other {
     let place = format!("{}, {} at byte {}", damage.path.display(), count(damage.bytes, "byte"), damage.offset);
-    Gap {
+    Other {
         kind: "damage",
         name: format!("damage: {place}"),
-        after_ns: None,
-        before_ns: None,
-        thread: None,
-        records: damage.records,
-        cause: damage.what.to_owned(),
+        lost: Some((damage.records, damage.what.to_owned())),
+        ..Other::default()
     }
+}
+
+fn instant_row(instant: &Instant) -> Other {
+    Other {
+        kind: "instant",
+        name: instant.name.to_string(),
+        name_state: Some(instant.name_state),
+        start_ns: Some(instant.unix_ns),
+        end_ns: Some(instant.unix_ns),
+        parent: instant.parent,
+        place: instant.place.clone(),
+        thread: Some(instant.thread),
+        attributes: instant.attributes.clone(),
+        ..Other::default()
+    }
+}
+
+/// `None`: its value is no number.
+fn counter_row(counter: &Counter<'_>) -> Option<Other> {
+    let nearest = as_float(counter.value)?;
+    Some(Other {
+        kind: "counter",
+        name: counter.name.to_owned(),
+        start_ns: Some(counter.unix_ns),
+        end_ns: Some(counter.unix_ns),
+        parent: counter.span,
+        thread: Some(counter.thread),
+        counter: Some((simple(counter.value, &ANY).into_owned(), nearest)),
+        ..Other::default()
+    })
 }
 
 fn failed(error: ParquetError) -> ExportError {

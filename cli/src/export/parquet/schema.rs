@@ -1,17 +1,26 @@
 //! The table: a column for each thing that is known of a span.
 //!
+//! Attributes and events are objects and lists in JSON, as text: of all that could hold values of several types it is the one that every
+//! reader takes.
+//!
 //! Names are those of OpenTelemetry where it has one for the same thing. Types are those that every reader takes as they are:
 //! text in UTF-8, signed integers, booleans, and timestamps in microseconds (Spark refuses nanoseconds), beside which the same
 //! instants stand as integers in nanoseconds.
 
+use crate::export::attributes::{ANY, CutKeys, Object, Simple, cut_keys, lost};
 use crate::export::in_order::Held;
-use crate::spans::Ending;
+use crate::places::Place;
+use crate::spans::{Attributes, Ending, Instant};
 use crate::top::kind_word;
-use arrow_array::builder::{BooleanBuilder, Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder};
+use arrow_array::builder::{
+    BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
+};
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
+use serde::Serialize;
 use serde_json::json;
-use spanring::reader::NameState;
+use spanring::reader::{Location, NameState};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The time zone of the timestamps.
@@ -83,6 +92,15 @@ columns! {
     busy_partial: BooleanBuilder = "busy_partial", true;
     lost_records: Int64Builder = "lost_records", true;
     cause: StringBuilder = "loss_cause", true;
+    /// An object in JSON.
+    attributes: StringBuilder = "attributes", true;
+    /// A list of keys in JSON: their texts were longer.
+    cut_attributes: StringBuilder = "cut_attributes", true;
+    dropped_attributes: Int64Builder = "dropped_attributes_count", true;
+    /// A list of [`Event`] in JSON.
+    events: StringBuilder = "events", true;
+    dropped_events: Int64Builder = "dropped_events_count", true;
+    counter_value: Float64Builder = "counter_value", true;
 }
 
 /// A builder whose type of column is known.
@@ -107,6 +125,7 @@ macro_rules! typed {
 
 typed! {
     StringBuilder: DataType::Utf8, StringBuilder::new();
+    Float64Builder: DataType::Float64, Float64Builder::new();
     Int32Builder: DataType::Int32, Int32Builder::new();
     Int64Builder: DataType::Int64, Int64Builder::new();
     BooleanBuilder: DataType::Boolean, BooleanBuilder::new();
@@ -114,18 +133,72 @@ typed! {
         TimestampMicrosecondBuilder::new().with_timezone(UTC);
 }
 
-/// Records that are missing, as a row.
-pub struct Gap {
-    /// `loss` or `damage`.
+/// What is no span, as a row.
+#[derive(Debug, Default)]
+pub struct Other {
+    /// `loss`, `damage`, `instant` or `counter`.
     pub kind: &'static str,
-    /// What is missing, in words.
+    /// What it is, in words.
     pub name: String,
-    /// The time after which, and before which, it was recorded, in nanoseconds since 1970, as far as known.
-    pub after_ns: Option<u64>,
-    pub before_ns: Option<u64>,
+    pub name_state: Option<NameState>,
+    /// From when to when, in nanoseconds since 1970, as far as known.
+    pub start_ns: Option<u64>,
+    pub end_ns: Option<u64>,
+    /// The span that it is of, 0 for none.
+    pub parent: u64,
+    pub place: Option<Arc<Place>>,
     pub thread: Option<u32>,
-    pub records: u64,
-    pub cause: String,
+    /// How many records are missing, and why.
+    pub lost: Option<(u64, String)>,
+    pub attributes: Attributes,
+    /// Of a counter: its value, and the floating-point number nearest to it.
+    pub counter: Option<(Simple<'static>, f64)>,
+}
+
+/// What happened within a span.
+#[derive(Serialize)]
+struct Event<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name_state: Option<&'a str>,
+    time_unix_nano: u64,
+    #[serde(rename = "thread.id")]
+    thread_id: u32,
+    #[serde(rename = "thread.name", skip_serializing_if = "Option::is_none")]
+    thread_name: Option<&'a str>,
+    #[serde(rename = "code.file.path", skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
+    #[serde(rename = "code.line.number", skip_serializing_if = "Option::is_none")]
+    line: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attributes: Option<Object<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cut_attributes: Option<CutKeys<'a>>,
+    #[serde(skip_serializing_if = "is_zero")]
+    dropped_attributes_count: u64,
+}
+
+impl<'a> Event<'a> {
+    fn of(instant: &'a Instant, thread_name: Option<&'a str>) -> Event<'a> {
+        let location = instant.place.as_ref().map(|place| &place.location);
+        let name_state = Some(word_of(instant.name_state)).filter(|_| instant.name_state != NameState::Whole);
+        Event {
+            name: &instant.name,
+            name_state,
+            time_unix_nano: instant.unix_ns,
+            thread_id: instant.thread,
+            thread_name,
+            file: location.map(|location| location.file.as_str()),
+            line: location.map(|location| location.line),
+            attributes: (!instant.attributes.is_empty()).then_some(Object(&instant.attributes, ANY)),
+            cut_attributes: cut_keys(&instant.attributes).next().map(|_| CutKeys(&instant.attributes)),
+            dropped_attributes_count: lost(&instant.attributes),
+        }
+    }
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 /// A thread's name by its number.
@@ -151,11 +224,7 @@ impl Columns {
         self.span_id.append_value(id(span.id));
         self.parent_span_id.append_option((span.parent != 0).then_some(id(span.parent)));
         self.name.append_value(span.name);
-        self.name_state.append_value(match span.name_state {
-            NameState::Whole => "whole",
-            NameState::Cut => "cut",
-            NameState::Missing => "missing",
-        });
+        self.name_state.append_value(word_of(span.name_state));
         self.times(Some(span.begin_ns), span.end_ns);
         self.duration.append_option(span.duration_ns().map(signed));
         self.created_ns.append_option(span.created_ns.map(signed));
@@ -170,28 +239,30 @@ impl Columns {
         });
         self.depth.append_value(i32::from(span.depth));
         self.polls.append_option((span.ending != Ending::Open).then_some(i64::from(span.polls)));
-        let location = span.place.map(|place| &place.location);
-        self.file.append_option(location.map(|location| &location.file));
-        self.line.append_option(location.map(|location| i64::from(location.line)));
-        self.module_path.append_option(location.map(|location| &location.module_path));
-        self.target.append_option(location.map(|location| &location.target));
+        self.location(span.place.map(|place| &place.location));
         self.threads(span.begin_thread, span.end_thread, thread_name);
         self.begin_lost.append_value(span.begin_lost);
         self.end_may_be_lost.append_value(span.end_may_be_lost);
         self.busy_partial.append_value(span.busy_partial);
         self.lost_records.append_null();
         self.cause.append_null();
+        self.known(span.details.map(|details| &details.attributes));
+        let events: Vec<Event<'_>> =
+            span.instants().iter().map(|instant| Event::of(instant, thread_name(instant.thread))).collect();
+        self.events.append_option((!events.is_empty()).then(|| json_of(&events)));
+        self.dropped_events.append_value(signed(span.details.map_or(0, |details| details.dropped_instants)));
+        self.counter_value.append_null();
     }
 
-    /// Adds the row of what is missing.
-    pub fn gap(&mut self, gap: &Gap, thread_name: ThreadNames<'_>) {
-        self.kind.append_value(gap.kind);
+    /// Adds the row of something else.
+    pub fn other(&mut self, other: &Other, thread_name: ThreadNames<'_>) {
+        self.kind.append_value(other.kind);
         self.trace_id.append_null();
         self.span_id.append_null();
-        self.parent_span_id.append_null();
-        self.name.append_value(&gap.name);
-        self.name_state.append_null();
-        self.times(gap.after_ns, gap.before_ns);
+        self.parent_span_id.append_option((other.parent != 0).then_some(id(other.parent)));
+        self.name.append_value(&other.name);
+        self.name_state.append_option(other.name_state.map(word_of));
+        self.times(other.start_ns, other.end_ns);
         for column in [&mut self.duration, &mut self.created_ns, &mut self.wait, &mut self.busy, &mut self.idle] {
             column.append_null();
         }
@@ -199,16 +270,39 @@ impl Columns {
         self.status.append_null();
         self.depth.append_null();
         self.polls.append_null();
-        self.file.append_null();
-        self.line.append_null();
-        self.module_path.append_null();
-        self.target.append_null();
-        self.threads(gap.thread, None, thread_name);
+        self.location(other.place.as_ref().map(|place| &place.location));
+        self.threads(other.thread, None, thread_name);
         for column in [&mut self.begin_lost, &mut self.end_may_be_lost, &mut self.busy_partial] {
             column.append_null();
         }
-        self.lost_records.append_value(signed(gap.records));
-        self.cause.append_value(&gap.cause);
+        self.lost_records.append_option(other.lost.as_ref().map(|(records, _)| signed(*records)));
+        self.cause.append_option(other.lost.as_ref().map(|(_, cause)| cause));
+        match &other.counter {
+            Some((value, _)) => {
+                self.attributes.append_value(json_of(&BTreeMap::from([("value", value)])));
+                self.cut_attributes.append_null();
+                self.dropped_attributes.append_null();
+            }
+            None => self.known(Some(&other.attributes)),
+        }
+        self.events.append_null();
+        self.dropped_events.append_null();
+        self.counter_value.append_option(other.counter.as_ref().map(|(_, nearest)| *nearest));
+    }
+
+    fn location(&mut self, location: Option<&Location>) {
+        self.file.append_option(location.map(|location| &location.file));
+        self.line.append_option(location.map(|location| i64::from(location.line)));
+        self.module_path.append_option(location.map(|location| &location.module_path));
+        self.target.append_option(location.map(|location| &location.target));
+    }
+
+    fn known(&mut self, attributes: Option<&Attributes>) {
+        let some = attributes.filter(|attributes| !attributes.is_empty());
+        self.attributes.append_option(some.map(|attributes| json_of(&Object(attributes, ANY))));
+        let cut = some.filter(|attributes| cut_keys(attributes).next().is_some());
+        self.cut_attributes.append_option(cut.map(|attributes| json_of(&CutKeys(attributes))));
+        self.dropped_attributes.append_value(signed(attributes.map_or(0, lost)));
     }
 
     fn times(&mut self, start_ns: Option<u64>, end_ns: Option<u64>) {
@@ -233,6 +327,7 @@ pub fn pandas_metadata(schema: &Schema) -> String {
         let (pandas_type, numpy_type) = match field.data_type() {
             DataType::Int32 => ("int32", "Int32"),
             DataType::Int64 => ("int64", "Int64"),
+            DataType::Float64 => ("float64", "float64"),
             DataType::Boolean => ("bool", "boolean"),
             DataType::Timestamp(..) => ("datetimetz", "datetime64[us]"),
             _ => ("unicode", "string"),
@@ -243,6 +338,18 @@ pub fn pandas_metadata(schema: &Schema) -> String {
     });
     let columns: Vec<_> = columns.collect();
     json!({ "index_columns": [], "column_indexes": [], "columns": columns }).to_string()
+}
+
+fn word_of(state: NameState) -> &'static str {
+    match state {
+        NameState::Whole => "whole",
+        NameState::Cut => "cut",
+        NameState::Missing => "missing",
+    }
+}
+
+fn json_of(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("all keys are text")
 }
 
 /// A span's id. It is counted from 1; only one from damaged records can have the highest bit set, and is negative then.

@@ -1,7 +1,7 @@
-//! Spans that wait to be drawn: those that began earlier come first, and each is drawn after its parent.
+//! Spans and instants that wait to be drawn: those that began earlier come first, and each is drawn after its parent.
 
 use super::lanes::{OPEN, Stay};
-use crate::spans::{Ending, Span};
+use crate::spans::{Attributes, Ending, Instant, Span};
 use spanring::reader::{NameState, SpanKind};
 use std::cmp::{Ordering, Reverse};
 use std::collections::VecDeque;
@@ -9,26 +9,28 @@ use std::collections::VecDeque;
 /// So few spans may be spread over memory as they like.
 const SPARSE: usize = 1 << 12;
 
-/// A finished span that waits for those that began before it: what its place in the picture depends on.
+/// A finished span, or an instant, that waits for those that began before it: what its place in the picture depends on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     pub(super) stay: Stay,
-    /// The thread that a scope is drawn on.
+    /// The thread that a scope, or an instant in no async span, is drawn on.
     pub(super) thread: u32,
     depth: u16,
+    /// Of an instant, where it is drawn: among async spans, or on its thread.
     pub(super) kind: SpanKind,
     /// It has no end, but may have had one.
     pub(super) is_doubtful: bool,
     /// Its parent was drawn with an arrow to it, so it must not be drawn inside that.
     pub(super) is_promised: bool,
+    pub(super) is_instant: bool,
     is_drawn: bool,
 }
 
-/// What is written of the span besides. As little as can be: most of the time goes by in waiting for this memory.
+/// What is written of it besides. As little as can be: most of the time goes by in waiting for this memory.
 #[derive(Debug)]
 pub(super) struct Details {
     pub(super) name: Name,
-    pub(super) measured: Option<Box<Measured>>,
+    pub(super) more: Option<Box<More>>,
     /// See [`crate::places::Place::index`].
     pub(super) place: Option<u32>,
     pub(super) begin_thread: Option<u32>,
@@ -42,12 +44,14 @@ pub(super) struct Details {
     pub(super) end_may_be_lost: bool,
 }
 
-/// Times that only some recorders measure.
-#[derive(Debug)]
-pub(super) struct Measured {
+/// What only some have.
+#[derive(Debug, Default)]
+pub(super) struct More {
     pub(super) busy_ns: Option<u64>,
     pub(super) idle_ns: Option<u64>,
     pub(super) wait_ns: Option<u64>,
+    pub(super) attributes: Attributes,
+    pub(super) lost_instants: u64,
 }
 
 /// A name, by the number of a text that the trace has, or as it is.
@@ -69,12 +73,27 @@ impl Shape {
             kind: span.kind,
             is_doubtful: span.end_may_be_lost,
             is_promised: false,
+            is_instant: false,
+            is_drawn: false,
+        }
+    }
+
+    fn of_instant(instant: &Instant) -> Shape {
+        let at_ns = instant.unix_ns.min(OPEN - 1);
+        Shape {
+            stay: Stay { id: instant.id, parent: instant.parent, begin_ns: at_ns, end_ns: at_ns },
+            thread: instant.thread,
+            depth: u16::MAX,
+            kind: if instant.parent == 0 { SpanKind::Thread } else { SpanKind::Async },
+            is_doubtful: false,
+            is_promised: false,
+            is_instant: true,
             is_drawn: false,
         }
     }
 
     /// Of two spans that begin at once: a parent before its children, the outer of two scopes before the inner (which ends, and comes,
-    /// first).
+    /// first), and any of them before an instant.
     fn rank(&self) -> (bool, u16, Reverse<u64>) {
         (self.kind == SpanKind::Thread, self.depth, Reverse(self.stay.end_ns))
     }
@@ -82,11 +101,16 @@ impl Shape {
 
 impl Details {
     fn of(span: &Span<'_>, name: Name) -> Details {
-        let measured = Measured { busy_ns: span.busy_ns, idle_ns: span.idle_ns(), wait_ns: span.wait_ns() };
-        let is_measured = measured.busy_ns.is_some() || measured.wait_ns.is_some();
+        let (busy_ns, wait_ns) = (span.busy_ns, span.wait_ns());
+        let has_more = busy_ns.is_some() || wait_ns.is_some() || span.details.is_some();
+        let more = has_more.then(|| {
+            let (attributes, lost_instants) =
+                span.details.map(|details| (details.attributes.clone(), details.dropped_instants)).unwrap_or_default();
+            Box::new(More { busy_ns, idle_ns: span.idle_ns(), wait_ns, attributes, lost_instants })
+        });
         Details {
             name,
-            measured: is_measured.then(|| Box::new(measured)),
+            more,
             place: span.place.map(|place| place.index),
             begin_thread: span.begin_thread,
             end_thread: span.end_thread,
@@ -99,9 +123,27 @@ impl Details {
             end_may_be_lost: span.end_may_be_lost,
         }
     }
+
+    fn of_instant(instant: &Instant) -> Details {
+        let attributes = instant.attributes.clone();
+        Details {
+            name: Name::Text((&*instant.name).into()),
+            more: Some(Box::new(More { attributes, ..More::default() })),
+            place: instant.place.as_ref().map(|place| place.index),
+            begin_thread: Some(instant.thread),
+            end_thread: None,
+            polls: 0,
+            depth: 0,
+            name_state: instant.name_state,
+            ending: Ending::Completed,
+            busy_partial: false,
+            begin_lost: false,
+            end_may_be_lost: false,
+        }
+    }
 }
 
-/// The spans that wait.
+/// The spans and instants that wait.
 ///
 /// They are kept in the order in which they came, so that those of about the same time are together in memory, and apart from their
 /// details, which are needed only once.
@@ -122,10 +164,17 @@ impl Waiting {
     }
 
     pub(super) fn push(&mut self, span: &Span<'_>, name: Name) {
-        let shape = Shape::of(span);
+        self.push_any(Shape::of(span), Details::of(span, name));
+    }
+
+    pub(super) fn push_instant(&mut self, instant: &Instant) {
+        self.push_any(Shape::of_instant(instant), Details::of_instant(instant));
+    }
+
+    fn push_any(&mut self, shape: Shape, details: Details) {
         self.order.push((shape.stay.begin_ns, self.first + self.shapes.len() as u64));
         self.shapes.push_back(shape);
-        self.details.push_back(Details::of(span, name));
+        self.details.push_back(details);
     }
 
     pub(super) fn shape(&self, number: u64) -> &Shape {

@@ -84,8 +84,9 @@ impl AsyncLanes {
         }
     }
 
-    /// Places a span, for which [`AsyncLanes::number`] will be `number`. Only if it `may_nest` it is drawn inside its parent.
-    pub(super) fn place(&mut self, stay: Stay, may_nest: bool, number: u32) -> Placed {
+    /// Places a span, for which [`AsyncLanes::number`] will be `number`, or, without one, what can have no children. Only if it
+    /// `may_nest` it is drawn inside its parent.
+    pub(super) fn place(&mut self, stay: Stay, may_nest: bool, number: Option<u32>) -> Placed {
         let home = self.homes.get(stay.parent).copied();
         let spot = match home.filter(|home| self.families[home.family as usize].life == home.life) {
             Some(home) => {
@@ -100,7 +101,9 @@ impl AsyncLanes {
         let around = family.rows.put(spot.row, stay);
         let life = family.life;
         self.keep_busy(spot.family, stay.end_ns);
-        self.remember(stay.id, Home { family: spot.family as u32, row: spot.row as u32, life, number });
+        if let Some(number) = number {
+            self.remember(stay.id, Home { family: spot.family as u32, row: spot.row as u32, life, number });
+        }
         Placed { spot, around }
     }
 

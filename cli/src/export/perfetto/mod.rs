@@ -8,30 +8,38 @@
 //! | open span | slice that begins and does not end |
 //! | lost records | slice of category `loss`, from the record before the gap to the one behind it, on a row under their thread |
 //! | damage | instant of category `damage`, on the row of the process |
+//! | instant | instant of category `instant`, in the slice of its span, or with an arrow from it in another row; in no span, on its thread |
+//! | counter | a counter of that name, with its values |
 //!
 //! Each slice carries as arguments `span_id`, `parent_id` (0 for none), `depth`, `outcome`, `polls`, `target`, `module`,
 //! `location` (`file:line`), `begin_thread` and `end_thread`; where they were measured, `busy_ns`, `idle_ns` and `wait_ns` (before
 //! the first poll); and where they hold, `name_state` (`cut` or `missing`), `begin_lost`, `end_may_be_lost` and `busy_partial`. A
-//! loss has `thread`, `records`, `cause`, `after_ns` and `before_ns`. Timestamps are nanoseconds since 1970, unchanged. There are as
+//! loss has `thread`, `records`, `cause`, `after_ns` and `before_ns`. Attributes are a dictionary, `attributes`, beside the list
+//! `cut_attributes` of the keys whose text is cut, and `lost_attributes`, `lost_instants`: how many are missing. An instant has
+//! `instant_id`, `parent_id`, `thread`, its place and attributes. A counter's value that is an integer that no floating-point number is,
+//! is there as text too, as `exact_value`. Timestamps are nanoseconds since 1970, unchanged. There are as
 //! many slices as spans: a slice is never drawn inside one that is not its parent, so nothing is cut to fit.
 //!
 //! The export streams: it holds the spans that are open and at most [`WINDOW`] finished ones, to sort them by their begin.
 
+mod annotations;
 mod held;
 mod lanes;
 mod packets;
 pub mod proto;
 mod texts;
 
-use crate::export::{ExportError, Exporter, cause_word};
-use crate::spans::{Ending, Item, Span, thread_label};
+use crate::export::attributes::{SIGNED, Simple, as_float, simple};
+use crate::export::{ExportError, Exporter, cause_word, no_numbers};
+use crate::spans::{Counter, Ending, Instant, Item, Span, thread_label};
 use crate::text::count;
-use held::{Details, Measured, Name, Shape, Waiting};
+use annotations::{annotate, state};
+use held::{Details, More, Name, Shape, Waiting};
 use lanes::{AsyncLanes, OPEN, Placed, Stay, ThreadLanes};
 use packets::{Event, Packets, encoded};
-use proto::{Data, EventType, TracePacket, TrackDescriptor, Value};
+use proto::{CounterValue, Data, EventType, TracePacket, TrackDescriptor, Value};
 use rustc_hash::FxHashMap;
-use spanring::reader::{Damage, Loss, NameState, Recording, SpanKind, ThreadFacts};
+use spanring::reader::{self, Damage, Loss, Recording, SpanKind, ThreadFacts};
 use std::io::Write;
 use texts::{Argument, Category, Texts};
 
@@ -68,9 +76,13 @@ pub struct TraceWriter<'w> {
     /// By family: the tracks of its rows, 0 for those that have none so far.
     rows: Vec<Vec<u64>>,
     waiting: Waiting,
-    /// Spans drawn so far, modulo 2^32.
+    /// Spans and instants drawn so far, modulo 2^32.
     drawn: u32,
     window: usize,
+    /// The tracks of counters.
+    counters: FxHashMap<Box<str>, u64>,
+    /// Values of counters that are no numbers, of a later version.
+    no_numbers: u64,
 }
 
 struct Thread {
@@ -108,7 +120,12 @@ impl Exporter for TraceWriter<'_> {
             Item::Span(span) => self.span(span),
             Item::Loss(loss) => self.loss(loss),
             Item::Damage(damage) => self.damage(damage),
-            Item::Instant(_) | Item::Counter(_) | Item::Details(_) => {}
+            Item::Instant(instant) => {
+                self.hold_instant(instant);
+                self.release_some();
+            }
+            Item::Counter(counter) => self.counter(counter),
+            Item::Details(_) => {}
         }
         self.packets.failure().map_err(ExportError::Write)
     }
@@ -116,7 +133,11 @@ impl Exporter for TraceWriter<'_> {
     fn finish(mut self: Box<Self>) -> Result<Vec<String>, ExportError> {
         self.release(self.waiting.len());
         self.packets.flush().map_err(ExportError::Write)?;
-        Ok(vec!["open it at https://ui.perfetto.dev".to_owned()])
+        let mut remarks = vec!["open it at https://ui.perfetto.dev".to_owned()];
+        if self.no_numbers > 0 {
+            remarks.push(no_numbers(self.no_numbers));
+        }
+        Ok(remarks)
     }
 }
 
@@ -145,6 +166,8 @@ impl<'w> TraceWriter<'w> {
             waiting: Waiting::default(),
             drawn: 0,
             window: window.max(2),
+            counters: FxHashMap::default(),
+            no_numbers: 0,
         };
         writer.head();
         // If nothing can be written, that has to show before a long reading.
@@ -279,9 +302,58 @@ impl<'w> TraceWriter<'w> {
             self.texts.meet(place);
         }
         self.waiting.push(span, name);
+        // None of them is drawn before all of them wait.
+        span.instants().iter().for_each(|instant| self.hold_instant(instant));
+        self.release_some();
+    }
+
+    fn hold_instant(&mut self, instant: &Instant) {
+        if let Some(place) = &instant.place {
+            self.texts.meet(place);
+        }
+        self.waiting.push_instant(instant);
+    }
+
+    fn release_some(&mut self) {
         if self.waiting.len() >= self.window {
             self.release(self.window / 2);
         }
+    }
+
+    fn counter(&mut self, counter: &Counter<'_>) {
+        let Some(float) = as_float(counter.value) else {
+            self.no_numbers += 1;
+            return;
+        };
+        let track = match self.counters.get(counter.name) {
+            Some(&track) => track,
+            None => self.counter_track(counter.name),
+        };
+        let integer = match simple(counter.value, &SIGNED) {
+            Simple::Integer(integer) => i64::try_from(integer).ok(),
+            _ => None,
+        };
+        let value = integer.map_or(CounterValue::Double(float), CounterValue::Int);
+        let event = &mut self.event;
+        event.begin(EventType::Counter, track);
+        if !is_exact(counter.value, float) {
+            event.argument(Argument::ExactValue, Value::String(counter.value.to_string()));
+        }
+        event.counter(value);
+        self.write_event(counter.unix_ns.min(OPEN - 1));
+    }
+
+    fn counter_track(&mut self, name: &str) -> u64 {
+        let uuid = self.new_track();
+        self.track(TrackDescriptor {
+            uuid: Some(uuid),
+            parent_uuid: Some(PROCESS_TRACK),
+            name: Some(name.to_owned()),
+            counter: Some(proto::CounterDescriptor {}),
+            ..TrackDescriptor::default()
+        });
+        self.counters.insert(name.into(), uuid);
+        uuid
     }
 
     /// Draws the `count` spans that began first.
@@ -294,10 +366,13 @@ impl<'w> TraceWriter<'w> {
         // From which place in the batch, to which span.
         let mut arrows: Vec<(u32, u64)> = Vec::new();
         for (place, &number) in (0..).zip(&batch) {
-            let Shape { stay, kind, is_promised, .. } = *self.waiting.shape(number);
+            let Shape { stay, kind, is_promised, is_instant, .. } = *self.waiting.shape(number);
             let Stay { id, parent, .. } = stay;
             let (track, around) = match kind {
-                SpanKind::Async => self.async_track(stay, !is_promised, first.wrapping_add(place)),
+                SpanKind::Async => {
+                    let number = (!is_instant).then_some(first.wrapping_add(place));
+                    self.async_track(stay, !is_promised, number)
+                }
                 SpanKind::Thread => self.thread_track(number),
             };
             let mut is_target = is_promised;
@@ -324,7 +399,10 @@ impl<'w> TraceWriter<'w> {
         for ((place, &number), (track, is_target)) in (0..).zip(&batch).zip(drawn) {
             let (own, others) = arrows.split_at(arrows.partition_point(|&(parent, _)| parent == place));
             arrows = others;
-            self.slice(number, track, is_target, own);
+            match self.waiting.shape(number).is_instant {
+                true => self.point(number, track, is_target),
+                false => self.slice(number, track, is_target, own),
+            }
         }
         self.waiting.forget(&batch);
     }
@@ -348,8 +426,8 @@ impl<'w> TraceWriter<'w> {
         if kind == SpanKind::Async && span.ending != Ending::Open {
             event.number(Argument::Polls, u64::from(span.polls));
         }
-        if let Some(measured) = &span.measured {
-            let Measured { busy_ns, idle_ns, wait_ns } = **measured;
+        if let Some(more) = &span.more {
+            let More { busy_ns, idle_ns, wait_ns, .. } = **more;
             for (argument, ns) in
                 [(Argument::BusyNs, busy_ns), (Argument::IdleNs, idle_ns), (Argument::WaitNs, wait_ns)]
             {
@@ -365,11 +443,7 @@ impl<'w> TraceWriter<'w> {
         if let Some(thread) = span.end_thread.and_then(|id| self.threads.get(&id)) {
             event.arguments(&thread.end);
         }
-        match span.name_state {
-            NameState::Whole => {}
-            NameState::Cut => event.argument(Argument::NameState, Value::StringIid(self.texts.value("cut"))),
-            NameState::Missing => event.argument(Argument::NameState, Value::StringIid(self.texts.value("missing"))),
-        }
+        state(event, &mut self.texts, span.name_state);
         let marks = [
             (Argument::BeginLost, span.begin_lost),
             (Argument::EndMayBeLost, span.end_may_be_lost),
@@ -377,6 +451,12 @@ impl<'w> TraceWriter<'w> {
         ];
         for (argument, _) in marks.into_iter().filter(|(_, holds)| *holds) {
             event.argument(argument, Value::Bool(true));
+        }
+        if let Some(more) = &span.more {
+            annotate(event, &mut self.texts, &more.attributes);
+            if more.lost_instants > 0 {
+                event.number(Argument::LostInstants, more.lost_instants);
+            }
         }
         arrows.iter().for_each(|&(_, child)| event.arrow(child, false));
         if is_target {
@@ -388,6 +468,30 @@ impl<'w> TraceWriter<'w> {
         }
     }
 
+    /// Draws an instant.
+    fn point(&mut self, number: u64, track: u64, is_target: bool) {
+        self.threads_of(number);
+        let Shape { stay, thread, .. } = *self.waiting.shape(number);
+        let instant = self.waiting.details(number);
+        let event = &mut self.event;
+        event.begin(EventType::Instant, track);
+        event.title(Category::Instant, &instant.name);
+        event.number(Argument::InstantId, stay.id);
+        event.number(Argument::ParentId, stay.parent);
+        event.argument(Argument::Thread, Value::StringIid(self.threads[&thread].text));
+        if let Some(place) = instant.place {
+            event.arguments(self.texts.place(place));
+        }
+        state(event, &mut self.texts, instant.name_state);
+        if let Some(more) = &instant.more {
+            annotate(event, &mut self.texts, &more.attributes);
+        }
+        if is_target {
+            event.arrow(stay.id, true);
+        }
+        self.write_event(stay.begin_ns);
+    }
+
     /// Makes sure that the trace has the threads of a span.
     fn threads_of(&mut self, number: u64) {
         let Details { begin_thread, end_thread, .. } = *self.waiting.details(number);
@@ -397,7 +501,7 @@ impl<'w> TraceWriter<'w> {
     }
 
     /// The row of an async span, and the span around it there.
-    fn async_track(&mut self, stay: Stay, may_nest: bool, number: u32) -> (u64, Option<u64>) {
+    fn async_track(&mut self, stay: Stay, may_nest: bool, number: Option<u32>) -> (u64, Option<u64>) {
         let Placed { spot, around } = self.lanes.place(stay, may_nest, number);
         if self.rows.len() <= spot.family {
             self.rows.resize(spot.family + 1, Vec::new());
@@ -465,6 +569,15 @@ impl<'w> TraceWriter<'w> {
     fn write_event(&mut self, time: u64) {
         let new = self.texts.take_new();
         self.packets.event(time, new.as_ref(), &self.event);
+    }
+}
+
+/// Whether a counter's value is that number: the trace processor has no others for counters.
+fn is_exact(value: reader::Value<'_>, float: f64) -> bool {
+    match value {
+        reader::Value::I64(value) => float as i128 == i128::from(value),
+        reader::Value::U64(value) => float as i128 == i128::from(value),
+        _ => true,
     }
 }
 

@@ -4,7 +4,7 @@
 //! their messages in [`proto`] would be, and texts that recur are copied as they were encoded the first time.
 
 use super::held::Name;
-use super::proto::{self, DebugAnnotation, EventType, InternedData, TracePacket, Value};
+use super::proto::{self, CounterValue, DebugAnnotation, EventType, InternedData, TracePacket, Value};
 use super::texts::{Argument, Category};
 use prost::Message;
 use prost::encoding::{self, WireType, encode_key, encode_varint, encoded_len_varint, key_len};
@@ -125,6 +125,16 @@ impl Event {
 
     pub(super) fn argument(&mut self, argument: Argument, value: Value) {
         encoding::message::encode(4, &argument.with(value), &mut self.bytes);
+    }
+
+    /// An argument that is more than a value.
+    pub(super) fn annotation(&mut self, annotation: &DebugAnnotation) {
+        encoding::message::encode(4, annotation, &mut self.bytes);
+    }
+
+    /// What the counter of the track is now.
+    pub(super) fn counter(&mut self, value: CounterValue) {
+        value.encode(&mut self.bytes);
     }
 
     /// Arguments that were encoded by [`encoded`].

@@ -126,6 +126,9 @@ pub struct TrackDescriptor {
     /// It stands for a thread.
     #[prost(message, optional, tag = "4")]
     pub thread: Option<ThreadDescriptor>,
+    /// It shows the values of a counter.
+    #[prost(message, optional, tag = "8")]
+    pub counter: Option<CounterDescriptor>,
     /// How the rows under it are sorted.
     #[prost(enumeration = "ChildTracksOrdering", optional, tag = "11")]
     pub child_ordering: Option<i32>,
@@ -182,10 +185,14 @@ pub struct ThreadDescriptor {
     pub thread_name: Option<String>,
 }
 
+/// A counter, of which nothing is known but its values.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct CounterDescriptor {}
+
 /// Something that happens on a track.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct TrackEvent {
-    /// Begin, end or instant.
+    /// Begin, end, instant, or the value of a counter.
     #[prost(enumeration = "EventType", optional, tag = "9")]
     pub r#type: Option<i32>,
     /// The track's `uuid`.
@@ -209,6 +216,20 @@ pub struct TrackEvent {
     /// Arrows that end here.
     #[prost(fixed64, repeated, packed = "false", tag = "48")]
     pub terminating_flow_ids: Vec<u64>,
+    /// A counter's value: an integer, or a floating-point number.
+    #[prost(oneof = "CounterValue", tags = "30, 44")]
+    pub counter_value: Option<CounterValue>,
+}
+
+/// The value of a counter.
+#[derive(Clone, Copy, PartialEq, prost::Oneof)]
+pub enum CounterValue {
+    /// An integer.
+    #[prost(int64, tag = "30")]
+    Int(i64),
+    /// A floating-point number.
+    #[prost(double, tag = "44")]
+    Double(f64),
 }
 
 /// What a [`TrackEvent`] is.
@@ -223,17 +244,28 @@ pub enum EventType {
     SliceEnd = 2,
     /// A moment.
     Instant = 3,
+    /// A value of the track's counter.
+    Counter = 4,
 }
 
-/// A named value.
+/// A named value, or a dictionary, or a list. What is in a list has no name.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct DebugAnnotation {
     /// Number of the interned name.
     #[prost(uint64, optional, tag = "1")]
     pub name_iid: Option<u64>,
+    /// The name, instead of `name_iid`.
+    #[prost(string, optional, tag = "10")]
+    pub name: Option<String>,
     /// The value.
-    #[prost(oneof = "Value", tags = "2, 3, 6, 17")]
+    #[prost(oneof = "Value", tags = "2, 3, 4, 5, 6, 17")]
     pub value: Option<Value>,
+    /// What is in the dictionary.
+    #[prost(message, repeated, tag = "11")]
+    pub dict_entries: Vec<DebugAnnotation>,
+    /// What is in the list.
+    #[prost(message, repeated, tag = "12")]
+    pub array_values: Vec<DebugAnnotation>,
 }
 
 /// The value of a [`DebugAnnotation`].
@@ -245,6 +277,12 @@ pub enum Value {
     /// A number.
     #[prost(uint64, tag = "3")]
     Uint(u64),
+    /// A number that may be negative.
+    #[prost(int64, tag = "4")]
+    Int(i64),
+    /// A floating-point number.
+    #[prost(double, tag = "5")]
+    Double(f64),
     /// A text.
     #[prost(string, tag = "6")]
     String(String),

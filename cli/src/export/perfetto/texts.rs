@@ -5,6 +5,7 @@ use super::proto::{DebugAnnotation, InternedData, InternedText, Value};
 use crate::places::Place;
 use crate::spans::{Ending, Span};
 use rustc_hash::FxHashMap;
+use std::sync::Arc;
 
 /// Categories of events. Their numbers count from 1.
 #[derive(Clone, Copy, Debug)]
@@ -13,9 +14,10 @@ pub(super) enum Category {
     Thread,
     Loss,
     Damage,
+    Instant,
 }
 
-const CATEGORIES: [&str; 4] = ["async", "thread", "loss", "damage"];
+const CATEGORIES: [&str; 5] = ["async", "thread", "loss", "damage", "instant"];
 
 /// Names of arguments. Their numbers count from 1.
 #[derive(Clone, Copy, Debug)]
@@ -45,9 +47,15 @@ pub(super) enum Argument {
     File,
     Offset,
     Bytes,
+    InstantId,
+    Attributes,
+    CutAttributes,
+    LostAttributes,
+    LostInstants,
+    ExactValue,
 }
 
-const ARGUMENTS: [&str; 25] = [
+const ARGUMENTS: [&str; 31] = [
     "span_id",
     "parent_id",
     "depth",
@@ -73,11 +81,27 @@ const ARGUMENTS: [&str; 25] = [
     "file",
     "offset",
     "bytes",
+    "instant_id",
+    "attributes",
+    "cut_attributes",
+    "lost_attributes",
+    "lost_instants",
+    "exact_value",
 ];
 
 impl Argument {
     pub(super) fn with(self, value: Value) -> DebugAnnotation {
-        DebugAnnotation { name_iid: Some(self as u64), value: Some(value) }
+        DebugAnnotation { name_iid: Some(self as u64), value: Some(value), ..DebugAnnotation::default() }
+    }
+
+    /// With those entries.
+    pub(super) fn dictionary(self, dict_entries: Vec<DebugAnnotation>) -> DebugAnnotation {
+        DebugAnnotation { name_iid: Some(self as u64), dict_entries, ..DebugAnnotation::default() }
+    }
+
+    /// With those values.
+    pub(super) fn list(self, array_values: Vec<DebugAnnotation>) -> DebugAnnotation {
+        DebugAnnotation { name_iid: Some(self as u64), array_values, ..DebugAnnotation::default() }
     }
 
     /// With a text that was numbered by [`Texts::value`].
@@ -100,6 +124,8 @@ pub(super) struct Texts {
     outcomes: [Box<[u8]>; 5],
     /// By [`Span::name_index`]: whether the trace has the name.
     names: Vec<bool>,
+    /// Keys of attributes, which are names of arguments too.
+    keys: FxHashMap<Arc<str>, u64>,
 }
 
 impl Texts {
@@ -144,6 +170,18 @@ impl Texts {
         Some(number)
     }
 
+    /// The number of an attribute's key as the name of an argument. There are as many as the program has.
+    pub(super) fn key(&mut self, key: &Arc<str>) -> u64 {
+        if let Some(&number) = self.keys.get(key) {
+            return number;
+        }
+        let number = (ARGUMENTS.len() + self.keys.len()) as u64 + 1;
+        self.keys.insert(key.clone(), number);
+        self.new.debug_annotation_names.push(interned(number, key));
+        self.any_new = true;
+        number
+    }
+
     /// Makes sure that the trace has the texts of a place.
     pub(super) fn meet(&mut self, place: &Place) {
         let index = place.index as usize;
@@ -186,8 +224,8 @@ mod tests {
 
     #[test]
     fn the_last_of_each_list_has_the_last_number() {
-        assert_eq!(CATEGORIES[Category::Damage as usize - 1], "damage");
-        assert_eq!(ARGUMENTS[Argument::Bytes as usize - 1], "bytes");
-        assert_eq!((CATEGORIES.len(), ARGUMENTS.len()), (Category::Damage as usize, Argument::Bytes as usize));
+        assert_eq!(CATEGORIES[Category::Instant as usize - 1], "instant");
+        assert_eq!(ARGUMENTS[Argument::ExactValue as usize - 1], "exact_value");
+        assert_eq!((CATEGORIES.len(), ARGUMENTS.len()), (Category::Instant as usize, Argument::ExactValue as usize));
     }
 }

@@ -6,6 +6,8 @@
 //! | open span | `b` without `e` |
 //! | lost records | a pair of category `loss`, from the record before the gap to the one behind it |
 //! | damage | an instant of category `damage` |
+//! | instant | a nestable async instant, `n`, with the id of its span; in no span, an instant `i` of category `instant` on its thread |
+//! | counter | a `C` for each value, in a series called `value` |
 //!
 //! Every span has an id of its own, so that no reader nests, cuts or drops one because of another. (Chrome's other events, `B`, `E` and
 //! `X`, have to nest on their thread, which async spans do not.) Arguments are those of the [`super::perfetto`] export, and
@@ -16,17 +18,27 @@
 //! from there they are exact to the nanosecond for a hundred days. What is said to have happened before is put at 0, and its
 //! `begin_unix_ns` is right all the same. That argument is text because numbers of that size are not safe in JavaScript.
 //!
+//! Integers beyond 2^53 in attributes are text, for the same reason; so are numbers that JSON has not. In counters integers are numbers
+//! all the same, of which readers make the nearest floating-point number; those beyond 2^63 are that already.
+//!
 //! Perfetto's reader of JSON, in its version 52, refuses a trace with a text that ends in a backslash; version 55 takes it.
 
+mod events;
+
+use crate::export::attributes::{SIGNED, Simple, as_float, simple};
 use crate::export::perfetto::Process;
-use crate::export::{ExportError, Exporter, cause_word};
+use crate::export::{ExportError, Exporter, cause_word, no_numbers};
 use crate::places::Place;
-use crate::spans::{Ending, Item, Span, thread_label};
+use crate::spans::{Counter, Ending, Instant, Item, Span, thread_label};
 use crate::text::count;
 use crate::top::kind_word;
+use events::{
+    AsText, CounterArguments, DamageArguments, Event, Head, Hexadecimal, InstantArguments, Known, LossArguments,
+    NameOnly, OtherData, SpanArguments, word_of,
+};
 use rustc_hash::FxHashMap;
-use serde::{Serialize, Serializer};
-use spanring::reader::{Damage, Loss, NameState, Recording, SpanKind, ThreadFacts};
+use serde::Serialize;
+use spanring::reader::{Damage, Loss, Recording, SpanKind, ThreadFacts};
 use std::io::{self, Write};
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -40,6 +52,8 @@ pub struct ChromeWriter<'w> {
     /// By [`Place::index`], `file:line`.
     places: Vec<Option<Box<str>>>,
     losses: u64,
+    /// Values of counters that are no numbers, of a later version.
+    no_numbers: u64,
     /// What is not written yet.
     bytes: Vec<u8>,
 }
@@ -50,121 +64,6 @@ const WRITE_BYTES: usize = 1 << 16;
 struct Thread {
     os_id: u64,
     label: String,
-}
-
-/// One event. Which fields there are depends on what it is.
-#[derive(Serialize)]
-struct Event<'a, A> {
-    ph: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cat: Option<&'a str>,
-    name: &'a str,
-    pid: u32,
-    tid: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<Hexadecimal>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ts: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    args: Option<A>,
-}
-
-#[derive(Serialize)]
-struct NameOnly<'a> {
-    name: &'a str,
-}
-
-#[derive(Serialize)]
-struct SpanArguments<'a> {
-    span_id: u64,
-    parent_id: u64,
-    depth: u16,
-    outcome: &'a str,
-    begin_unix_ns: AsText,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    polls: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    busy_ns: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    idle_ns: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    wait_ns: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    target: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    module: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    location: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    begin_thread: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    end_thread: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name_state: Option<&'a str>,
-    #[serde(skip_serializing_if = "is_false")]
-    begin_lost: bool,
-    #[serde(skip_serializing_if = "is_false")]
-    end_may_be_lost: bool,
-    #[serde(skip_serializing_if = "is_false")]
-    busy_partial: bool,
-}
-
-#[derive(Serialize)]
-struct LossArguments<'a> {
-    thread: &'a str,
-    records: u64,
-    cause: &'a str,
-    /// Text, as all times since 1970.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    after_ns: Option<AsText>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    before_ns: Option<AsText>,
-}
-
-#[derive(Serialize)]
-struct DamageArguments {
-    file: String,
-    offset: u64,
-    bytes: u64,
-    records: u64,
-}
-
-/// What stands in front of the events; their array is the last field.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Head<'a> {
-    display_time_unit: &'static str,
-    other_data: OtherData<'a>,
-    trace_events: [(); 0],
-}
-
-#[derive(Serialize)]
-struct OtherData<'a> {
-    base_unix_ns: String,
-    description: &'a str,
-}
-
-/// A number as text.
-struct AsText(u64);
-
-impl Serialize for AsText {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-/// A number as text, as programmers write addresses.
-#[derive(Clone, Copy)]
-struct Hexadecimal(u64);
-
-impl Serialize for Hexadecimal {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{:#x}", self.0))
-    }
-}
-
-fn is_false(value: &bool) -> bool {
-    !value
 }
 
 impl<'w> ChromeWriter<'w> {
@@ -189,6 +88,7 @@ impl<'w> ChromeWriter<'w> {
             threads: FxHashMap::default(),
             places: Vec::new(),
             losses: 0,
+            no_numbers: 0,
             bytes: Vec::with_capacity(2 * WRITE_BYTES),
         };
         let other_data = OtherData { base_unix_ns: base_ns.to_string(), description: &process.description };
@@ -245,7 +145,8 @@ impl<'w> ChromeWriter<'w> {
     }
 
     fn span(&mut self, span: &Span<'_>) -> Result<(), ExportError> {
-        for thread in [span.begin_thread, span.end_thread].into_iter().flatten() {
+        let threads = [span.begin_thread, span.end_thread].into_iter().flatten();
+        for thread in threads.chain(span.instants().iter().map(|instant| instant.thread)) {
             self.know_thread(thread)?;
         }
         if let Some(place) = span.place {
@@ -264,6 +165,7 @@ impl<'w> ChromeWriter<'w> {
             tid: os_id_of(span.begin_thread.or(span.end_thread)).unwrap_or_default(),
             id: Some(Hexadecimal(span.id)),
             ts: Some(self.time(span.begin_ns)),
+            s: None,
             args: Some(SpanArguments {
                 span_id: span.id,
                 parent_id: span.parent,
@@ -279,17 +181,20 @@ impl<'w> ChromeWriter<'w> {
                 location: span.place.and_then(|place| places[place.index as usize].as_deref()),
                 begin_thread: label_of(span.begin_thread),
                 end_thread: label_of(span.end_thread),
-                name_state: match span.name_state {
-                    NameState::Whole => None,
-                    NameState::Cut => Some("cut"),
-                    NameState::Missing => Some("missing"),
-                },
+                name_state: word_of(span.name_state),
                 begin_lost: span.begin_lost,
                 end_may_be_lost: span.end_may_be_lost,
                 busy_partial: span.busy_partial,
+                known: span.details.map_or(Known::NONE, |details| Known::of(&details.attributes)),
+                lost_instants: span.details.map_or(0, |details| details.dropped_instants),
             }),
         };
         let written = self.write(&begin, ",\n");
+        // Those of the same time as begin or end come between them.
+        let written = written.and_then(|()| {
+            let of_span = Some((kind_word(span.kind), span.id));
+            span.instants().iter().try_for_each(|instant| self.point(instant, of_span, &threads))
+        });
         let written = written.and_then(|()| match span.end_ns {
             Some(end_ns) => {
                 let end = begin.end(self.time(end_ns.max(span.begin_ns)));
@@ -299,6 +204,70 @@ impl<'w> ChromeWriter<'w> {
         });
         (self.threads, self.places) = (threads, places);
         written
+    }
+
+    /// An instant in no span of the recording.
+    fn instant(&mut self, instant: &Instant) -> Result<(), ExportError> {
+        self.know_thread(instant.thread)?;
+        let threads = std::mem::take(&mut self.threads);
+        let written = self.point(instant, None, &threads);
+        self.threads = threads;
+        written
+    }
+
+    /// An instant in a span, of which category and id are given, or in none.
+    fn point(
+        &mut self,
+        instant: &Instant,
+        span: Option<(&str, u64)>,
+        threads: &FxHashMap<u32, Thread>,
+    ) -> Result<(), ExportError> {
+        let thread = threads.get(&instant.thread);
+        let place = instant.place.as_deref();
+        let file_line = place.map(Place::file_line);
+        let event = Event {
+            ph: if span.is_some() { "n" } else { "i" },
+            cat: Some(span.map_or("instant", |(category, _)| category)),
+            name: &instant.name,
+            pid: self.pid,
+            tid: thread.map(|thread| thread.os_id).unwrap_or_default(),
+            id: span.map(|(_, id)| Hexadecimal(id)),
+            ts: Some(self.time(instant.unix_ns)),
+            // On its thread.
+            s: span.is_none().then_some("t"),
+            args: Some(InstantArguments {
+                instant_id: instant.id,
+                parent_id: instant.parent,
+                unix_ns: AsText(instant.unix_ns),
+                thread: thread.map_or("", |thread| &thread.label),
+                target: place.map(|place| place.location.target.as_str()),
+                module: place.map(|place| place.location.module_path.as_str()),
+                location: file_line.as_deref(),
+                name_state: word_of(instant.name_state),
+                known: Known::of(&instant.attributes),
+            }),
+        };
+        self.write(&event, ",\n")
+    }
+
+    fn counter(&mut self, counter: &Counter<'_>) -> Result<(), ExportError> {
+        let Some(nearest) = as_float(counter.value) else {
+            self.no_numbers += 1;
+            return Ok(());
+        };
+        self.know_thread(counter.thread)?;
+        // Beyond that readers would take an integer for a negative one.
+        let value = match simple(counter.value, &SIGNED) {
+            Simple::Text(_) if nearest.is_finite() => Simple::Double(nearest),
+            value => value,
+        };
+        let event = Event {
+            tid: self.threads.get(&counter.thread).map(|thread| thread.os_id).unwrap_or_default(),
+            ts: Some(self.time(counter.unix_ns)),
+            args: Some(CounterArguments { value }),
+            ..Event::new("C", counter.name, self.pid)
+        };
+        self.write(&event, ",\n")
     }
 
     fn loss(&mut self, loss: &Loss) -> Result<(), ExportError> {
@@ -317,6 +286,7 @@ impl<'w> ChromeWriter<'w> {
             tid: os_id,
             id: Some(Hexadecimal(self.losses)),
             ts: Some(self.time(begin_ns)),
+            s: None,
             args: Some(LossArguments {
                 thread: &label,
                 records: loss.records,
@@ -346,18 +316,6 @@ impl<'w> ChromeWriter<'w> {
     }
 }
 
-impl<'a, A> Event<'a, A> {
-    fn new(ph: &'a str, name: &'a str, pid: u32) -> Event<'a, A> {
-        Event { ph, cat: None, name, pid, tid: 0, id: None, ts: None, args: None }
-    }
-
-    /// The end of what this is the begin of.
-    fn end(&self, ts: f64) -> Event<'a, ()> {
-        let Event { cat, name, pid, tid, id, .. } = *self;
-        Event { ph: "e", cat, name, pid, tid, id, ts: Some(ts), args: None }
-    }
-}
-
 impl Exporter for ChromeWriter<'_> {
     fn add(&mut self, item: &Item<'_>) -> Result<(), ExportError> {
         match item {
@@ -367,7 +325,9 @@ impl Exporter for ChromeWriter<'_> {
             Item::Span(span) => self.span(span),
             Item::Loss(loss) => self.loss(loss),
             Item::Damage(damage) => self.damage(damage),
-            Item::Instant(_) | Item::Counter(_) | Item::Details(_) => Ok(()),
+            Item::Instant(instant) => self.instant(instant),
+            Item::Counter(counter) => self.counter(counter),
+            Item::Details(_) => Ok(()),
         }
     }
 
@@ -375,6 +335,10 @@ impl Exporter for ChromeWriter<'_> {
         self.write_out()?;
         self.out.write_all(b"\n]}\n")?;
         self.out.flush()?;
-        Ok(vec!["open it at https://ui.perfetto.dev or chrome://tracing".to_owned()])
+        let mut remarks = vec!["open it at https://ui.perfetto.dev or chrome://tracing".to_owned()];
+        if self.no_numbers > 0 {
+            remarks.push(no_numbers(self.no_numbers));
+        }
+        Ok(remarks)
     }
 }
