@@ -18,10 +18,10 @@ pub struct Figures {
     pub rate: f64,
     /// 99th percentile of how long they took, in nanoseconds.
     pub p99_ns: u64,
-    /// Records that were flushed for each request.
+    /// Records that were made for each request.
     pub records: f64,
-    /// Records that were lost.
-    pub lost: u64,
+    /// Records of these that are in no file: overwritten, as flight discipline has it, or lost.
+    pub gone: u64,
 }
 
 impl Figures {
@@ -34,20 +34,20 @@ impl Figures {
         if failed > 0 {
             return Err(format!("{failed} requests failed"));
         }
-        let (flushed, lost) = outcome.health.as_ref().map_or((0, 0), |health| (health.flushed, health.lost));
+        let (flushed, gone) = outcome.health.as_ref().map_or((0, 0), |health| (health.flushed, health.lost));
         let requests = outcome.load.answered() + outcome.before.answered();
         Ok(Figures {
             rate: outcome.load.rate(),
             p99_ns: outcome.load.latencies.value_at_quantile(0.99),
-            records: flushed as f64 / requests as f64,
-            lost,
+            records: (flushed + gone) as f64 / requests as f64,
+            gone,
         })
     }
 }
 
 impl Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {} {}", self.rate, self.p99_ns, self.records, self.lost)
+        write!(f, "{} {} {} {}", self.rate, self.p99_ns, self.records, self.gone)
     }
 }
 
@@ -57,11 +57,11 @@ impl FromStr for Figures {
     fn from_str(text: &str) -> Result<Figures, String> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let figures = match words[..] {
-            [rate, p99_ns, records, lost] => (rate.parse(), p99_ns.parse(), records.parse(), lost.parse()),
+            [rate, p99_ns, records, gone] => (rate.parse(), p99_ns.parse(), records.parse(), gone.parse()),
             _ => return Err(format!("these are no figures: {text}")),
         };
         match figures {
-            (Ok(rate), Ok(p99_ns), Ok(records), Ok(lost)) => Ok(Figures { rate, p99_ns, records, lost }),
+            (Ok(rate), Ok(p99_ns), Ok(records), Ok(gone)) => Ok(Figures { rate, p99_ns, records, gone }),
             _ => Err(format!("these are no figures: {text}")),
         }
     }
@@ -101,7 +101,7 @@ type Figure = fn(&Figures) -> f64;
 /// A row for each [`Record`], of medians; what is measured in one round is held against the first one of that round.
 fn table(seen: &[Vec<Figures>]) -> String {
     let mut table = String::from(
-        "| recorded | requests/s | of off | p99, ms | of off | records per request | lost |\n|---|---:|---:|---:|---:|---:|---:|\n",
+        "| recorded | requests/s | of off | p99, ms | of off | records per request | overwritten or lost |\n|---|---:|---:|---:|---:|---:|---:|\n",
     );
     for (record, figures) in Record::ALL.iter().zip(seen) {
         let what = match record {
@@ -115,10 +115,10 @@ fn table(seen: &[Vec<Figures>]) -> String {
         let of_off =
             |figure: Figure| Spread::of(figures.iter().zip(&seen[0]).map(|(it, off)| figure(it) / figure(off)));
         let (rate, p99): (Figure, Figure) = (|it| it.rate, |it| it.p99_ns as f64 / 1e6);
-        let lost: u64 = figures.iter().map(|it| it.lost).sum();
+        let gone: u64 = figures.iter().map(|it| it.gone).sum();
         let records = of(|it| it.records).median;
         let row = format!(
-            "| {what} | {:.0} | {:.3} | {:.2} | {:.3} | {records:.1} | {lost} |",
+            "| {what} | {:.0} | {:.3} | {:.2} | {:.3} | {records:.1} | {gone} |",
             of(rate),
             of_off(rate),
             of(p99),
@@ -158,12 +158,12 @@ mod tests {
     use super::*;
 
     const fn figures(rate: f64, p99_ns: u64) -> Figures {
-        Figures { rate, p99_ns, records: 12.5, lost: 0 }
+        Figures { rate, p99_ns, records: 12.5, gone: 0 }
     }
 
     #[test]
     fn figures_are_read_as_they_were_written() {
-        let written = Figures { rate: 1234.5, p99_ns: 67, records: 8.25, lost: 9 };
+        let written = Figures { rate: 1234.5, p99_ns: 67, records: 8.25, gone: 9 };
         assert_eq!(written.to_string().parse(), Ok(written));
         for text in ["", "1 2 3", "1 2 3 4 5", "1 2 3 x", "the service said something"] {
             assert!(text.parse::<Figures>().is_err());
