@@ -1,7 +1,8 @@
 //! Traces that go through several processes, as W3C's `traceparent` connects them.
 //!
 //! A span's id is unique in its process only. Where a request goes to another process, [`Trace`] says by which ids the spans here are known
-//! there, and records that, so that the spans of the one can be put below those of the other.
+//! there, and records that, so that an export of both recordings is one trace: `spanring export --format otlp` puts the spans of the
+//! one below those of the other.
 //!
 //! ```
 //! use spanring::prelude::*;

@@ -27,6 +27,11 @@ impl TraceIds {
         // An id of zeroes would stand for none.
         u128::from(high.max(1)) << 64 | u128::from(mix(low ^ root))
     }
+
+    /// Exclusive-ored with it, the ids of this session's spans are hardly those of any other's, and no longer small.
+    pub fn mask(self) -> u64 {
+        self.session[1] | 1 << 63
+    }
 }
 
 /// FNV-1a over texts and what separates them, then mixed. The result has to be the same for ever, so it is not left to a hasher that

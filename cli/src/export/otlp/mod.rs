@@ -7,9 +7,11 @@
 mod collector;
 mod convert;
 mod gauges;
+mod remote;
 mod transport;
 
-use super::in_order::InOrder;
+use super::in_order::{Held, InOrder};
+use super::traces::TraceIds;
 use super::{ExportError, Exporter, OtlpOptions, OtlpProtocol, Output};
 use crate::spans::{Counter, Item};
 use crate::text::count;
@@ -23,6 +25,7 @@ use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, ScopeMetrics};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
+use remote::Parts;
 use spanring::reader::{ProcessFacts, SpanRecord};
 use std::io::{self, Write};
 use transport::Request;
@@ -39,6 +42,7 @@ pub struct OtlpExporter<'w> {
     resource: Resource,
     scopes: [InstrumentationScope; 2],
     in_order: InOrder,
+    parts: Parts,
     /// Spans, and what is told about the recording.
     batch: [Vec<Span>; 2],
     batch_bytes: usize,
@@ -73,12 +77,19 @@ impl<'w> OtlpExporter<'w> {
             resource: convert::resource(facts, options.service_name.as_deref()),
             converter,
             in_order: InOrder::default(),
+            parts: Parts::new(TraceIds::of(facts)),
             batch: Default::default(),
             batch_bytes: 0,
             gauges: Gauges::default(),
             no_values: 0,
             target,
         })
+    }
+
+    fn push_span(&mut self, held: &Held) -> Result<(), ExportError> {
+        let mut span = self.converter.span(held);
+        self.parts.place(held, &mut span);
+        self.push(Scope::Spans, span)
     }
 
     fn push(&mut self, scope: Scope, span: Span) -> Result<(), ExportError> {
@@ -175,7 +186,7 @@ impl Exporter for OtlpExporter<'_> {
             }
             Item::Span(span) => {
                 let Some(held) = self.in_order.add(span) else { return Ok(()) };
-                self.push(Scope::Spans, self.converter.span(&held))
+                self.push_span(&held)
             }
             Item::Loss(loss) => {
                 let mark = self.converter.loss(loss);
@@ -190,7 +201,7 @@ impl Exporter for OtlpExporter<'_> {
 
     fn finish(mut self: Box<Self>) -> Result<Vec<String>, ExportError> {
         while let Some(held) = self.in_order.take() {
-            self.push(Scope::Spans, self.converter.span(&held))?;
+            self.push_span(&held)?;
         }
         self.push(Scope::Recording, self.converter.recording())?;
         self.send()?;
