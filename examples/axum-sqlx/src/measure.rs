@@ -18,6 +18,8 @@ pub struct Figures {
     pub rate: f64,
     /// 99th percentile of how long they took, in nanoseconds.
     pub p99_ns: u64,
+    /// What processors did for each request, in nanoseconds, for its client and for the service.
+    pub cpu_ns: f64,
     /// Records that were made for each request.
     pub records: f64,
     /// Records of these that are in no file: overwritten, as flight discipline has it, or lost.
@@ -39,6 +41,7 @@ impl Figures {
         Ok(Figures {
             rate: outcome.load.rate(),
             p99_ns: outcome.load.latencies.value_at_quantile(0.99),
+            cpu_ns: outcome.processors.as_nanos() as f64 / outcome.load.answered() as f64,
             records: (flushed + gone) as f64 / requests as f64,
             gone,
         })
@@ -47,7 +50,7 @@ impl Figures {
 
 impl Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {} {}", self.rate, self.p99_ns, self.records, self.gone)
+        write!(f, "{} {} {} {} {}", self.rate, self.p99_ns, self.cpu_ns, self.records, self.gone)
     }
 }
 
@@ -55,14 +58,18 @@ impl FromStr for Figures {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Figures, String> {
-        let words: Vec<&str> = text.split_whitespace().collect();
-        let figures = match words[..] {
-            [rate, p99_ns, records, gone] => (rate.parse(), p99_ns.parse(), records.parse(), gone.parse()),
-            _ => return Err(format!("these are no figures: {text}")),
+        let wrong = || format!("these are no figures: {text}");
+        let figures = match text.split_whitespace().collect::<Vec<_>>()[..] {
+            [rate, p99_ns, cpu_ns, records, gone] => {
+                (rate.parse(), p99_ns.parse(), cpu_ns.parse(), records.parse(), gone.parse())
+            }
+            _ => return Err(wrong()),
         };
         match figures {
-            (Ok(rate), Ok(p99_ns), Ok(records), Ok(gone)) => Ok(Figures { rate, p99_ns, records, gone }),
-            _ => Err(format!("these are no figures: {text}")),
+            (Ok(rate), Ok(p99_ns), Ok(cpu_ns), Ok(records), Ok(gone)) => {
+                Ok(Figures { rate, p99_ns, cpu_ns, records, gone })
+            }
+            _ => Err(wrong()),
         }
     }
 }
@@ -101,7 +108,7 @@ type Figure = fn(&Figures) -> f64;
 /// A row for each [`Record`], of medians; what is measured in one round is held against the first one of that round.
 fn table(seen: &[Vec<Figures>]) -> String {
     let mut table = String::from(
-        "| recorded | requests/s | of off | p99, ms | of off | records per request | overwritten or lost |\n|---|---:|---:|---:|---:|---:|---:|\n",
+        "| recorded | requests/s | of off | p99, ms | of off | processor time, µs | of off | records per request | overwritten or lost |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
     );
     for (record, figures) in Record::ALL.iter().zip(seen) {
         let what = match record {
@@ -114,15 +121,17 @@ fn table(seen: &[Vec<Figures>]) -> String {
         let of = |figure: Figure| Spread::of(figures.iter().map(figure));
         let of_off =
             |figure: Figure| Spread::of(figures.iter().zip(&seen[0]).map(|(it, off)| figure(it) / figure(off)));
-        let (rate, p99): (Figure, Figure) = (|it| it.rate, |it| it.p99_ns as f64 / 1e6);
+        let [rate, p99, cpu]: [Figure; 3] = [|it| it.rate, |it| it.p99_ns as f64 / 1e6, |it| it.cpu_ns / 1e3];
         let gone: u64 = figures.iter().map(|it| it.gone).sum();
         let records = of(|it| it.records).median;
         let row = format!(
-            "| {what} | {:.0} | {:.3} | {:.2} | {:.3} | {records:.1} | {gone} |",
+            "| {what} | {:.0} | {:.3} | {:.2} | {:.3} | {:.0} | {:.3} | {records:.1} | {gone} |",
             of(rate),
             of_off(rate),
             of(p99),
-            of_off(p99)
+            of_off(p99),
+            of(cpu),
+            of_off(cpu)
         );
         writeln!(table, "{row}").expect("a string takes everything");
     }
@@ -158,14 +167,14 @@ mod tests {
     use super::*;
 
     const fn figures(rate: f64, p99_ns: u64) -> Figures {
-        Figures { rate, p99_ns, records: 12.5, gone: 0 }
+        Figures { rate, p99_ns, cpu_ns: 2e8 / rate, records: 12.5, gone: 0 }
     }
 
     #[test]
     fn figures_are_read_as_they_were_written() {
-        let written = Figures { rate: 1234.5, p99_ns: 67, records: 8.25, gone: 9 };
+        let written = Figures { rate: 1234.5, p99_ns: 67, cpu_ns: 0.5, records: 8.25, gone: 9 };
         assert_eq!(written.to_string().parse(), Ok(written));
-        for text in ["", "1 2 3", "1 2 3 4 5", "1 2 3 x", "the service said something"] {
+        for text in ["", "1 2 3 4", "1 2 3 4 5 6", "1 2 3 4 x", "the service said something"] {
             assert!(text.parse::<Figures>().is_err());
         }
     }
@@ -177,7 +186,7 @@ mod tests {
         let half = off.iter().map(|it| figures(it.rate / 2.0, it.p99_ns * 2)).collect();
         let table = table(&[off, half]);
         let row = "| `tracing` and its registry | 500 (250 to 500) | 0.500 (0.500 to 0.500) | 2.00 (2.00 to 4.00) | \
-                   2.000 (2.000 to 2.000) | 12.5 | 0 |";
+                   2.000 (2.000 to 2.000) | 400 (400 to 800) | 2.000 (2.000 to 2.000) | 12.5 | 0 |";
         assert!(table.contains(row), "{table}");
     }
 }

@@ -4,9 +4,11 @@ use crate::database::{Contents, Database};
 use crate::load::{self, Load, Plan};
 use crate::recording::Record;
 use crate::service::Service;
+use rustix::time::{ClockId, clock_gettime};
 use spanring::Health;
 use std::error::Error;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What is run.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub struct Outcome {
     pub load: Load,
     /// Requests that nobody counts, which are in the recording too.
     pub before: Load,
+    /// What processors did for it, all threads of clients and service together, without what nobody counts.
+    pub processors: Duration,
     /// The recorder's own account of it; `None` if there was none.
     pub health: Option<Health>,
 }
@@ -53,10 +57,18 @@ pub fn run(options: &Options) -> Result<Outcome, Box<dyn Error>> {
     let customers = options.contents.customers();
     let plan = |requests| Plan { requests, concurrency: options.concurrency, orders, customers };
     let before = load::drive(service.address, plan(options.requests / 10))?;
+    let processors = processor_time();
     let load = load::drive(service.address, plan(options.requests))?;
+    let processors = processor_time().saturating_sub(processors);
     runtime.block_on(service.stop())?;
     // Its threads have ended with it, and so have all spans.
     drop(runtime);
     let health = recorder.map(|recorder| recorder.stop()).transpose()?;
-    Ok(Outcome { load, before, health })
+    Ok(Outcome { load, before, processors, health })
+}
+
+/// What processors did for this process so far.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
