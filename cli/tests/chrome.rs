@@ -10,7 +10,7 @@ use spanring::reader::{Damage, Loss, LossCause, NameState, SpanKind, ThreadFacts
 use spanring_cli::export::Exporter;
 use spanring_cli::export::chrome::ChromeWriter;
 use spanring_cli::export::perfetto::Process;
-use spanring_cli::spans::{Ending, Item, Span};
+use spanring_cli::spans::{Ending, Item, MOST_INSTANTS, Span};
 use std::path::PathBuf;
 
 /// When the recording began.
@@ -85,6 +85,12 @@ fn attributes_are_an_argument_and_integers_that_javascript_rounds_are_text() {
     let expected =
         [(&queue, &json!(-1)), (&queue, &json!(u64::MAX as f64)), (&load, &json!(0.25)), (&load, &json!("inf"))];
     assert_eq!(values, expected);
+}
+
+#[test]
+fn instants_beyond_those_that_are_kept_are_counted() {
+    let (_, events) = export_by(detailed::feed_crowd);
+    assert_eq!((events.len(), &events[0]["args"]["lost_instants"]), (2 + MOST_INSTANTS, &json!(2)));
 }
 
 #[test]

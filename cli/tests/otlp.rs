@@ -24,7 +24,7 @@ use spanring_cli::export::otlp::{BATCH_SPANS, OtlpExporter};
 use spanring_cli::export::traces::{Roots, TraceIds};
 use spanring_cli::export::{ExportError, Exporter, OtlpOptions, OtlpProtocol, Output};
 use spanring_cli::places::Place;
-use spanring_cli::spans::{Ending, Item, Span};
+use spanring_cli::spans::{Ending, Item, MOST_INSTANTS, Span};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -178,6 +178,12 @@ fn attributes_have_their_types_instants_are_events_and_counters_gauges() {
     let most = Number::AsDouble(u64::MAX as f64);
     assert_eq!(values, [("queue", Number::AsInt(-1)), ("queue", most), ("load", Number::AsDouble(0.25))]);
     assert!(remarks.contains(&"2 counter values left out: no finite numbers".to_owned()), "{remarks:?}");
+}
+
+#[test]
+fn instants_beyond_those_that_are_kept_are_counted() {
+    let [span] = &spans_of(&export(detailed::feed_crowd), "spanring")[..] else { panic!("one span") };
+    assert_eq!((span.events.len(), span.dropped_events_count), (MOST_INSTANTS, 2));
 }
 
 #[test]

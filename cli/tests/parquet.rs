@@ -23,7 +23,7 @@ use spanring_cli::export::parquet::{ParquetWriter, ROWS};
 use spanring_cli::export::traces::TraceIds;
 use spanring_cli::export::{ExportError, Exporter};
 use spanring_cli::places::Place;
-use spanring_cli::spans::{Ending, Item, Span};
+use spanring_cli::spans::{Ending, Item, MOST_INSTANTS, Span};
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -93,6 +93,14 @@ fn starts(group: &RowGroupMetaData) -> (i64, i64) {
         Some(Statistics::Int64(known)) => (*known.min_opt().expect("known"), *known.max_opt().expect("known")),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn instants_beyond_those_that_are_kept_are_counted() {
+    let table = export(ROWS, detailed::feed_crowd);
+    assert_eq!(table.number("dropped_events_count", 0), Some(2));
+    let events: Vec<serde_json::Value> = serde_json::from_str(table.text("events", 0).expect("some")).expect("a list");
+    assert_eq!(events.len(), MOST_INSTANTS);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use spanring::reader::{Damage, Location, Loss, LossCause, NameState, SpanKind, S
 use spanring_cli::export::perfetto::proto::CounterValue;
 use spanring_cli::export::perfetto::{Process, TraceWriter, WINDOW};
 use spanring_cli::export::{ExportError, Exporter};
-use spanring_cli::spans::{Ending, Item, Pairing, Span};
+use spanring_cli::spans::{Ending, Item, MOST_INSTANTS, Pairing, Span};
 use std::path::PathBuf;
 
 fn export(items: &[Item<'_>], window: usize) -> Replay {
@@ -66,6 +66,12 @@ fn attributes_are_typed_arguments_and_an_instant_is_in_its_span() {
     assert_eq!(values, [("queue", Some(queue)), ("queue", Some(most)), ("load", Some(load)), ("load", Some(endless))]);
     assert_eq!(replay.counters[1].arguments["exact_value"], "18446744073709551615");
     assert!(remarks.iter().any(|remark| remark.starts_with("1 counter value left out")), "{remarks:?}");
+}
+
+#[test]
+fn instants_beyond_those_that_are_kept_are_counted() {
+    let (replay, _) = export_by(WINDOW, detailed::feed_crowd);
+    assert_eq!((replay.instants.len(), replay.slices[0].number("lost_instants")), (MOST_INSTANTS, 2));
 }
 
 #[test]

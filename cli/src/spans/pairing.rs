@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// length of the recording.
 ///
 /// Attributes and instants of an async span may be in the records of other threads, and nothing says how many there are. Where there
-/// are any, each async span that is whole is held for as long; at the beginning of a recording, [`FIRST_RECORDS`] are enough, because
+/// are any, each async span that is whole is held for as long; at the beginning of a recording for some thousands of records, because
 /// nobody knows yet.
 #[derive(Debug, Default)]
 pub struct Pairing {

@@ -3,7 +3,7 @@
 use crate::common::{UNIX_NS, attribute, begin, end, instant};
 use spanring::reader::{CounterRecord, NameState, SpanRecord, Value};
 use spanring_cli::export::Exporter;
-use spanring_cli::spans::{Item, Pairing};
+use spanring_cli::spans::{Item, MOST_INSTANTS, Pairing};
 
 /// The span.
 pub const SPAN: u64 = 7;
@@ -61,4 +61,15 @@ pub fn feed(exporter: &mut dyn Exporter) {
         add(Item::Span(span));
     }
     pairing.finish(&mut |span| add(Item::Span(span)));
+}
+
+/// Hands a span to an exporter in which two instants more happened than are kept.
+pub fn feed_crowd(exporter: &mut dyn Exporter) {
+    let mut pairing = Pairing::default();
+    pairing.record(&begin(SPAN, 1, UNIX_NS));
+    for number in 0..MOST_INSTANTS as u64 + 2 {
+        pairing.instant(&instant(100 + number, SPAN, 1, UNIX_NS + 1 + number, 0));
+    }
+    pairing.record(&end(SPAN, 1, UNIX_NS, UNIX_NS + 1000));
+    pairing.finish(&mut |span| exporter.add(&Item::Span(span)).expect("memory takes everything"));
 }
