@@ -340,6 +340,38 @@ fn no_name_becomes_a_part_of_the_page() {
 }
 
 #[test]
+fn attributes_instants_and_counters_are_there_as_they_were_recorded() {
+    let hostile = "</script><script>alert(1)</script>\u{202e}";
+    let dir = record(|| {
+        let mut call: Task = Box::pin(span_async_named!("call", big = u64::MAX, text = hostile, half = -0.5, async {
+            instant!("sent", truth = true);
+            counter!("queue", 7_u8);
+            counter!("queue", -3_i8);
+        }));
+        assert!(poll(&mut call).is_ready());
+        instant!("alone", key = hostile);
+    });
+    let (page, _) = report(&dir, 100);
+    assert!(!page.html.contains("alert("));
+    let details = &page.facts["details"][0];
+    let call = page.spans().iter().position(|span| span.name == "call").expect("there");
+    assert_eq!(number(&details["span"]), call as u64);
+    assert_eq!(
+        details["attributes"],
+        serde_json::json!([["big", "u64", u64::MAX.to_string()], ["text", "text", hostile], ["half", "f64", "-0.5"]])
+    );
+    assert_eq!(details["instants"][0]["name"], "sent");
+    assert_eq!(details["instants"][0]["attributes"], serde_json::json!([["truth", "bool", "true"]]));
+    let alone = &page.facts["instants"];
+    assert_eq!((alone.as_array().map(Vec::len), &alone[0]["attributes"][0][2]), (Some(1), &hostile.into()));
+    let queue = &page.facts["counters"][0];
+    let part: Vec<&Value> = ["name", "count", "min", "mean", "max", "last"].iter().map(|part| &queue[*part]).collect();
+    assert_eq!(serde_json::json!(part), serde_json::json!(["queue", 2, -3, 2.0, 7, -3]));
+    let last = queue["steps"].as_array().and_then(|steps| steps.last()).expect("a step");
+    assert_eq!(last[3].as_f64(), Some(-3.0));
+}
+
+#[test]
 fn an_empty_recording_has_a_page_that_says_so() {
     let (page, written) = report(&record(|| {}), 100);
     assert_eq!((written.spans, written.shown, written.open, written.missing_records), (0, 0, 0, 0));

@@ -12,9 +12,11 @@
 //! ids are differences from the span before (those of ids in zigzag: `2n` for `n`, `2n - 1` for `-n`), the first begin from
 //! [`Facts::base_unix_ns`].
 
+use super::beside::{Happened, OfSpan};
 use super::layout::{Band, Layout};
 use super::losses::Gap;
 use super::sample::{Chosen, Kept, NONE, OPEN};
+use super::series::Drawn;
 use super::{Activity, Report};
 use crate::info::SessionInfo;
 use crate::open::OpenReport;
@@ -71,6 +73,12 @@ struct Facts<'a> {
     activity: &'a Activity,
     losses: Vec<PlacedGap<'a>>,
     open: &'a OpenReport,
+    /// Of the spans that have attributes or instants.
+    details: Vec<OfSpan<'a>>,
+    /// Instants in no span, by time.
+    instants: Vec<Happened<'a>>,
+    more_instants: u64,
+    counters: &'a [Drawn],
 }
 
 /// A row of `spanring top`, and more.
@@ -141,6 +149,13 @@ impl Report {
         self.info.started_unix_ns.min(first)
     }
 
+    fn details(&self, base: u64) -> Vec<OfSpan<'_>> {
+        let with_details = self.sample.spans.iter().enumerate().filter(|(_, span)| span.details != NONE);
+        with_details
+            .map(|(index, span)| OfSpan::new(index, &self.sample.details[span.details as usize], base))
+            .collect()
+    }
+
     fn facts(&self, base: u64) -> Facts<'_> {
         let after_base = |unix_ns: u64| unix_ns.wrapping_sub(base) as i64;
         let mut shown = vec![0; self.top.rows.len()];
@@ -189,6 +204,10 @@ impl Report {
                 })
                 .collect(),
             open: &self.open,
+            details: self.details(base),
+            instants: self.instants.iter().map(|instant| Happened::new(instant, base)).collect(),
+            more_instants: self.more_instants,
+            counters: &self.counters,
         }
     }
 }

@@ -8,22 +8,26 @@
 //! | counts, totals, percentiles, histograms, activity over time | all spans |
 //! | timeline, trees, search | at most [`Options::max_spans`] spans: all, or the open ones, those that failed, the slowest of each name and a uniform sample of whole trees |
 //! | list of open spans | the oldest [`MOST_OPEN`] |
+//! | attributes, instants | those of the spans that are shown one by one, and the first [`MOST_INSTANTS`] instants in no span |
+//! | counters | sums of all values, and least, greatest and last value over time |
 //! | losses | all records; of more than [`MOST_LOSSES`] gaps, neighbours are drawn as one |
 //!
 //! Memory and size of the page are bounded by these limits, not by the size of the recording.
 
 mod activity;
+mod beside;
 mod columns;
 mod latency;
 mod layout;
 mod losses;
 mod page;
 mod sample;
+mod series;
 
 use crate::info::{SessionInfo, Tally};
 use crate::open::{Circumstances, OpenReport, OpenSpans};
 use crate::progress::Progress;
-use crate::spans::{self, Ending, Item, Span};
+use crate::spans::{self, Ending, Instant, Item, Span};
 use crate::top::{Row, SortBy, Top, TopReport};
 use activity::Activity;
 use latency::Latencies;
@@ -31,6 +35,7 @@ use layout::Layout;
 use losses::Losses;
 use rustc_hash::FxHashMap;
 use sample::Sample;
+use series::{Drawn, Series};
 use spanring::reader::{ReadError, Recording, Status};
 use std::time::SystemTime;
 
@@ -40,6 +45,9 @@ pub const MOST_NAMES: usize = 100_000;
 pub const MOST_OPEN: usize = 10_000;
 /// As many gaps are drawn one by one.
 pub const MOST_LOSSES: usize = 10_000;
+
+/// As many instants in no span are listed.
+pub const MOST_INSTANTS: usize = 10_000;
 
 /// What a report is to contain.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +92,10 @@ pub struct Report {
     activity: Activity,
     losses: Losses,
     open: OpenReport,
+    /// In no span.
+    instants: Vec<Instant>,
+    more_instants: u64,
+    counters: Vec<Drawn>,
     sample: sample::Shown,
     layout: Layout,
     made_unix_ns: u64,
@@ -110,7 +122,12 @@ impl Report {
                     collected.add(span, row, top.is_other(row));
                 }
                 Item::Loss(loss) => collected.losses.add(loss),
-                Item::Thread(_) | Item::Damage(_) | Item::Instant(_) | Item::Counter(_) | Item::Details(_) => {}
+                Item::Instant(instant) if collected.instants.len() < MOST_INSTANTS => {
+                    collected.instants.push((*instant).clone());
+                }
+                Item::Instant(_) => collected.more_instants += 1,
+                Item::Counter(counter) => collected.series.add(counter),
+                Item::Thread(_) | Item::Damage(_) | Item::Details(_) => {}
             }
         })?;
         open.find_parents(recording, &summary)?;
@@ -129,6 +146,9 @@ impl Report {
             activity: collected.activity,
             losses: collected.losses.finish(),
             open,
+            instants: collected.instants,
+            more_instants: collected.more_instants,
+            counters: collected.series.finish(),
             layout,
             sample,
             made_unix_ns: now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos() as u64,
@@ -141,6 +161,9 @@ struct Collected {
     latencies: Latencies,
     activity: Activity,
     losses: Losses,
+    instants: Vec<Instant>,
+    more_instants: u64,
+    series: Series,
     sample: Sample,
 }
 
@@ -150,6 +173,9 @@ impl Collected {
             latencies: Latencies::default(),
             activity: Activity::since(started_unix_ns),
             losses: Losses::default(),
+            instants: Vec::new(),
+            more_instants: 0,
+            series: Series::since(started_unix_ns),
             sample: Sample::new(max_spans),
         }
     }

@@ -17,12 +17,13 @@ const STYLES: [&str; 2] = [include_str!("assets/vendor/uplot-1.6.32.min.css"), i
 const UPLOT: [&str; 3] = ["/*\n", include_str!("assets/vendor/LICENSE-uplot"), "\n*/\n"];
 const UPLOT_SCRIPT: &str = include_str!("assets/vendor/uplot-1.6.32.min.js");
 /// What is used comes before what uses it.
-const MODULES: [&str; 10] = [
+const MODULES: [&str; 11] = [
     include_str!("assets/text.js"),
     include_str!("assets/data.js"),
     include_str!("assets/colour.js"),
     include_str!("assets/summary.js"),
     include_str!("assets/charts.js"),
+    include_str!("assets/beside.js"),
     include_str!("assets/timeline.js"),
     include_str!("assets/names.js"),
     include_str!("assets/details.js"),

@@ -6,10 +6,10 @@
 //! of its row), or chance has it, the same for all: the hash of the unit's topmost span. The ancestors of what stays, stay.
 
 use super::failed;
-use crate::spans::{Ending, Span};
+use crate::spans::{Attribute, Attributes, Details, Ending, Span};
 use crate::top::OTHER_NAMES;
 use rustc_hash::FxHashMap;
-use spanring::reader::{NameState, SpanKind};
+use spanring::reader::{NameState, SpanKind, Value};
 
 /// The end of a span that has none.
 pub(super) const OPEN: u64 = u64::MAX;
@@ -21,6 +21,9 @@ pub(super) const NOT_KNOWN: u64 = u64::MAX;
 const LARGEST_UNIT: u32 = 512;
 /// Names of their own, of spans whose row is for other names, take no more bytes than this.
 const MOST_NAME_BYTES: usize = 32 << 20;
+
+/// Attributes and instants take about as many bytes at most.
+const MOST_DETAIL_BYTES: usize = 64 << 20;
 
 /// A span as it is held.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +39,8 @@ pub(super) struct Kept {
     pub(super) row: u32,
     /// Index into the names, if the row is not called like it.
     pub(super) name: u32,
+    /// Index into the details, if it has any.
+    pub(super) details: u32,
     pub(super) begin_thread: u32,
     pub(super) end_thread: u32,
     /// [`NOT_KNOWN`] if it is not.
@@ -59,6 +64,8 @@ pub(super) struct Sample {
     spans: Vec<Kept>,
     names: Vec<Box<str>>,
     name_bytes: usize,
+    details: Vec<Details>,
+    detail_bytes: usize,
     chosen: Option<Chosen>,
 }
 
@@ -76,20 +83,29 @@ pub(super) struct Chosen {
 pub(super) struct Shown {
     pub(super) spans: Vec<Kept>,
     pub(super) names: Vec<Box<str>>,
+    pub(super) details: Vec<Details>,
     /// `None`: they are all there.
     pub(super) chosen: Option<Chosen>,
 }
 
 impl Sample {
     pub(super) fn new(limit: usize) -> Sample {
-        Sample { limit, spans: Vec::new(), names: Vec::new(), name_bytes: 0, chosen: None }
+        Sample {
+            limit,
+            spans: Vec::new(),
+            names: Vec::new(),
+            name_bytes: 0,
+            details: Vec::new(),
+            detail_bytes: 0,
+            chosen: None,
+        }
     }
 
     pub(super) fn add(&mut self, span: &Span<'_>, row: u32, is_other: bool) {
         if self.spans.len() >= self.limit.saturating_add(self.limit / 4) {
             self.thin();
         }
-        if self.name_bytes > MOST_NAME_BYTES {
+        if self.name_bytes > MOST_NAME_BYTES || self.detail_bytes > MOST_DETAIL_BYTES {
             self.limit = self.limit.min(self.spans.len() / 2);
             self.thin();
         }
@@ -100,6 +116,11 @@ impl Sample {
         } else {
             NONE
         };
+        let details = span.details.map_or(NONE, |details| {
+            self.detail_bytes += bytes_of(details);
+            self.details.push(details.clone());
+            (self.details.len() - 1) as u32
+        });
         // The last two moments that there are, in the year 2554, mean something else.
         let begin_ns = span.begin_ns.min(OPEN - 2);
         self.spans.push(Kept {
@@ -110,6 +131,7 @@ impl Sample {
             unit: 0,
             row,
             name,
+            details,
             begin_thread: span.begin_thread.unwrap_or(NONE),
             end_thread: span.end_thread.unwrap_or(NONE),
             wait_ns: span.wait_ns().unwrap_or(NOT_KNOWN),
@@ -130,7 +152,7 @@ impl Sample {
             self.thin();
         }
         self.spans.sort_unstable_by_key(|span| (span.begin_ns, span.depth, span.id));
-        Shown { spans: self.spans, names: self.names, chosen: self.chosen }
+        Shown { spans: self.spans, names: self.names, details: self.details, chosen: self.chosen }
     }
 
     /// Leaves out so many that at most three quarters of the limit stay, but for ancestors.
@@ -152,6 +174,7 @@ impl Sample {
         let slowest = self.chosen.map_or(slowest, |chosen| slowest.min(chosen.slowest));
         self.chosen = Some(Chosen { slowest, one_in_log2 });
         self.drop_names();
+        self.drop_details();
     }
 
     /// Makes the units of what is special the luckiest, as far as half of the limit. Returns of how many of the slowest spans
@@ -215,6 +238,29 @@ impl Sample {
             span.name = (self.names.len() - 1) as u32;
         }
     }
+
+    /// The same of details.
+    fn drop_details(&mut self) {
+        let mut details = std::mem::take(&mut self.details);
+        self.detail_bytes = 0;
+        for span in self.spans.iter_mut().filter(|span| span.details != NONE) {
+            let taken = std::mem::take(&mut details[span.details as usize]);
+            self.detail_bytes += bytes_of(&taken);
+            self.details.push(taken);
+            span.details = (self.details.len() - 1) as u32;
+        }
+    }
+}
+
+/// About how much memory details take, and room in a page.
+fn bytes_of(details: &Details) -> usize {
+    let pairs = |attributes: &Attributes| {
+        let text = |value: Value<'_>| if let Value::Text(text, _) = value { text.len() } else { 0 };
+        attributes.iter().map(|attribute| size_of::<Attribute>() + text(attribute.value())).sum::<usize>()
+    };
+    let instants = details.instants.iter();
+    let instants = instants.map(|instant| size_of_val(instant) + instant.name.len() + pairs(&instant.attributes));
+    size_of_val(details) + pairs(&details.attributes) + instants.sum::<usize>()
 }
 
 /// No more spans of a row are special for being slow.

@@ -146,6 +146,38 @@ export function drawActivity(holder, recording, onRange, windowOf) {
   }, [times, running, failed]);
 }
 
+/** A counter's values over time. */
+export function drawCounter(holder, recording, counter) {
+  const step = 2 ** counter.step_log2;
+  const shift = Number(BigInt(Math.round(recording.info.started_unix_ns)) - recording.base);
+  const times = counter.steps.map(([at]) => shift + at * step);
+  const column = (which) => counter.steps.map((values) => values[which]);
+  const shown = (_chart, value) => (value === null || value === undefined ? "–" : number(value));
+  const { until } = recording;
+  return draw(holder, {
+    height: 140,
+    legend: { live: true },
+    cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
+    scales: {
+      x: { time: false, range: () => [0, until] },
+      y: { range: (_chart, least, most) => [Math.min(0, least ?? 0), (most ?? 0) > Math.min(0, least ?? 0) ? most + (most - Math.min(0, least)) * 0.08 : 1] },
+    },
+    axes: [
+      axis({ values: (_chart, splits) => splits.map((ns) => offset(ns, splits[1] - splits[0])), space: 80 }),
+      axis({ size: 64, values: (_chart, splits) => splits.map((value) => compact.format(value)), space: 18 }),
+    ],
+    series: [
+      { label: "at", value: (_chart, ns) => (ns === null || ns === undefined ? "–" : offset(ns, step)) },
+      { label: "least", stroke: themed("accent-soft"), width: 1, points: { show: false }, value: shown },
+      { label: "greatest", stroke: themed("accent-soft"), width: 1, points: { show: false }, value: shown },
+      { label: "last", stroke: themed("accent"), width: 1.5, points: { show: counter.steps.length < 3, size: 6 }, value: shown },
+    ],
+    bands: [{ series: [2, 1], fill: themed("accent-soft") }],
+  }, [times, column(1), column(2), column(3)]);
+}
+
+const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 });
+
 /** What the activity chart says, in words. */
 export function describeActivity(recording) {
   const { activity } = recording;

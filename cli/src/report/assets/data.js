@@ -108,6 +108,7 @@ class Recording {
     this.rowsByNumber = new Array(facts.rows.length);
     for (const row of facts.rows) this.rowsByNumber[row.number] = row;
     this.threadsById = new Map(facts.info.threads.map((thread) => [thread.id, thread]));
+    this.detailsBySpan = new Map(facts.details.map((details) => [details.span, details]));
     this.sortIntoLanes();
     this.findChildren();
   }
@@ -246,6 +247,16 @@ class Recording {
     return this.base + BigInt(Math.round(ns));
   }
 
+  /** Attributes of a span: key, type and value, all of them text. */
+  attributesOf(index) {
+    return this.detailsBySpan.get(index)?.attributes ?? [];
+  }
+
+  /** What happened in a span, by time. */
+  instantsOf(index) {
+    return this.detailsBySpan.get(index)?.instants ?? [];
+  }
+
   indexOfId(id) {
     const index = this.id.indexOf(BigInt(id));
     return index < 0 ? undefined : index;
@@ -266,6 +277,8 @@ class Recording {
       busy_ns: this.busyOf(index),
       polls: this.polls[index],
       lane: this.lane[index],
+      attributes: this.attributesOf(index),
+      instants: this.instantsOf(index).map((instant) => ({ name: instant.name, unix_ns: this.unix(instant.at_ns), attributes: instant.attributes ?? [] })),
     };
   }
 }

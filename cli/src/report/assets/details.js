@@ -1,5 +1,6 @@
 // The selected span: what is known of it, and the tree around it with where the time went.
 import { ENDINGS, OPEN, PARENT_NOT_HERE } from "./data.js";
+import { inLine, instantsOf, lacksOf, pairsOf } from "./beside.js";
 import { brief, duration, element, exact, moment, named, number, offset } from "./text.js";
 import { colourOf } from "./colour.js";
 
@@ -46,6 +47,7 @@ export function showDetails(recording, holder, treeHolder, index, actions) {
     [flags & 64, "its name is lost"],
     [flags & 128, "some of its polls are lost, so nobody knows how long it was busy"],
     [recording.parent[index] === PARENT_NOT_HERE, "its parent is not in this page"],
+    ...lacksOf(recording.detailsBySpan.get(index)).map((lack) => [true, lack]),
   ].filter(([is]) => is).map(([, what]) => what);
   const time = (ns) => element("span", {}, duration(ns), " ", element("span", { class: "faint" }, exact(ns)));
   const moments = (ns) => element("span", { title: moment(recording.unix(ns)) }, offset(ns, 1), element("br"), element("span", { class: "faint" }, moment(recording.unix(ns))));
@@ -71,9 +73,23 @@ export function showDetails(recording, holder, treeHolder, index, actions) {
   holder.replaceChildren(
     element("h3", {}, element("span", { class: "swatch", style: `background:${colourOf(row.name)}` }), named(recording.nameOf(index), 200)),
     ...doubts.map((doubt) => element("p", { class: "banner warn" }, `Beware: ${doubt}.`)),
+    ...besides(recording, index),
     element("dl", { class: "facts" }, ...facts.flatMap(([term, value]) => [element("dt", {}, term), element("dd", {}, value)])),
   );
   treeHolder.replaceChildren(tree(recording, index, actions));
+}
+
+/** Attributes and instants of a span, if it has any, each below a heading. */
+function besides(recording, index) {
+  const details = recording.detailsBySpan.get(index);
+  if (details === undefined) return [];
+  const pairs = pairsOf(details);
+  const instants = recording.instantsOf(index);
+  return [
+    ...(pairs === undefined ? [] : [element("h4", {}, "Attributes"), pairs]),
+    ...(instants.length === 0 ? [] : [element("h4", {}, "Instants"), instantsOf(recording, instants, recording.begin[index])]),
+    element("h4", {}, "Span"),
+  ];
 }
 
 function thread(recording, idAfter) {
@@ -94,9 +110,11 @@ function tree(recording, index, actions) {
     const { total, busy, idle, wait } = times(recording, span);
     const cell = (ns) => element("td", { class: "number" }, ns === undefined ? "" : element("span", { title: exact(ns) }, duration(ns)));
     const ending = recording.ending(span);
+    const indent = `${Math.min(level, 24) * 0.8}rem`;
+    const beside = inLine(recording.detailsBySpan.get(span) ?? {});
     const name = span === index ? element("strong", {}, named(recording.nameOf(span), 60)) : element("button", { type: "button", class: "link", onclick: () => actions.select(span) }, named(recording.nameOf(span), 60));
     return element("tr", { class: kind, "data-span": String(span) },
-      element("th", { scope: "row" }, element("span", { style: `padding-inline-start:${Math.min(level, 24) * 0.8}em` }, level > 24 ? `+${level - 24} ` : "", name, ending === 0 ? "" : element("span", { class: `ending ${ENDINGS[ending]}` }, ENDINGS[ending]))),
+      element("th", { scope: "row" }, element("span", { style: `padding-inline-start:${indent}` }, level > 24 ? `+${level - 24} ` : "", name, ending === 0 ? "" : element("span", { class: `ending ${ENDINGS[ending]}` }, ENDINGS[ending]), beside === "" ? "" : element("bdi", { class: "beside", style: `margin-inline-start:${indent}`, title: beside }, beside))),
       element("td", { class: "number" }, span === index ? "" : offset(recording.begin[span] - frame.begin, frame.length / 1000)),
       cell(total), ...(measured ? [cell(wait), cell(busy), cell(idle)] : []),
       element("td", { class: "number" }, recording.isThreadSpan(span) || ending === OPEN ? "" : number(recording.polls[span])),

@@ -6,6 +6,7 @@ import { selection, showLosses, showOpen, showSummary } from "./summary.js";
 import { describeActivity, drawActivity } from "./charts.js";
 import { Timeline } from "./timeline.js";
 import { Names } from "./names.js";
+import { drawCounters, showBeside } from "./beside.js";
 import { describeSpan, showDetails } from "./details.js";
 import { Search } from "./search.js";
 
@@ -14,6 +15,7 @@ const LEGEND = [
   ["cancelled", "cancelled: dropped before it was ready"],
   ["panicked", "panicked, or ended with an error; also where spans that went wrong are too many to be drawn apart"],
   ["many", "several spans in one pixel: zoom in"],
+  ["instant", "an instant: something that happened there"],
   ["loss", "events are missing there"],
 ];
 
@@ -64,6 +66,7 @@ async function start() {
     timeline.select(index);
     toTimeline();
   });
+  showBeside(recording);
   showLosses(recording, (from, to) => {
     timeline.show(from - (to - from) * 0.1, to + (to - from) * 0.1);
     byId("lanes").scrollTop = 0;
@@ -80,6 +83,7 @@ async function start() {
   onTheme(() => {
     timeline.learnColours();
     redrawActivity();
+    drawCounters(recording);
     showDetails(recording, byId("details"), byId("tree"), timeline.selected, { select: (other) => timeline.select(other) });
   });
   let width = innerWidth;
@@ -88,6 +92,7 @@ async function start() {
     if (width === innerWidth) return;
     width = innerWidth;
     redrawActivity();
+    drawCounters(recording);
     names.drawChosen();
   });
   addEventListener("keydown", (event) => globalKey(event, search));

@@ -69,8 +69,10 @@ export class Search {
     const wanted = text.toLowerCase();
     const rowMatches = recording.rowsByNumber.map((row) => row.name.toLowerCase().includes(wanted) || `${row.file}:${row.line}`.toLowerCase().includes(wanted));
     const nameMatches = recording.names.map((name) => name.toLowerCase().includes(wanted));
+    const pair = /^\s*([^=]+)=(.*)$/s.exec(text);
+    const pairTest = pair === null ? () => false : attributeTest(recording, pair[1].trim().toLowerCase(), pair[2].trim().toLowerCase());
     const textTest = id !== null ? (index) => recording.id[index] === BigInt(id[1])
-      : (index) => rowMatches[recording.row[index]] || (recording.name[index] > 0 && nameMatches[recording.name[index] - 1]);
+      : (index) => pairTest(index) || rowMatches[recording.row[index]] || (recording.name[index] > 0 && nameMatches[recording.name[index] - 1]);
     const endingTest = ending === "" ? () => true : ending === "failed" ? (index) => recording.failed(index) : (index) => recording.ending(index) === Number(ending);
     return (index) => endingTest(index) && recording.end[index] - recording.begin[index] >= least && textTest(index);
   }
@@ -117,4 +119,14 @@ export class Search {
     this.matches = null;
     this.timeline.mark(null);
   }
+}
+
+/** A test for spans with an attribute of this key, and this value of it; with an empty one, any. */
+function attributeTest(recording, key, value) {
+  const same = ([itsKey, , itsValue]) => itsKey.toLowerCase() === key && (value === "" || itsValue.toLowerCase() === value);
+  const has = (of) => (of.attributes ?? []).some(same);
+  return (index) => {
+    const details = recording.detailsBySpan.get(index);
+    return details !== undefined && (has(details) || (details.instants ?? []).some(has));
+  };
 }

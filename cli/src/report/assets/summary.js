@@ -22,10 +22,22 @@ export function showSummary(recording) {
     ["writer", { running: "running: it still recorded when this page was made", stopped: "stopped: it closed the recording" }[info.writer]
       ?? "died: it ended without closing the recording"],
     ["spans", `${number(info.spans)}, ${number(open.open)} of them open`],
+    ...besideSpans(info.beside_spans),
   ];
   byId("facts").replaceChildren(...facts.flatMap(([term, value]) => [element("dt", {}, term), element("dd", {}, value)]));
   byId("accounting").replaceChildren(accounting(recording));
   byId("made").textContent = `Made ${moment(recording.unix(recording.made_ns))} by spanring, from ${info.path}. This page holds all that it shows, and asks for nothing else.`;
+}
+
+/** What was recorded beside spans, if anything. */
+function besideSpans(beside) {
+  const lacks = [
+    [beside.late_attributes, "attribute", "of spans that are not there"],
+    [beside.dropped_attributes, "attribute", "too many for their spans"],
+    [beside.dropped_instants, "instant", "too many for their spans"],
+  ].filter(([amount]) => amount > 0).map(([amount, noun, why]) => `; ${count(amount, noun)} ${why}`).join("");
+  const text = `${count(beside.attributes, "attribute")}, ${count(beside.instants, "instant")}, ${count(beside.counters, "value")} of counters${lacks}`;
+  return beside.attributes + beside.instants + beside.counters > 0 ? [["beside", text]] : [];
 }
 
 /** What has to be said first, as kind, title and text. */

@@ -4,6 +4,7 @@
 // are pixels, however many spans there are. Spans narrower than two pixels are drawn as one block per pixel.
 import { colourOf, themed } from "./colour.js";
 import { CANCELLED, ENDINGS, FAILED, OPEN, PANICKED } from "./data.js";
+import { inLine } from "./beside.js";
 import { brief, count, duration, element, number, offset } from "./text.js";
 import { causeOf } from "./summary.js";
 
@@ -333,6 +334,28 @@ export class Timeline {
         context.fillText(this.fit(this.label(index), room), start, y + 1 + height / 2 + 0.5);
       }
     }
+    if (height >= 8) for (const instant of recording.instantsOf(index)) this.drawInstant(instant, y, height);
+  }
+
+  /** A flag at a moment: a line with a head. */
+  drawInstant(instant, y, height) {
+    const { context, colours } = this;
+    const x = Math.round((instant.at_ns - this.from) * (this.width / (this.to - this.from)));
+    if (x < -4 || x > this.width + 4) return;
+    context.fillStyle = colours.select;
+    context.fillRect(x - 0.5, y + 1, 1, height);
+    context.beginPath();
+    context.moveTo(x - 3.5, y + 1);
+    context.lineTo(x + 3.5, y + 1);
+    context.lineTo(x, y + 6);
+    context.fill();
+  }
+
+  /** The instant of a span that is drawn next to a point; undefined if there is none near. */
+  instantNear(index, x) {
+    const near = (5 * (this.to - this.from)) / this.width;
+    const away = (instant) => Math.abs(instant.at_ns - this.timeAt(x));
+    return this.recording.instantsOf(index).filter((instant) => away(instant) <= near).sort((a, b) => away(a) - away(b))[0];
   }
 
   label(index) {
@@ -572,7 +595,11 @@ export class Timeline {
     this.canvas.style.cursor = tip.hidden ? "grab" : "pointer";
     if (tip.hidden) return;
     if (index >= 0) {
-      tip.replaceChildren(element("bdi", {}, brief(recording.nameOf(index), 100)), ` · ${duration(recording.duration(index))} · ${ENDINGS[recording.ending(index)]}`);
+      const instant = this.instantNear(index, at.x);
+      const beside = inLine(instant ?? recording.detailsBySpan.get(index) ?? {});
+      tip.replaceChildren(element("bdi", {}, brief(recording.nameOf(index), 100)), ` · ${duration(recording.duration(index))} · ${ENDINGS[recording.ending(index)]}`,
+        instant === undefined ? "" : element("div", {}, "▾ ", element("bdi", {}, brief(instant.name, 100)), ` ${offset(instant.at_ns, 1e3)}`),
+        beside === "" ? "" : element("div", { class: "faint" }, element("bdi", {}, brief(beside, 300))));
     } else {
       tip.textContent = `${number(gap.records)} events ${causeOf(gap)}`;
     }
