@@ -98,6 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "writes files")]
     fn a_request_is_answered_once() {
         let directory = tempfile::tempdir().unwrap();
         let session = directory.path();
@@ -113,6 +114,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "writes files")]
     fn an_old_answer_is_no_answer_to_a_new_request() {
         let directory = tempfile::tempdir().unwrap();
         let session = directory.path();
