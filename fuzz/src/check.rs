@@ -7,6 +7,7 @@ use spanring::format::packed::MAX_PACKED_SLOTS;
 use spanring::format::{BlockHeader, BlockKind};
 use spanring::reader::{Event, ReadError, Recording};
 use spanring_cli::export::{Format, Output};
+use spanring_cli::filter::Filter;
 use spanring_cli::progress::Silent;
 use spanring_cli::top::{SortBy, Top};
 use spanring_cli::{export, info, open, render, spans};
@@ -76,7 +77,8 @@ fn report(recording: &Recording) {
     let mut top = Top::default();
     spans::read(recording, &mut |item| top.add(&item)).expect("what was opened can be read");
     drop(render::top(&top.finish(SortBy::Total), 30, Some(100)));
-    let mut report = open::describe(recording, 0).expect("what was opened can be read");
+    let mut report =
+        open::describe(recording, &Filter::default().of(recording), 0).expect("what was opened can be read");
     report.limit(30);
     drop(render::open(&report, Some(100)));
     drop(report);
