@@ -75,15 +75,32 @@ macro_rules! __while_recording {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __fields {
+    ($then:ident $context:tt [$($list:tt)*] $($key:ident).+ = -$value:literal $(, $($rest:tt)*)?) => {
+        $crate::__fields!($then $context
+            [$($list)* (::core::stringify!($($key).+), $crate::__private::Literal(-$value))] $($($rest)*)?)
+    };
+    // Whatever else begins with a minus is no literal, though the next rule would take it for one, and fail.
+    ($then:ident $context:tt $list:tt $($key:ident).+ = -$($rest:tt)*) => {
+        $crate::__field!($then $context $list $($key).+ = -$($rest)*)
+    };
     ($then:ident $context:tt [$($list:tt)*] $($key:ident).+ = $value:literal $(, $($rest:tt)*)?) => {
         $crate::__fields!($then $context
             [$($list)* (::core::stringify!($($key).+), $crate::__private::Literal($value))] $($($rest)*)?)
     };
-    ($then:ident $context:tt [$($list:tt)*] $($key:ident).+ = $value:expr $(, $($rest:tt)*)?) => {
-        $crate::__fields!($then $context [$($list)* (::core::stringify!($($key).+), $value)] $($($rest)*)?)
+    ($then:ident $context:tt $list:tt $($key:ident).+ = $value:expr $(, $($rest:tt)*)?) => {
+        $crate::__field!($then $context $list $($key).+ = $value $(, $($rest)*)?)
     };
     ($then:ident $context:tt $list:tt $($rest:tt)*) => {
         $crate::$then!($context $list $($rest)*)
+    };
+}
+
+/// One field whose value is no literal, then the others.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __field {
+    ($then:ident $context:tt [$($list:tt)*] $($key:ident).+ = $value:expr $(, $($rest:tt)*)?) => {
+        $crate::__fields!($then $context [$($list)* (::core::stringify!($($key).+), $value)] $($($rest)*)?)
     };
 }
 

@@ -57,6 +57,20 @@ fn attributes_stand_behind_the_begin_which_says_how_many_and_when() {
 }
 
 #[test]
+fn a_value_may_begin_with_a_minus() {
+    let (whole, part) = (3_i64, 0.5);
+    let contents = recorded(|| {
+        run(span_async_named!("span", literal = -1, sum = -1 + whole, of = -whole, by.part = -part, give_way()));
+        instant!("instant", of = -whole);
+        span_scope!("scope", of = -whole);
+    });
+    let expected =
+        [("literal", Value::I64(-1)), ("sum", Value::I64(2)), ("of", Value::I64(-3)), ("by.part", Value::F64(-0.5))];
+    assert_eq!(attributes(&contents, "span"), expected);
+    assert_eq!(attributes(&contents, "scope"), [("of", Value::I64(-3))]);
+}
+
+#[test]
 fn every_type_of_value_comes_back_as_what_it_was() {
     let contents = recorded(|| {
         run(async {
