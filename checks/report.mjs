@@ -57,7 +57,7 @@ async function checkAll(program, cases) {
 async function checkCase(program, directory, differences) {
   const recording = join(directory, "recording");
   const out = join(directory, "report.html");
-  const run = (...words) => execFileSync(program, words, { encoding: "utf8", maxBuffer: 1 << 30 });
+  const run = (...words) => execFileSync(program, words, { encoding: "utf8", maxBuffer: 1 << 30, stdio: ["ignore", "pipe", "pipe"] });
   run("report", recording, "--out", out);
   const truth = readFileSync(join(directory, "truth.jsonl"), "utf8").trimEnd().split("\n").map(parseExactly);
   const [info, top, opened] = ["info", "top", "open"].map((verb) => JSON.parse(run(verb, recording, "--json")));
