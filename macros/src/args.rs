@@ -34,6 +34,12 @@ impl Parse for Field {
     }
 }
 
+impl Field {
+    pub fn value(&self) -> &Expr {
+        &self.value
+    }
+}
+
 impl ToTokens for Field {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         self.key.to_tokens(tokens);

@@ -51,7 +51,7 @@ fn async_fn(function: &mut Function, recorder: &Recorder) -> TokenStream {
 
     let output = output_of_async(&function.sig.output, &recorder.krate);
     function.sig.output = parse_quote_spanned!(location=> -> impl ::core::future::Future<Output = #output>);
-    let bindings = captured_parameters(function);
+    let bindings = captured_parameters(function, recorder);
     let known_output = in_body(output);
     let body = &function.body;
     let future = quote_spanned! {location=>
@@ -94,7 +94,7 @@ fn boxed_future_fn(function: &mut Function, recorder: &Recorder) -> TokenStream 
 
 /// The result of the body, also where the body leaves by `return` or `?`.
 fn called_body(function: &mut Function, recorder: &Recorder, output: &ReturnType) -> TokenStream {
-    let bindings = captured_parameters(function);
+    let bindings = captured_parameters(function, recorder);
     let krate = &recorder.krate;
     let body = &function.body;
     let output = match output {
@@ -113,11 +113,24 @@ fn called_body(function: &mut Function, recorder: &Recorder, output: &ReturnType
 }
 
 /// The statements that bind the parameters at the start of a body that moves into a future or a closure.
-fn captured_parameters(function: &mut Function) -> TokenStream {
+fn captured_parameters(function: &mut Function, recorder: &Recorder) -> TokenStream {
     if params::has_mut_self(&function.sig) {
         function.attrs.push(parse_quote!(#[allow(unused_assignments)]));
     }
-    params::capture(&mut function.sig)
+    let mut mentioned = Vec::new();
+    recorder.fields.iter().for_each(|field| identifiers(field.value().to_token_stream(), &mut mentioned));
+    params::capture(&mut function.sig, &mentioned)
+}
+
+/// Every identifier in some code.
+fn identifiers(code: TokenStream, found: &mut Vec<Ident>) {
+    for token in code {
+        match token {
+            TokenTree::Ident(name) => found.push(name),
+            TokenTree::Group(group) => identifiers(group.stream(), found),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+        }
+    }
 }
 
 /// Any other `fn`: its call is a thread span, which ends after the last temporaries of the body are dropped.

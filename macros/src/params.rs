@@ -7,11 +7,13 @@ use syn::{Attribute, FnArg, Ident, Pat, PatType, Signature};
 /// Gives every parameter a name that the body's wrapper can capture, and returns the statements for the start of the
 /// wrapper: they capture every parameter whole and then bind the patterns as they were written. The compiler itself
 /// puts such statements at the start of an `async fn`, so parameters are dropped in the same order.
-pub fn capture(sig: &mut Signature) -> TokenStream {
-    sig.inputs.iter_mut().enumerate().map(|(index, input)| capture_one(index, input)).collect()
+///
+/// A parameter that is among `mentioned` is used, whether the body uses it or not.
+pub fn capture(sig: &mut Signature, mentioned: &[Ident]) -> TokenStream {
+    sig.inputs.iter_mut().enumerate().map(|(index, input)| capture_one(index, input, mentioned)).collect()
 }
 
-fn capture_one(index: usize, input: &mut FnArg) -> TokenStream {
+fn capture_one(index: usize, input: &mut FnArg, mentioned: &[Ident]) -> TokenStream {
     let parameter = match input {
         FnArg::Receiver(receiver) => {
             let this = &receiver.self_token;
@@ -26,7 +28,8 @@ fn capture_one(index: usize, input: &mut FnArg) -> TokenStream {
     let allow = quote!(#[allow(clippy::used_underscore_binding, clippy::no_effect_underscore_binding)]);
     if let Some(name) = plain_name(&parameter.pat) {
         let binding = std::mem::replace(&mut *parameter.pat, Pat::Verbatim(name.to_token_stream()));
-        return quote!(#(#conditions)* #allow #(#levels)* let #binding = #name;);
+        let unused = mentioned.contains(&name).then(|| quote!(#[allow(unused_variables)]));
+        return quote!(#(#conditions)* #allow #unused #(#levels)* let #binding = #name;);
     }
     let name = format_ident!("__arg{index}", span = Span::mixed_site());
     let pattern = std::mem::replace(&mut *parameter.pat, Pat::Verbatim(name.to_token_stream()));

@@ -51,7 +51,14 @@ fn scopes(message: &str) {
     let _ = (DESCRIPTION.name, OTHER.name, LOCATION.line);
 }
 
+/// What only the span tells is used.
+#[span_fn(fields(order = order, size = items.len()), err)]
+async fn only_in_fields(order: u64, items: Vec<u8>) -> Result<(), ()> {
+    Ok(())
+}
+
 fn main() {
+    drop(only_in_fields(1, Vec::new()));
     Service { err: 1 }.futures();
     scopes("text");
     instant!("instant");
