@@ -17,6 +17,7 @@ mod p15_signals;
 mod p16_thread_churn;
 mod p17_ways_to_end;
 mod p18_open_spans;
+mod p19_budgets;
 mod process;
 mod random;
 mod trace;
@@ -49,6 +50,7 @@ const PROOFS: &[Proof] = &[
     Proof { number: 16, fault: "thread churn", run: p16_thread_churn::run },
     Proof { number: 17, fault: "ways to end", run: p17_ways_to_end::run },
     Proof { number: 18, fault: "open spans, long after", run: p18_open_spans::run },
+    Proof { number: 19, fault: "budgets, in the long run", run: p19_budgets::run },
 ];
 
 /// A hidden role: what a child of a proof does.
@@ -68,6 +70,7 @@ const ROLES: &[Role] = &[
     (p16_thread_churn::ROLE, p16_thread_churn::child),
     (p17_ways_to_end::ROLE, p17_ways_to_end::child),
     (p18_open_spans::ROLE, p18_open_spans::child),
+    (p19_budgets::ROLE, p19_budgets::child),
 ];
 
 fn main() -> ExitCode {

@@ -21,7 +21,7 @@ pub const DISK: &str = "disk-full";
 pub const LIMIT: &str = "file-size-limit";
 
 /// Exit status of a child that cannot have a file system of its own.
-const UNABLE: i32 = 77;
+pub const UNABLE: i32 = 77;
 /// Words of the shared page.
 const READ: usize = 0;
 const LOST: usize = 1;
@@ -40,7 +40,8 @@ fn work(requests: u64, recording: bool) -> u64 {
     })
 }
 
-fn own_file_system(at: &Path, bytes: u64) -> io::Result<()> {
+/// Mounts a file system of so many bytes that only this process sees.
+pub fn own_file_system(at: &Path, bytes: u64) -> io::Result<()> {
     let (user, group) = {
         // SAFETY: neither call takes anything, and neither fails.
         unsafe { (libc::getuid(), libc::getgid()) }

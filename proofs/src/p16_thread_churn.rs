@@ -59,7 +59,7 @@ pub fn child(arguments: &[String]) -> Result<(), Trouble> {
 }
 
 /// Memory of this process that is its own, files not counted.
-fn resident_bytes() -> u64 {
+pub fn resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
     let kib = line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());
