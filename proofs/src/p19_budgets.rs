@@ -204,6 +204,8 @@ pub fn run(scale: Scale) -> Proven {
     let page = Page::create(&directory.path().join("page"))?;
     let mut child = Command::new(myself()?)
         .args([CHILD, ROLE, &seconds.to_string(), &directory.path().display().to_string()])
+        // What each arena of the allocator keeps for later is no memory of the recorder's, and grows with the number of arenas.
+        .env("MALLOC_ARENA_MAX", "1")
         .stdout(Stdio::piped())
         .spawn()?;
     let Some(status) = wait_at_most(&mut child, Duration::from_secs(60 + 2 * seconds))? else {
