@@ -212,6 +212,13 @@ fn what_is_too_much_for_a_span_is_counted() {
         assert_eq!(details.attributes.get("a"), Some(Value::U64(2)), "a key that is there may change");
         assert_eq!((details.instants.len(), details.dropped_instants), (MOST_INSTANTS, 1));
         assert!(details.is_partial());
+        let json = serde_json::to_value(details).expect("keys are text");
+        assert_eq!(
+            json["attributes"].as_object().map(serde_json::Map::len),
+            Some(MOST_ATTRIBUTES),
+            "each key is there"
+        );
+        assert_eq!(json["attributes"]["<name lost> 2"], true);
     });
 }
 

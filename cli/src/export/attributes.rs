@@ -1,10 +1,10 @@
 //! Attributes as other tools can have them.
 //!
 //! What a tool has no number for is text: integers that are outside of those it knows exactly, and floating-point numbers that are none
-//! or are infinite. Keys are unique in what is exported, as tools demand: of keys that were lost, of which there may be several, the
-//! second and later ones are numbered.
+//! or are infinite. Keys are unique in what is exported, as tools demand: see [`Attributes::with_unique_keys`].
 
-use crate::spans::{Attribute, Attributes};
+use crate::counters::Number;
+use crate::spans::Attributes;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use spanring::reader::{NameState, Value};
 use std::borrow::Cow;
@@ -50,32 +50,18 @@ pub fn simple<'a>(value: Value<'a>, exact: &Exact) -> Simple<'a> {
     }
 }
 
-/// The value of a counter as a floating-point number, the nearest there is; `None` if it is no number.
+/// The value of a counter as a floating-point number, the nearest there is, also NaN; `None` if it is of no type that has numbers.
 pub fn as_float(value: Value<'_>) -> Option<f64> {
     match value {
-        Value::Bool(value) => Some(f64::from(u8::from(value))),
-        Value::I64(value) => Some(value as f64),
-        Value::U64(value) => Some(value as f64),
         Value::F64(value) => Some(value),
-        Value::Text(..) | Value::Unknown(..) => None,
+        other => Number::of(other).map(Number::as_f64),
     }
-}
-
-/// Attributes with keys of which no two are the same.
-pub fn unique(attributes: &Attributes) -> impl Iterator<Item = (Cow<'_, str>, &Attribute)> {
-    attributes.iter().enumerate().map(|(place, attribute)| {
-        let earlier = attributes.iter().take(place).filter(|earlier| earlier.key == attribute.key).count();
-        let key = match earlier {
-            0 => Cow::Borrowed(&*attribute.key),
-            earlier => Cow::Owned(format!("{} {}", attribute.key, earlier + 1)),
-        };
-        (key, attribute)
-    })
 }
 
 /// The keys of those whose text is only the beginning of what was recorded.
 pub fn cut_keys(attributes: &Attributes) -> impl Iterator<Item = Cow<'_, str>> {
-    unique(attributes)
+    attributes
+        .with_unique_keys()
         .filter(|(_, attribute)| matches!(attribute.value(), Value::Text(_, NameState::Cut)))
         .map(|(key, _)| key)
 }
@@ -91,7 +77,7 @@ pub struct Object<'a>(pub &'a Attributes, pub Exact);
 impl Serialize for Object<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (key, attribute) in unique(self.0) {
+        for (key, attribute) in self.0.with_unique_keys() {
             map.serialize_entry(&key, &simple(attribute.value(), &self.1))?;
         }
         map.end()

@@ -4,6 +4,7 @@ use super::{LONGEST_TEXT, cut};
 use crate::places::Place;
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use spanring::reader::{AttributeRecord, InstantRecord, NameState, Value};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// No span, and no instant, has more attributes than this; others are counted.
@@ -163,6 +164,19 @@ impl Attributes {
         self.list.is_empty()
     }
 
+    /// Each of them with a key that no other has: of those that were lost, of which there may be several, the second and later ones are
+    /// numbered.
+    pub fn with_unique_keys(&self) -> impl Iterator<Item = (Cow<'_, str>, &Attribute)> {
+        self.list.iter().enumerate().map(|(place, attribute)| {
+            let earlier = self.list[..place].iter().filter(|earlier| earlier.key == attribute.key).count();
+            let key = match earlier {
+                0 => Cow::Borrowed(&*attribute.key),
+                earlier => Cow::Owned(format!("{} {}", attribute.key, earlier + 1)),
+            };
+            (key, attribute)
+        })
+    }
+
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<Value<'_>> {
         self.list.iter().find(|attribute| &*attribute.key == key).map(Attribute::value)
@@ -226,12 +240,12 @@ impl Serialize for Instant {
     }
 }
 
-/// As an object: keys and typed values. A number that JSON has not is its name as text.
+/// As an object: unique keys and typed values. A number that JSON has not is its name as text.
 impl Serialize for Attributes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.len()))?;
-        for attribute in &self.list {
-            map.serialize_key(&*attribute.key)?;
+        for (key, attribute) in self.with_unique_keys() {
+            map.serialize_key(&key)?;
             match attribute.value() {
                 Value::Bool(value) => map.serialize_value(&value)?,
                 Value::I64(value) => map.serialize_value(&value)?,

@@ -13,7 +13,7 @@
 //! | instant | event of its span; in no span of the recording, a span of scope `spanring.recording` without a duration |
 //! | counter | gauge, without a unit; that is a metric, so in requests of their own |
 
-use crate::export::attributes::{SIGNED, Simple, as_float, cut_keys, lost, simple, unique};
+use crate::export::attributes::{SIGNED, Simple, as_float, cut_keys, lost, simple};
 use crate::export::in_order::Held;
 use crate::export::totals::{Totals, cause_word};
 use crate::export::traces::TraceIds;
@@ -297,7 +297,7 @@ fn name_state(state: NameState) -> Option<KeyValue> {
 
 /// What a program says of itself, beside what is said here.
 fn known(to: &mut Vec<KeyValue>, attributes: &Attributes) {
-    to.extend(unique(attributes).map(|(key, entry)| {
+    to.extend(attributes.with_unique_keys().map(|(key, entry)| {
         let value = match simple(entry.value(), &SIGNED) {
             Simple::Bool(value) => Value::BoolValue(value),
             // Within what was asked for.

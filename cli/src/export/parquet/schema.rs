@@ -7,7 +7,7 @@
 //! text in UTF-8, signed integers, booleans, and timestamps in microseconds (Spark refuses nanoseconds), beside which the same
 //! instants stand as integers in nanoseconds.
 
-use crate::export::attributes::{ANY, CutKeys, Object, Simple, cut_keys, lost};
+use crate::export::attributes::{CutKeys, Simple, cut_keys, lost};
 use crate::export::in_order::Held;
 use crate::places::Place;
 use crate::spans::{Attributes, Ending, Instant};
@@ -171,7 +171,7 @@ struct Event<'a> {
     #[serde(rename = "code.line.number", skip_serializing_if = "Option::is_none")]
     line: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    attributes: Option<Object<'a>>,
+    attributes: Option<&'a Attributes>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cut_attributes: Option<CutKeys<'a>>,
     #[serde(skip_serializing_if = "is_zero")]
@@ -190,7 +190,7 @@ impl<'a> Event<'a> {
             thread_name,
             file: location.map(|location| location.file.as_str()),
             line: location.map(|location| location.line),
-            attributes: (!instant.attributes.is_empty()).then_some(Object(&instant.attributes, ANY)),
+            attributes: (!instant.attributes.is_empty()).then_some(&instant.attributes),
             cut_attributes: cut_keys(&instant.attributes).next().map(|_| CutKeys(&instant.attributes)),
             dropped_attributes_count: lost(&instant.attributes),
         }
@@ -299,7 +299,7 @@ impl Columns {
 
     fn known(&mut self, attributes: Option<&Attributes>) {
         let some = attributes.filter(|attributes| !attributes.is_empty());
-        self.attributes.append_option(some.map(|attributes| json_of(&Object(attributes, ANY))));
+        self.attributes.append_option(some.map(json_of));
         let cut = some.filter(|attributes| cut_keys(attributes).next().is_some());
         self.cut_attributes.append_option(cut.map(|attributes| json_of(&CutKeys(attributes))));
         self.dropped_attributes.append_value(signed(attributes.map_or(0, lost)));
@@ -348,7 +348,7 @@ fn word_of(state: NameState) -> &'static str {
     }
 }
 
-fn json_of(value: &impl Serialize) -> String {
+fn json_of<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("all keys are text")
 }
 

@@ -21,7 +21,7 @@ pub(super) fn state(event: &mut Event, texts: &mut Texts, state: NameState) {
 /// Adds attributes.
 pub(super) fn annotate(event: &mut Event, texts: &mut Texts, attributes: &Attributes) {
     if !attributes.is_empty() {
-        let entries = attributes::unique(attributes).map(|(key, attribute)| {
+        let entries = attributes.with_unique_keys().map(|(key, attribute)| {
             let value = match simple(attribute.value(), &SIGNED) {
                 Simple::Bool(value) => Value::Bool(value),
                 // Within what was asked for.
