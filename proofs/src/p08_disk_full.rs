@@ -6,22 +6,18 @@
 use crate::acts::Act;
 use crate::contents::Contents;
 use crate::outcome::{Proven, Scale, Shown, Trouble, ensure};
-use crate::process::{Page, myself, scratch, wait_at_most};
+use crate::process::{Ended, Page, UNABLE, own_file_system, play, scratch};
 use spanring::Recorder;
-use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 pub const DISK: &str = "disk-full";
 pub const LIMIT: &str = "file-size-limit";
 
-/// Exit status of a child that cannot have a file system of its own.
-pub const UNABLE: i32 = 77;
 /// Words of the shared page.
 const READ: usize = 0;
 const LOST: usize = 1;
@@ -40,35 +36,6 @@ fn work(requests: u64, recording: bool) -> u64 {
     })
 }
 
-/// Mounts a file system of so many bytes that only this process sees.
-pub fn own_file_system(at: &Path, bytes: u64) -> io::Result<()> {
-    let (user, group) = {
-        // SAFETY: neither call takes anything, and neither fails.
-        unsafe { (libc::getuid(), libc::getgid()) }
-    };
-    let unshare = |what: libc::c_int| {
-        // SAFETY: this process has one thread; nothing of it depends on its namespaces.
-        unsafe { libc::unshare(what) == 0 }
-    };
-    if unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS) {
-        std::fs::write("/proc/self/setgroups", "deny")?;
-        std::fs::write("/proc/self/uid_map", format!("0 {user} 1"))?;
-        std::fs::write("/proc/self/gid_map", format!("0 {group} 1"))?;
-    } else if !unshare(libc::CLONE_NEWNS) {
-        return Err(io::Error::last_os_error());
-    }
-    let [target, kind, root] =
-        [at.as_os_str().as_encoded_bytes(), b"tmpfs", b"/"].map(|text| CString::new(text).unwrap_or_default());
-    let options = CString::new(format!("size={bytes}")).unwrap_or_default();
-    let flags = libc::MS_REC | libc::MS_PRIVATE;
-    // SAFETY: all texts are terminated, and read by the calls only.
-    let mounted = unsafe {
-        libc::mount(std::ptr::null(), root.as_ptr(), std::ptr::null(), flags, std::ptr::null());
-        libc::mount(kind.as_ptr(), target.as_ptr(), kind.as_ptr(), 0, options.as_ptr().cast())
-    };
-    if mounted == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
 /// Makes the disk full, or no longer.
 struct Squeeze<'a> {
     begin: &'a dyn Fn() -> io::Result<()>,
@@ -80,10 +47,7 @@ pub fn disk(arguments: &[String]) -> Result<(), Trouble> {
     let page = Page::open(&directory.join("page"))?;
     let disk = directory.join("disk");
     std::fs::create_dir(&disk)?;
-    if let Err(error) = own_file_system(&disk, 2 << 20) {
-        println!("no file system of one's own: {error}");
-        std::process::exit(UNABLE);
-    }
+    own_file_system(&disk, 2 << 20);
     let ballast = disk.join("ballast");
     let squeeze = Squeeze {
         begin: &|| {
@@ -153,23 +117,16 @@ pub fn run(_: Scale) -> Proven {
     for (role, what) in [(DISK, "2 MiB tmpfs in a namespace"), (LIMIT, "RLIMIT_FSIZE")] {
         let directory = scratch()?;
         let page = Page::create(&directory.path().join("page"))?;
-        let mut child = std::process::Command::new(myself()?)
-            .args([crate::process::CHILD, role, &directory.path().display().to_string()])
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let Some(status) = wait_at_most(&mut child, Duration::from_secs(60))? else {
+        let arguments = [directory.path().display().to_string()];
+        let Some(Ended { status, said }) = play(role, &arguments, &[], Duration::from_secs(60))? else {
             return Err(format!("{what}: the host hangs").into());
         };
-        let mut said = String::new();
-        if let Some(mut out) = child.stdout.take() {
-            io::Read::read_to_string(&mut out, &mut said)?;
-        }
         if status.code() == Some(UNABLE) {
-            shown.push(format!("{what}: did not run: {}", said.trim()));
+            shown.push(format!("{what}: did not run: {said}"));
             continue;
         }
         ensure!(status.signal().is_none(), "{what}: the host died of signal {:?}", status.signal());
-        ensure!(status.success(), "{what}: {}", said.trim());
+        ensure!(status.success(), "{what}: {said}");
         let [read, lost, errors] = [READ, LOST, ERRORS].map(|word| page.word(word).load(Ordering::Acquire));
         amounts.push(format!("{what}: {errors} failed writes"));
         shown.push(format!("{read} read + {lost} lost = all"));

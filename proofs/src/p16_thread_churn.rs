@@ -3,7 +3,7 @@
 use crate::acts::Act;
 use crate::contents::Contents;
 use crate::outcome::{Proven, Scale, Shown, Trouble, ensure};
-use crate::process::{Page, myself, scratch, start, wait_at_most};
+use crate::process::{Page, myself, resident_bytes, scratch, start, wait_at_most};
 use spanring::Recorder;
 use std::path::Path;
 use std::sync::Barrier;
@@ -56,14 +56,6 @@ pub fn child(arguments: &[String]) -> Result<(), Trouble> {
     let health = recorder.stop().map_err(|error| error.to_string())?;
     page.word(LOST).store(health.lost + health.refused, Ordering::Relaxed);
     Ok(())
-}
-
-/// Memory of this process that is its own, files not counted.
-pub fn resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    let kib = line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());
-    kib.unwrap_or(0) << 10
 }
 
 pub fn run(scale: Scale) -> Proven {

@@ -5,18 +5,15 @@
 //! recording at whether all that was recorded was read or counted.
 
 use crate::outcome::{Proven, Scale, Shown, Trouble, ensure};
-use crate::p08_disk_full::{UNABLE, own_file_system};
-use crate::p16_thread_churn::resident_bytes;
-use crate::process::{CHILD, Page, myself, scratch, wait_at_most};
+use crate::process::{Ended, Page, UNABLE, own_file_system, play, resident_bytes, scratch};
 use spanring::prelude::*;
 use spanring::reader::Recording;
 use spanring::{Builder, Discipline, Recorder, Snapshots};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::pin::pin;
-use std::process::{Command, Stdio};
 use std::sync::Barrier;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Waker};
@@ -37,11 +34,13 @@ const SEGMENT: u64 = 256 << 10;
 const DIRECTORY: u64 = 8 * MIB;
 const KEPT_SNAPSHOTS: usize = 4;
 const SNAPSHOTS: u64 = 4 * MIB;
-/// Those of one round may still be on their way out when the next one comes; and the main thread has one.
-const RINGS: u64 = 2 * AT_A_TIME + 1;
+/// Those of one round may still be on their way out when the next one comes.
+const RINGS: u64 = 2 * AT_A_TIME;
 /// What may be there at the most: what the budgets are about, a segment and a snapshot that are being written, and a page or two for
 /// the headers of each file.
 const MOST_BYTES: u64 = DIRECTORY + SNAPSHOTS + RINGS * (RING + (8 << 10)) + NAMES + SEGMENT + RINGS * RING + MIB;
+/// Rings and full segments, and as many files again: segments and rings that are not full, and what says whose they are.
+const MOST_FILES: u64 = 2 * (RINGS + DIRECTORY / SEGMENT);
 /// What the recorder may grow by, once everything has been there.
 const MOST_MEMORY: u64 = 4 * MIB;
 
@@ -112,10 +111,7 @@ pub fn child(arguments: &[String]) -> Result<(), Trouble> {
     let page = Page::open(&directory.join("page"))?;
     let disk = directory.join("disk");
     std::fs::create_dir(&disk)?;
-    if let Err(error) = own_file_system(&disk, DISK) {
-        println!("no file system of one's own: {error}");
-        std::process::exit(UNABLE);
-    }
+    own_file_system(&disk, DISK);
     let start = Instant::now();
     let each = (time / 12).min(Duration::from_secs(10));
     for recording in 0.. {
@@ -202,26 +198,21 @@ pub fn run(scale: Scale) -> Proven {
     let seconds = scale.rounds(12, 600);
     let directory = scratch()?;
     let page = Page::create(&directory.path().join("page"))?;
-    let mut child = Command::new(myself()?)
-        .args([CHILD, ROLE, &seconds.to_string(), &directory.path().display().to_string()])
-        // What each arena of the allocator keeps for later is no memory of the recorder's, and grows with the number of arenas.
-        .env("MALLOC_ARENA_MAX", "1")
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let Some(status) = wait_at_most(&mut child, Duration::from_secs(60 + 2 * seconds))? else {
+    let arguments = [seconds.to_string(), directory.path().display().to_string()];
+    // What each arena of the allocator keeps for later is no memory of the recorder's, and grows with the number of arenas.
+    let one_arena = [("MALLOC_ARENA_MAX", "1")];
+    let Some(Ended { status, said }) = play(ROLE, &arguments, &one_arena, Duration::from_secs(60 + 2 * seconds))?
+    else {
         return Err("the host hangs".to_owned().into());
     };
-    let mut said = String::new();
-    if let Some(mut out) = child.stdout.take() {
-        out.read_to_string(&mut said)?;
-    }
     if status.code() == Some(UNABLE) {
-        return Err(Trouble::Unable(said.trim().to_owned()));
+        return Err(Trouble::Unable(said));
     }
-    ensure!(status.success(), "{status}: {}", said.trim());
+    ensure!(status.success(), "{status}: {said}");
     let word = |word: usize| page.word(word).load(Ordering::Acquire);
     let (bytes, files) = (word(BYTES), word(FILES));
     ensure!(bytes <= MOST_BYTES, "{bytes} bytes on the disk, {MOST_BYTES} at most");
+    ensure!(files <= MOST_FILES, "{files} files, {MOST_FILES} at most");
     let (early, late) = (word(EARLY), word(LATE));
     ensure!(late <= early + MOST_MEMORY, "memory grew from {early} to {late} bytes");
     let (taken, errors) = (word(TAKEN), word(ERRORS));
@@ -236,7 +227,7 @@ pub fn run(scale: Scale) -> Proven {
             errors
         ),
         shown: format!(
-            "{:.1} of {:.1} MiB on the disk in {files} files at most; own memory {:.1} MiB in the first quarter, {:.1} MiB at the end; \
+            "{:.1} of {:.1} MiB on the disk in {files} of {MOST_FILES} files at most; own memory {:.1} MiB in the first quarter, {:.1} MiB at the end; \
              {} recorded = {} read + {} lost + {} retired",
             mib(bytes),
             mib(MOST_BYTES),
