@@ -158,10 +158,10 @@ pub(crate) struct Happened {
 #[inline(never)]
 pub(crate) fn instant(site: Site<'_>, name: Name<'_>, attributes: u32) -> Option<Happened> {
     let (context, begins) = (this_thread(), running_generation());
-    let frame = Frame { parent: context.current().id, depth: context.scope_depth() };
     if begins == CLOSED {
         return None;
     }
+    let frame = Frame { parent: context.current().id, depth: context.scope_depth() };
     if samples(begins) && is_left_out(context, frame.parent) {
         return None;
     }

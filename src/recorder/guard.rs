@@ -230,7 +230,7 @@ impl Drop for RecorderGuard {
 /// # Errors
 /// If no recorder runs, or the sink fails.
 pub fn flush() -> Result<(), FlushError> {
-    let running = running().filter(|running| running.pid == std::process::id()).ok_or(FlushError::NotRunning)?;
+    let running = running_of_this_process().ok_or(FlushError::NotRunning)?;
     flush_running(&running)
 }
 
@@ -240,8 +240,7 @@ pub fn flush() -> Result<(), FlushError> {
 ///
 /// Waits for nothing, but takes a lock and allocates: not for signal handlers.
 pub fn request_snapshot(reason: &str) -> bool {
-    let running = running().filter(|running| running.pid == std::process::id());
-    running.and_then(|running| running.taker).is_some_and(|taker| taker.ask(reason))
+    running_of_this_process().and_then(|running| running.taker).is_some_and(|taker| taker.ask(reason))
 }
 
 /// Pauses the running recorder: see [`RecorderGuard::pause`]. Returns whether there is one.
@@ -255,11 +254,7 @@ pub fn resume() -> bool {
 }
 
 fn set_running_paused(paused: bool) -> bool {
-    let running = running().filter(|running| running.pid == std::process::id());
-    running.is_some_and(|running| {
-        set_paused(&running.session, paused);
-        true
-    })
+    running_of_this_process().inspect(|running| set_paused(&running.session, paused)).is_some()
 }
 
 /// Changes what the running recorder records: see [`RecorderGuard::set_filter`]. Returns whether there is one.
@@ -273,17 +268,17 @@ pub fn set_sampling(share: Sampling) -> bool {
 }
 
 fn choose_running(change: impl FnOnce()) -> bool {
-    let running = running().filter(|running| running.pid == std::process::id());
-    running.is_some_and(|running| {
-        choose(&running.session, change);
-        true
-    })
+    running_of_this_process().inspect(|running| choose(&running.session, change)).is_some()
 }
 
 /// How the running recorder goes; `None` if none runs.
 pub fn health() -> Option<Health> {
-    let running = running().filter(|running| running.pid == std::process::id())?;
-    Some(health_of(&running))
+    running_of_this_process().map(|running| health_of(&running))
+}
+
+/// What runs, unless it is the parent's.
+fn running_of_this_process() -> Option<Running> {
+    running().filter(|running| running.pid == std::process::id())
 }
 
 fn flush_running(running: &Running) -> Result<(), FlushError> {
