@@ -1,6 +1,7 @@
 """What more than one export says about spans, in the form in which it is compared."""
 
 import json
+import re
 
 
 def expected_span(span):
@@ -85,6 +86,49 @@ def traces(groups):
     for span_id, trace in groups.items():
         least[trace] = min(span_id, least.get(trace, span_id))
     return {span_id: least[trace] for span_id, trace in groups.items()}
+
+
+class Part:
+    """A part of a trace that goes through other processes: by which ids the spans in it are known there."""
+
+    def __init__(self, trace_id, mask):
+        # `None` for a mask that is the session's, of which the recording says nothing.
+        self.trace_id, self.mask = trace_id, mask
+
+
+# Version, trace, span and flags; later versions may say more.
+TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?", re.DOTALL)
+
+
+def trace_parent(span, key):
+    """The trace and the span that an attribute names as W3C's `traceparent` does; `None` if it is no such text."""
+    said = span["attributes"].get(key)
+    if said is None or said["type"] != "text" or said["cut"]:
+        return None
+    match = TRACEPARENT.fullmatch(said["value"])
+    if match is None or (match[1] == "00" and match[4]):
+        return None
+    trace_id, span_id = match[2], int(match[3], 16)
+    return (trace_id, span_id) if int(trace_id, 16) and span_id else None
+
+
+def parts(case):
+    """By span, the part that it is in, or `None`: the nearest of those above it, or itself, that says so."""
+    found = {0: None}
+    for span_id in case.spans:
+        at, chain = span_id, []
+        while at in case.spans and at not in found:
+            chain.append(at)
+            at = case.spans[at]["parent"]
+        for at in reversed(chain):
+            span = case.spans[at]
+            found[at] = found.get(span["parent"])
+            here, came = trace_parent(span, "traceparent.here"), trace_parent(span, "traceparent")
+            if here is not None:
+                found[at] = Part(here[0], here[1] ^ at)
+            elif came is not None:
+                found[at] = Part(came[0], None)
+    return found
 
 
 def expected_losses(case):

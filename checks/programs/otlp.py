@@ -12,17 +12,23 @@ from pathlib import Path
 
 from framework import Result, Trouble
 from reader import Reader
-from spans import counted, expected_attributes, expected_span, fits_signed, happened_in, roots, traces, typed, value_of
+from spans import counted, expected_attributes, expected_span, fits_signed, happened_in, parts, roots, trace_parent, traces, typed, value_of
 
 READER = Path(__file__).parent.parent / "readers" / "otlp.py"
 PROTO, ROTEL = "opentelemetry-proto==1.45.2", "rotel==0.0.1a15"
 ERROR = 2
+# In the flags of a span: it is sampled, and it is known whether its parent is of another process; it is.
+FLAGS, IS_REMOTE = 0x101, 0x200
+# The traces of processes that left no recording, as checks/src/traces.rs has them.
+FOREIGN = {"0af7651916cd43dd8448eb211c80319c"}
 
 
 class Program:
     FORMAT = "otlp"
     # Whether it divides large requests, and passes on the later parts without their resource, as this version of rotel does.
     DIVIDES = False
+    # The spans of the cases so far, by trace and id.
+    exported = frozenset()
 
     def version(self, tools):
         name = self.PIP[-1].partition("==")[0]
@@ -39,20 +45,25 @@ class Program:
         if self.DIVIDES:
             resources = [resource for resource in resources if any(value is not None for value in resource.values())]
         result.same("resources", [resource_of(case)], resources)
-        by_root = traces({span_id: span["trace_id"] for span_id, span in spans.items()})
-        found = {span_id: {**compared(span), "trace_id": by_root[span_id]} for span_id, span in spans.items()}
-        by_root, instants = traces(roots(case)), happened_in(case)
-        last = last_ns(case)
-        wanted = {
-            span_id: {**expected_row(case, span, instants.get(span_id, []), last), "trace_id": by_root[span_id]}
-            for span_id, span in case.spans.items()
-        }
+        ids, instants, last = Ids(case, spans), happened_in(case), last_ns(case)
+        found = {span_id: ids.compared(span) for span_id, span in spans.items()}
+        wanted = {}
+        for span in case.spans.values():
+            known_as = ids.expected(span)
+            wanted[known_as["span_id"]] = known_as | expected_row(case, span, instants.get(span["id"], []), last)
         result.rows("span", wanted, found)
+        self.join(result, ids, found)
         result.rows("counter", counted(expected_points(case)), counted(
             {"name": point["name"], "kind": point["kind"], "ns": point["ns"], "value": typed(point["value"])} for point in points
         ))
         check_marks(case, result, marks, instants.get(0, []), last)
         return result
+
+    def join(self, result, ids, spans):
+        """What is below a span of another process is below one that has been exported before, unless that left no recording."""
+        self.exported = self.exported | {(span["trace_id"], span_id) for span_id, span in spans.items()}
+        remote = {(span["trace_id"], span["parent"]) for span in spans.values() if span["flags"] & IS_REMOTE}
+        result.same("traces of parents of no recording", ids.foreign, {trace_id for trace_id, _ in remote - self.exported})
 
 
 class File(Program):
@@ -157,8 +168,64 @@ def last_ns(case):
     return max([case.process["started_unix_ns"], *spans, *told, *points])
 
 
+class Ids:
+    """By which ids spans are known, and where they are in traces of several processes."""
+
+    def __init__(self, case, spans):
+        self.parts = parts(case)
+        self.traces_of_parts = {part.trace_id for part in self.parts.values() if part}
+        self.mask = session_mask(self.parts, spans)
+        # What the case has of a process that left no recording.
+        self.foreign = self.traces_of_parts & FOREIGN
+        # Traces of this process alone are compared by what is in them.
+        self.wanted = traces({span_id: root for span_id, root in roots(case).items() if not self.parts[span_id]})
+        alone = {span["span_id"]: span["trace_id"] for span in spans.values() if span["trace_id"] not in self.traces_of_parts}
+        least = traces(alone)
+        self.found = {trace_id: least[span_id] for span_id, trace_id in alone.items()}
+
+    def compared(self, span):
+        """What was found, with traces as they are compared."""
+        links = [(self.found.get(link["trace_id"], link["trace_id"]), link["span_id"]) for link in span["links"]]
+        return compared(span) | {"trace_id": self.found.get(span["trace_id"], span["trace_id"]), "links": links}
+
+    def known(self, span_id):
+        """The trace and the id of a span, as others know it."""
+        part = self.parts.get(span_id)
+        if part is None:
+            # A parent of which the recording has nothing is the top of its trace.
+            return self.wanted.get(span_id), span_id
+        return part.trace_id, span_id ^ (self.mask if part.mask is None else part.mask)
+
+    def expected(self, span):
+        trace_id, span_id = self.known(span["id"])
+        came, above = trace_parent(span, "traceparent"), span["parent"]
+        made_in = self.known(above) if above else None
+        if self.parts[span["id"]] is None:
+            return {"trace_id": trace_id, "span_id": span_id, "parent": above, "flags": FLAGS, "links": []}
+        # A parent is in the same trace.
+        of_same = [parent for parent in (came, made_in) if parent is not None and parent[0] == trace_id]
+        parent = of_same[0] if of_same else None
+        return {
+            "trace_id": trace_id,
+            "span_id": span_id,
+            "parent": parent[1] if parent else 0,
+            "flags": FLAGS | (IS_REMOTE if came is not None and parent == came else 0),
+            "links": [made_in] if made_in is not None and made_in != parent else [],
+        }
+
+
+def session_mask(parts, spans):
+    """What makes ids of the session such of a trace whose parent is all that was said: one for all, with its highest bit set. Only the export
+    says it, so it is taken from there."""
+    known = {span_id ^ part.mask for span_id, part in parts.items() if part and part.mask is not None}
+    hidden = {span_id for span_id, part in parts.items() if part and part.mask is None}
+    found = {span_id for span_id in spans if span_id >> 63} - known
+    masks = {one ^ span_id for one in sorted(found)[:1] for span_id in hidden}
+    return next((mask for mask in masks if mask >> 63 and {span_id ^ mask for span_id in hidden} == found), 0)
+
+
 def compared(span):
-    told = {key: value for key, value in span.items() if key not in ("scope", "resource", "attributes", "trace_id", "events")}
+    told = {key: value for key, value in span.items() if key not in ("scope", "resource", "attributes", "trace_id", "links", "events")}
     # The truth does not know the one.
     own = {key: value for key, value in span["attributes"].items() if key != "spanring.end_may_be_lost"}
     return told | known(own) | {"events": sorted(map(event_as, span["events"]))}
@@ -221,8 +288,6 @@ def expected_row(case, span, instants, last):
     told = expected_span(span)
     end = told["end_ns"]
     row = {
-        "span_id": span["id"],
-        "parent": span["parent"],
         "name": span["name"],
         "start_ns": span["start_ns"],
         "end_ns": max(last, span["start_ns"]) if end is None else end,

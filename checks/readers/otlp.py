@@ -69,6 +69,8 @@ def spans_of(request):
             "trace_id": span.trace_id.hex(),
             "span_id": int.from_bytes(span.span_id, "big"),
             "parent": int.from_bytes(span.parent_span_id, "big"),
+            "flags": span.flags,
+            "links": [{"trace_id": link.trace_id.hex(), "span_id": int.from_bytes(link.span_id, "big")} for link in span.links],
             "name": span.name,
             "start_ns": span.start_time_unix_nano,
             "end_ns": span.end_time_unix_nano,

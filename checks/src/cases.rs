@@ -1,6 +1,8 @@
 //! The cases: what happens in each recording.
 
 use crate::detailed;
+use crate::gone;
+use crate::traces;
 use crate::truth::{Span, Truth};
 use crate::zero_length;
 use spanring::events::MAX_RUN_TIME_NAME;
@@ -80,6 +82,10 @@ pub const ALL: &[Case] = &[
     case("attributes", detailed::attributes, detailed::are_attributes),
     case("attributes_lost", detailed::some_are_lost, detailed::are_some_lost),
     Case { name: "attributes_killed", record: detailed::killed, dies: true, is_one: detailed::is_killed },
+    case("attributes_overwritten", gone::overwritten, gone::are_overwritten),
+    case("attributes_retired", gone::retired, gone::are_retired),
+    case(traces::CLIENT, traces::client, traces::is_client),
+    Case { name: traces::SERVER, record: traces::server, dies: true, is_one: traces::is_server },
     case("empty", empty, |truth| truth.spans().count() == 0),
     Case {
         name: "killed",

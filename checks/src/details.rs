@@ -58,13 +58,16 @@ pub struct Counter {
     pub value: Value,
 }
 
+/// When a record was made, and on which thread. The attributes that a span was made with say the same of both as its begin.
+pub type Made = (u64, u32);
+
 /// What has been read of these.
 #[derive(Default)]
 pub struct Known {
     /// By span or instant, and key: when it was said, and what.
     attributes: FxHashMap<u64, BTreeMap<String, (u64, Value)>>,
-    /// How many records those were.
-    records: FxHashMap<u64, usize>,
+    /// Of each of those records, by span or instant: when and on which thread.
+    records: FxHashMap<u64, Vec<Made>>,
     instants: Vec<Instant>,
     counters: Vec<Counter>,
 }
@@ -72,7 +75,7 @@ pub struct Known {
 impl Known {
     pub fn attribute(&mut self, record: &AttributeRecord<'_>) {
         let said = (record.unix_ns, value_of(record.value));
-        *self.records.entry(record.span_id).or_default() += 1;
+        self.records.entry(record.span_id).or_default().push((record.unix_ns, record.thread));
         let known = self.attributes.entry(record.span_id).or_default();
         let latest = known.entry(shown(record.key).to_owned()).or_insert_with(|| said.clone());
         if said.0 >= latest.0 {
@@ -113,12 +116,14 @@ impl Known {
 
     /// How many records of attributes have been read.
     pub fn attributes_read(&self) -> usize {
-        self.records.values().sum()
+        self.records.values().map(Vec::len).sum()
     }
 
     /// The attributes of a span or an instant that was made with so many, which are then gone from here; and how many of those are missing.
-    pub fn attributes_of(&mut self, id: u64, given: usize) -> (Attributes, usize) {
-        let read = self.records.remove(&id).unwrap_or(0);
+    /// A span may have got others later, so it has to be said when and where it was made.
+    pub fn attributes_of(&mut self, id: u64, made: Option<Made>, given: usize) -> (Attributes, usize) {
+        let records = self.records.remove(&id).unwrap_or_default();
+        let read = records.into_iter().filter(|record| made.is_none_or(|made| *record == made)).count();
         let known = self.attributes.remove(&id).unwrap_or_default();
         (known.into_iter().map(|(key, (_, value))| (key, value)).collect(), given.saturating_sub(read))
     }
@@ -127,10 +132,10 @@ impl Known {
     pub fn rest(mut self, spans: &[Span]) -> (Vec<Instant>, Vec<Counter>, usize) {
         let mut instants = std::mem::take(&mut self.instants);
         for instant in &mut instants {
-            (instant.attributes, instant.lost_attributes) = self.attributes_of(instant.id, instant.given);
+            (instant.attributes, instant.lost_attributes) = self.attributes_of(instant.id, None, instant.given);
             instant.scope = scope_of(instant, spans);
         }
-        (instants, self.counters, self.records.into_values().sum())
+        (instants, self.counters, self.records.into_values().map(|records| records.len()).sum())
     }
 }
 

@@ -9,6 +9,8 @@
 mod cases;
 mod detailed;
 mod details;
+mod gone;
+mod traces;
 mod truth;
 mod zero_length;
 

@@ -1,6 +1,6 @@
 //! The truth about a recording: what its records say, joined in the plainest way, and everything in memory.
 
-use crate::details::{Attributes, Counter, Instant, Known, shown, state_of};
+use crate::details::{Attributes, Counter, Instant, Known, Made, shown, state_of};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 use spanring::reader::{Event, Loss, LossCause, Outcome, Phase, Recording, SpanKind, SpanRecord};
@@ -95,8 +95,8 @@ impl Truth {
         let mut spans: FxHashMap<u64, Span> = FxHashMap::default();
         let mut polls = FxHashMap::default();
         let mut known = Known::default();
-        // How many attributes each span was made with.
-        let mut given: FxHashMap<u64, usize> = FxHashMap::default();
+        // When and where each span was made, and with how many attributes.
+        let mut given: FxHashMap<u64, (Made, usize)> = FxHashMap::default();
         let mut damaged = None;
         recording.read(&mut |event| match event {
             Event::Thread(thread) => {
@@ -111,7 +111,7 @@ impl Truth {
             }
             Event::Span(record) => {
                 if record.phase == Phase::Begin {
-                    given.insert(record.span_id, record.attributes as usize);
+                    given.insert(record.span_id, ((record.unix_ns, record.thread), record.attributes as usize));
                 }
                 let span = span_of(&record);
                 match spans.get_mut(&record.span_id) {
@@ -139,8 +139,8 @@ impl Truth {
         }
         let records = known.attributes_read();
         for span in spans.values_mut() {
-            (span.attributes, span.lost_attributes) =
-                known.attributes_of(span.id, given.get(&span.id).copied().unwrap_or(0));
+            let (made, attributes) = given.get(&span.id).copied().unwrap_or_default();
+            (span.attributes, span.lost_attributes) = known.attributes_of(span.id, Some(made), attributes);
         }
         let mut spans: Vec<Span> = spans.into_values().collect();
         spans.sort_by_key(|span| (span.start_ns, span.id));

@@ -234,6 +234,20 @@ fn attributes_that_a_begin_speaks_of_and_that_are_gone_are_counted() {
 }
 
 #[test]
+fn what_is_recorded_of_a_span_later_makes_up_for_none_that_is_gone() {
+    let given = attribute(7, 1, 100, "batch", Value::U64(1));
+    let later = [110, 120].map(|time| attribute(7, 1, time, "progress", Value::U64(time)));
+    let others = [attribute(7, 2, 130, "batch", Value::U64(2)), attribute(7, 2, 140, "done", Value::Bool(true))];
+    for (read, lost) in [(vec![given], 1), (vec![], 2), (vec![given, attribute(7, 1, 100, "queue", Value::I64(0))], 0)]
+    {
+        let mut pairing = Pairing::default();
+        pairing.record(&SpanRecord { attributes: 2, ..begin(7, 1, 100) });
+        read.iter().chain(&later).chain(&others).for_each(|record| pairing.attribute(record));
+        pairing.finish(&mut |span| assert_eq!(span.details.expect("there are some").attributes.lost, lost));
+    }
+}
+
+#[test]
 fn no_text_is_longer_than_a_name_can_be() {
     let long: &'static str = "é".repeat(LONGEST_TEXT).leak();
     let mut pairing = Pairing::default();

@@ -4,7 +4,7 @@
 //! is in no async span but in a scope goes to that when it ends: a thread writes its own records in order, so by then all that
 //! happened in the scope has been read.
 
-use super::details::{Attribute, DetailTotals, Details, Instant};
+use super::details::{Attribute, DetailTotals, Details, Given, Instant};
 use crate::by_id::ById;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
@@ -61,8 +61,7 @@ impl Beside {
     /// Nothing follows the latest instant of a thread any more: it goes to where it belongs. The span, if these are its first details.
     pub(super) fn settle(&mut self, thread: u32) -> Option<u64> {
         let (mut instant, missing) = self.latest.remove(&thread)?;
-        let read = u32::try_from(instant.attributes.records).unwrap_or(u32::MAX);
-        instant.attributes.settle(missing.saturating_add(read));
+        instant.attributes.settle(u64::from(missing));
         match (instant.parent, instant.scopes.checked_sub(1)) {
             (0, None) => self.strays.push_back(instant),
             (0, Some(level)) => {
@@ -98,11 +97,11 @@ impl Beside {
         }
     }
 
-    /// Takes out the details of a span that was made with so many attributes.
-    pub(super) fn take(&mut self, id: u64, attributes: u32) -> Option<Box<Details>> {
+    /// Takes out the details of a span that was made with these attributes.
+    pub(super) fn take(&mut self, id: u64, given: Given) -> Option<Box<Details>> {
         let known = self.of_spans.remove(id);
-        let mut details = if attributes > 0 { known.unwrap_or_default() } else { known? };
-        details.settle(attributes);
+        let mut details = if given.attributes > 0 { known.unwrap_or_default() } else { known? };
+        details.settle(given);
         Some(details)
     }
 

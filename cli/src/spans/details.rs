@@ -5,6 +5,7 @@ use crate::places::Place;
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use spanring::reader::{AttributeRecord, InstantRecord, NameState, Value};
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// No span, and no instant, has more attributes than this; others are counted.
@@ -33,6 +34,8 @@ pub struct Attributes {
     pub dropped: u64,
     /// Attributes that were given when the span or the instant was made, and were not read.
     pub lost: u64,
+    /// When the earliest of the records was made, and how many were made then: what a span was made with, all say the time of its begin.
+    earliest: (u64, u64),
 }
 
 /// A key, and the latest value that was recorded of it.
@@ -102,6 +105,13 @@ pub struct Counter<'a> {
     pub value: Value<'a>,
 }
 
+/// When a span began, and how many attributes it was made with, as far as is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Given {
+    pub(super) unix_ns: u64,
+    pub(super) attributes: u32,
+}
+
 /// How much was recorded beside spans.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct DetailTotals {
@@ -138,16 +148,16 @@ impl Details {
         has_room
     }
 
-    /// Puts everything in order, once all has come. The span was made with so many attributes.
-    pub(super) fn settle(&mut self, attributes: u32) {
-        self.attributes.settle(attributes);
+    /// Puts everything in order, once all has come.
+    pub(super) fn settle(&mut self, given: Given) {
+        self.attributes.settle(self.attributes.missing_of(given));
         self.instants.sort_by_key(|instant| (instant.unix_ns, instant.id));
     }
 }
 
 impl Attributes {
     /// None.
-    pub const NONE: Attributes = Attributes { list: Vec::new(), records: 0, dropped: 0, lost: 0 };
+    pub const NONE: Attributes = Attributes { list: Vec::new(), records: 0, dropped: 0, lost: 0, earliest: (0, 0) };
 
     /// Each of them.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Attribute> + Clone {
@@ -184,6 +194,13 @@ impl Attributes {
 
     /// Takes an attribute, in place of an earlier value of its key. Whether there was room for it.
     pub(super) fn add(&mut self, attribute: Attribute) -> bool {
+        let made = attribute.latest.0;
+        match made.cmp(&self.earliest.0) {
+            _ if self.records == 0 => self.earliest = (made, 1),
+            Ordering::Less => self.earliest = (made, 1),
+            Ordering::Equal => self.earliest.1 += 1,
+            Ordering::Greater => {}
+        }
         self.records += 1;
         let is_same = |known: &&mut Attribute| known.is_known && attribute.is_known && known.key == attribute.key;
         if let Some(known) = self.list.iter_mut().find(is_same) {
@@ -208,8 +225,14 @@ impl Attributes {
         fields.serialize_field("lost_attributes", &self.lost)
     }
 
-    pub(super) fn settle(&mut self, given: u32) {
-        self.lost = u64::from(given).saturating_sub(self.records);
+    /// How many of those that a span was made with were not read. What was recorded of it later makes up for none.
+    fn missing_of(&self, given: Given) -> u64 {
+        let (made, together) = self.earliest;
+        u64::from(given.attributes).saturating_sub(if made == given.unix_ns { together } else { 0 })
+    }
+
+    pub(super) fn settle(&mut self, lost: u64) {
+        self.lost = lost;
         self.list.sort_by_key(|attribute| attribute.first);
     }
 }

@@ -1,7 +1,7 @@
 //! Begin records, end records and polls, joined into spans while they stream by.
 
 use super::beside::Beside;
-use super::details::{Attribute, Counter, DetailTotals, Details, Instant, bounded};
+use super::details::{Attribute, Counter, DetailTotals, Details, Given, Instant, bounded};
 use super::{Ending, LONGEST_TEXT, Span, cut};
 use crate::by_id::ById;
 use crate::names::Names;
@@ -551,9 +551,9 @@ impl Pairing {
     }
 }
 
-/// Attributes that a span was made with, as far as is known.
-fn given(begin: Option<Begin>) -> u32 {
-    begin.map_or(0, |begin| begin.attributes)
+/// What a span was made with, as far as is known.
+fn given(begin: Option<Begin>) -> Given {
+    begin.map_or(Given::default(), |begin| Given { unix_ns: begin.ns, attributes: begin.attributes })
 }
 
 /// When a span began: as its begin record says, else as the end's own copy says.
