@@ -1,17 +1,22 @@
 //! Finds what is below some spans, while everything streams by.
 
-use super::Row;
+use super::scopes::{Scope, Scopes};
+use super::{Chosen, Row};
 use crate::spans::{Item, Span, Step, thread_label};
 use crate::top::kind_word;
 use rustc_hash::FxHashMap;
+use spanring::reader::SpanKind;
 use std::rc::Rc;
 
 /// What is below some spans.
 pub(super) struct Collector {
-    /// The chosen spans in order.
+    /// The chosen spans in order, and the place of each among them.
     chosen: Vec<u64>,
+    rank: FxHashMap<u64, usize>,
     /// Spans that are chosen or below one that is: `None` while only its id is known.
     members: FxHashMap<u64, Option<Member>>,
+    /// The chosen ones that are scopes: what is in them says only in which async span it is.
+    scopes: Scopes,
     /// Those that are members only because they are chosen are no more than were asked for, so these count.
     most: usize,
     /// Spans below members that found no room, by the parent.
@@ -26,6 +31,8 @@ pub(super) struct Member {
     pub(super) row: Row,
     pub(super) depth: u16,
     pub(super) begin_thread: Option<u32>,
+    /// Where it was, if it is a scope.
+    scope: Option<Scope>,
 }
 
 /// A chosen span, and all that is below it in any order.
@@ -37,10 +44,16 @@ pub(super) struct Family {
 
 impl Collector {
     /// One for these spans, which keeps so many of all that is below them.
-    pub(super) fn new(chosen: &[u64], most: usize) -> Collector {
+    pub(super) fn new(chosen: &[Chosen], most: usize) -> Collector {
+        let mut rank = FxHashMap::default();
+        for (index, chosen) in chosen.iter().enumerate() {
+            rank.entry(chosen.id).or_insert(index);
+        }
         Collector {
-            chosen: chosen.to_owned(),
-            members: chosen.iter().map(|&id| (id, None)).collect(),
+            chosen: chosen.iter().map(|chosen| chosen.id).collect(),
+            rank,
+            members: chosen.iter().map(|chosen| (chosen.id, None)).collect(),
+            scopes: Scopes::new(chosen.iter().filter_map(|chosen| chosen.scope)),
             most: most.max(chosen.len()),
             left_out: FxHashMap::default(),
             is_full: false,
@@ -48,9 +61,15 @@ impl Collector {
         }
     }
 
-    /// Number of spans known to belong here. If another reading does not change it, there are no more.
-    pub(super) fn found(&self) -> usize {
-        self.members.len()
+    /// Number of spans known to belong here, and whether there are scopes that this is not known of. If another reading does not change it,
+    /// there are no more.
+    pub(super) fn found(&self) -> (usize, bool) {
+        (self.members.len(), self.scopes.are_new())
+    }
+
+    /// The recording is read again.
+    pub(super) fn again(&mut self) {
+        self.scopes.arrange();
     }
 
     /// Number of the chosen spans that are there.
@@ -61,6 +80,9 @@ impl Collector {
     pub(super) fn add(&mut self, step: &Step<'_>) {
         match step {
             Step::Begun(record) => {
+                if record.kind == SpanKind::Thread {
+                    self.scopes.begun(record.thread, record.depth, record.unix_ns);
+                }
                 self.join(record.span_id, record.parent_span_id);
             }
             Step::Item(Item::Thread(thread)) => {
@@ -72,7 +94,7 @@ impl Collector {
         }
     }
 
-    /// Whether a span belongs here.
+    /// Whether a span belongs here, which is below that one.
     fn join(&mut self, id: u64, parent: u64) -> bool {
         if parent == 0 || !self.members.contains_key(&parent) || self.members.contains_key(&id) {
             return self.members.contains_key(&id);
@@ -87,13 +109,18 @@ impl Collector {
     }
 
     fn span(&mut self, span: &Span<'_>) {
-        if self.join(span.id, span.parent) {
+        let scope = Scope::of(span);
+        let around = scope.and_then(|scope| self.scopes.around(&scope)).unwrap_or(span.parent);
+        if self.join(span.id, around) {
             if let Some(None) = self.members.get(&span.id) {
                 let member = self.member(span);
                 self.members.insert(span.id, Some(member));
             }
-        } else if self.is_full && self.members.contains_key(&span.parent) {
-            *self.left_out.entry(span.parent).or_default() += 1;
+            if let Some(scope) = scope.filter(|_| self.rank.contains_key(&span.id)) {
+                self.scopes.learn(scope);
+            }
+        } else if self.is_full && self.members.contains_key(&around) {
+            *self.left_out.entry(around).or_default() += 1;
         }
     }
 
@@ -126,24 +153,21 @@ impl Collector {
             end_may_be_lost: span.end_may_be_lost,
             details: span.cloned_details(),
         };
-        Member { row, depth: span.depth, begin_thread: span.begin_thread.or(span.end_thread) }
+        Member { row, depth: span.depth, begin_thread: span.begin_thread.or(span.end_thread), scope: Scope::of(span) }
     }
 
     /// The chosen spans that are there, in order, each with what is below it. A span is in one family only: that of the nearest of
     /// the chosen ones above it, or if they are `apart`, that of the farthest; those that are below others have no family then.
     pub(super) fn finish(mut self, apart: bool) -> Vec<Family> {
-        let mut rank: FxHashMap<u64, usize> = FxHashMap::default();
-        for (index, id) in self.chosen.iter().enumerate() {
-            rank.entry(*id).or_insert(index);
-        }
+        self.scopes.arrange();
         let mut home: FxHashMap<u64, Option<usize>> = FxHashMap::default();
         let ids: Vec<u64> = self.members.keys().copied().collect();
         for id in ids {
-            self.find_home(id, &rank, apart, &mut home);
+            self.find_home(id, apart, &mut home);
         }
         let mut families: Vec<Option<Family>> = self.chosen.iter().map(|_| None).collect();
         for (index, id) in self.chosen.iter().enumerate() {
-            if rank[id] == index && home.get(id) == Some(&Some(index)) {
+            if self.rank[id] == index && home.get(id) == Some(&Some(index)) {
                 let root = self.members.remove(id).flatten();
                 families[index] = root.map(|root| Family { root, others: Vec::new(), left_out: 0 });
             }
@@ -163,7 +187,7 @@ impl Collector {
     }
 
     /// The chosen span to which a member belongs, found by going up; and the same for all that are on the way.
-    fn find_home(&self, id: u64, rank: &FxHashMap<u64, usize>, apart: bool, home: &mut FxHashMap<u64, Option<usize>>) {
+    fn find_home(&self, id: u64, apart: bool, home: &mut FxHashMap<u64, Option<usize>>) {
         let (mut way, mut next) = (Vec::new(), Some(id));
         let mut found = None;
         while let Some(id) = next {
@@ -174,11 +198,15 @@ impl Collector {
             // In a damaged recording spans can be one another's parents.
             home.insert(id, None);
             way.push(id);
-            let parent = self.members.get(&id).and_then(|member| Some(member.as_ref()?.row.parent));
-            next = parent.filter(|parent| self.members.contains_key(parent));
+            let above = self.members.get(&id).and_then(|member| {
+                let member = member.as_ref()?;
+                let around = member.scope.and_then(|scope| self.scopes.around(&scope));
+                Some(around.unwrap_or(member.row.parent))
+            });
+            next = above.filter(|above| self.members.contains_key(above));
         }
         for id in way.into_iter().rev() {
-            let own = rank.get(&id).copied();
+            let own = self.rank.get(&id).copied();
             found = if apart { found.or(own) } else { own.or(found) };
             home.insert(id, found);
         }

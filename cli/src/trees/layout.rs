@@ -46,14 +46,15 @@ impl Stay {
 }
 
 /// The children of each member, the earliest first. The recording says of a scope in which async span it is; which scope is around
-/// it on its thread shows in the times and the depths.
+/// it on its thread shows in the times and the depths. Of a scope that is the first, the others are all scopes in it.
 fn children(members: &[Member], stays: &[Stay]) -> Vec<Vec<usize>> {
     let index: FxHashMap<u64, usize> =
         members.iter().enumerate().map(|(index, member)| (member.row.id, index)).collect();
     let mut children = vec![Vec::new(); members.len()];
     let mut scopes: FxHashMap<(usize, Option<u32>), Vec<usize>> = FxHashMap::default();
     for (child, member) in members.iter().enumerate().skip(1) {
-        let Some(&parent) = index.get(&member.row.parent) else { continue };
+        let parent = if members[0].row.kind == "thread" { Some(&0) } else { index.get(&member.row.parent) };
+        let Some(&parent) = parent else { continue };
         if member.row.kind == "thread" {
             scopes.entry((parent, member.begin_thread)).or_default().push(child);
         } else {

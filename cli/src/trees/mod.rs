@@ -6,14 +6,16 @@
 
 mod collect;
 mod layout;
+mod scopes;
 
 use crate::filter::Wanted;
 use crate::info::DamageInfo;
 use crate::progress::Progress;
 use crate::spans::{self, Details, Item, Span, Step, add};
 use collect::Collector;
+use scopes::Scope;
 use serde::Serialize;
-use spanring::reader::{ReadError, Recording};
+use spanring::reader::{ReadError, Recording, SpanKind};
 use std::collections::BinaryHeap;
 
 /// How often a recording is searched for what is below the chosen spans. One search finds all that began in the order in which it is
@@ -27,10 +29,18 @@ pub const MOST_SPANS: usize = 100_000;
 pub enum Choice {
     /// So many that took longest, the longest first. One that is below another of them is not shown again.
     Slowest(usize),
-    /// So many roots, the earliest first.
+    /// So many roots, the earliest first. A scope in another one is none.
     Roots(usize),
     /// Those with these ids.
     Ids(Vec<u64>),
+}
+
+/// A chosen span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Chosen {
+    id: u64,
+    /// Where it was, if it is known to be a scope.
+    scope: Option<Scope>,
 }
 
 /// Spans with their subtrees.
@@ -141,11 +151,12 @@ pub fn describe(
 ) -> Result<TreesReport, ReadError> {
     let mut report = TreesReport { started_unix_ns: recording.facts().started_unix_ns, ..TreesReport::default() };
     let chosen = match choice {
-        Choice::Ids(ids) => ids.clone(),
+        Choice::Ids(ids) => ids.iter().map(|&id| Chosen { id, scope: None }).collect(),
         _ => choose(recording, wanted, choice, &mut *progress(), &mut report)?,
     };
     let mut collector = Collector::new(&chosen, MOST_SPANS);
     for search in 0..MAX_SEARCHES {
+        collector.again();
         let known = collector.found();
         (report.lost_records, report.damaged, report.damage) = (0, 0, None);
         spans::read_steps(recording, &mut *progress(), &mut |step| {
@@ -176,17 +187,17 @@ pub fn describe(
     Ok(report)
 }
 
-/// The ids of the chosen spans, in order. Of the slowest there are more than are asked for: some may be below others.
+/// The chosen spans, in order. Of the slowest there are more than are asked for: some may be below others.
 fn choose(
     recording: &Recording,
     wanted: &Wanted<'_>,
     choice: &Choice,
     progress: &mut dyn Progress,
     report: &mut TreesReport,
-) -> Result<Vec<u64>, ReadError> {
+) -> Result<Vec<Chosen>, ReadError> {
     // The largest keys go first when there are too many.
     let (most, key): (usize, fn(&Span<'_>) -> Option<u64>) = match *choice {
-        Choice::Roots(most) => (most, |span| (span.parent == 0).then_some(span.begin_ns)),
+        Choice::Roots(most) => (most, |span| (span.parent == 0 && !is_in_scope(span)).then_some(span.begin_ns)),
         Choice::Slowest(most) => (most.saturating_mul(8), |span| Some(u64::MAX - span.duration_ns()?)),
         Choice::Ids(_) => (0, |_| None),
     };
@@ -195,7 +206,7 @@ fn choose(
         let Item::Span(span) = item else { return };
         let Some(key) = key(&span).filter(|_| wanted.has(&span)) else { return };
         report.candidates += 1;
-        let this = (key, span.begin_ns, span.id);
+        let this = (key, span.begin_ns, Chosen { id: span.id, scope: Scope::of(&span) });
         if best.len() < most {
             best.push(this);
         } else if best.peek().is_some_and(|worst| this < *worst) {
@@ -205,5 +216,10 @@ fn choose(
     })?;
     let mut best = best.into_vec();
     best.sort_unstable();
-    Ok(best.into_iter().map(|(_, _, id)| id).collect())
+    Ok(best.into_iter().map(|(_, _, chosen)| chosen).collect())
+}
+
+/// Whether a span is a scope in another one.
+fn is_in_scope(span: &Span<'_>) -> bool {
+    span.kind == SpanKind::Thread && span.depth > 0
 }
