@@ -6,8 +6,12 @@ mod collector;
 mod common;
 #[path = "common/detailed.rs"]
 mod detailed;
+#[path = "otlp/encrypted.rs"]
+mod encrypted;
 #[path = "common/facts.rs"]
 mod facts;
+#[path = "common/program.rs"]
+mod program;
 
 use collector::{Answer, FakeCollector};
 use common::{UNIX_NS, begin, full_span, span, threads};

@@ -6,7 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
-use hyper::service::service_fn;
+use hyper::service::{Service, service_fn};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -18,8 +18,13 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{self, ServerConfig};
 
 /// What a collector answers.
 #[derive(Clone, Debug)]
@@ -72,13 +77,34 @@ impl FakeCollector {
         FakeCollector::answering(&[Answer::Take], answer, grpc)
     }
 
+    /// One that takes everything, by TLS, with the certificate in `tests/tls`.
+    pub fn encrypted(grpc: bool) -> FakeCollector {
+        let protocol: &[u8] = if grpc { b"h2" } else { b"http/1.1" };
+        let read = |name: &str| format!("{}/tests/tls/{name}", env!("CARGO_MANIFEST_DIR"));
+        let certificate = CertificateDer::from_pem_file(read("collector.pem")).expect("a certificate");
+        let key = PrivateKeyDer::from_pem_file(read("collector.key")).expect("its key");
+        let builder = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().expect("versions of TLS");
+        let config = builder.with_no_client_auth().with_single_cert(vec![certificate], key);
+        let mut config = config.expect("they belong together");
+        config.alpn_protocols = vec![protocol.to_vec()];
+        let mut collector =
+            FakeCollector::listening(&[Answer::Take], Answer::Take, grpc, Some(Arc::new(config).into()));
+        collector.address = collector.address.replacen("http", "https", 1);
+        collector
+    }
+
     fn answering(answers: &[Answer], to_metrics: Answer, grpc: bool) -> FakeCollector {
+        FakeCollector::listening(answers, to_metrics, grpc, None)
+    }
+
+    fn listening(answers: &[Answer], to_metrics: Answer, grpc: bool, tls: Option<TlsAcceptor>) -> FakeCollector {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let listener = runtime.block_on(TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))).expect("a port");
         let address = format!("http://{}", listener.local_addr().expect("bound"));
         let received = Arc::new(Mutex::new(Vec::new()));
         let answers = Answers { to_spans: answers.to_vec(), to_metrics };
-        runtime.spawn(serve(listener, answers, received.clone(), grpc));
+        runtime.spawn(serve(listener, answers, received.clone(), grpc, tls));
         FakeCollector { address, received, _runtime: runtime }
     }
 
@@ -95,20 +121,42 @@ struct Answers {
     to_metrics: Answer,
 }
 
-async fn serve(listener: TcpListener, answers: Answers, received: Arc<Mutex<Vec<Received>>>, grpc: bool) {
+async fn serve(
+    listener: TcpListener,
+    answers: Answers,
+    received: Arc<Mutex<Vec<Received>>>,
+    grpc: bool,
+    tls: Option<TlsAcceptor>,
+) {
     while let Ok((stream, _)) = listener.accept().await {
-        let (answers, received) = (answers.clone(), received.clone());
+        let (answers, received, tls) = (answers.clone(), received.clone(), tls.clone());
         let service = service_fn(move |request| answer(request, answers.clone(), received.clone(), grpc));
-        let io = TokioIo::new(stream);
         tokio::spawn(async move {
-            if grpc {
-                let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-                drop(server.serve_connection(io, service).await);
-            } else {
-                let mut server = hyper::server::conn::http1::Builder::new();
-                drop(server.timer(TokioTimer::new()).serve_connection(io, service).await);
+            match tls {
+                None => connection(stream, service, grpc).await,
+                Some(tls) => {
+                    // A client that does not trust it hangs up.
+                    if let Ok(stream) = tls.accept(stream).await {
+                        connection(stream, service, grpc).await;
+                    }
+                }
             }
         });
+    }
+}
+
+async fn connection<S>(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, service: S, grpc: bool)
+where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Send + 'static,
+    S::Future: Send + 'static,
+{
+    let io = TokioIo::new(stream);
+    if grpc {
+        let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        drop(server.serve_connection(io, service).await);
+    } else {
+        let mut server = hyper::server::conn::http1::Builder::new();
+        drop(server.timer(TokioTimer::new()).serve_connection(io, service).await);
     }
 }
 

@@ -16,6 +16,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::Trac
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use prost::Message;
 use std::time::{Duration, SystemTime};
+use tokio_rustls::rustls;
 use tonic::Code;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
@@ -101,8 +102,8 @@ impl Transport {
                 let builder = Client::builder(TokioExecutor::new());
                 // Certificates are looked for only where they are needed: there may be none.
                 let client = if encrypted {
-                    let connector =
-                        HttpsConnectorBuilder::new().with_native_roots().map_err(|error| refused(&error))?;
+                    let connector = HttpsConnectorBuilder::new().with_native_roots();
+                    let connector = connector.map_err(|error| refused(&format!("{error}; {TRUSTED}")))?;
                     HttpClient::Encrypted(builder.build(connector.https_only().enable_http1().build()))
                 } else {
                     HttpClient::Plain(builder.build_http())
@@ -148,7 +149,7 @@ impl Transport {
                     HttpClient::Plain(client) => client.request(post).await,
                     HttpClient::Encrypted(client) => client.request(post).await,
                 };
-                let answer = answer.map_err(|error| temporary(chain(&error)))?;
+                let answer = answer.map_err(|error| distrust(&error).unwrap_or_else(|| temporary(chain(&error))))?;
                 let (head, body) = answer.into_parts();
                 let body = Limited::new(body, LONGEST_ANSWER).collect().await;
                 let body = body.map_err(|error| temporary(format!("no answer: {error}")))?.to_bytes();
@@ -253,6 +254,9 @@ fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
 
 /// What a status of gRPC means, by OTLP's table.
 fn refusal_of(status: &tonic::Status) -> Refusal {
+    if let Some(refusal) = distrust(status) {
+        return refusal;
+    }
     let after = status.get_details_retry_info().and_then(|info| info.retry_delay);
     let why = format!("{:?}: {}", status.code(), quote(chain(status).as_bytes()));
     match status.code() {
@@ -266,6 +270,27 @@ fn refusal_of(status: &tonic::Status) -> Refusal {
         Code::ResourceExhausted if after.is_some() => Refusal::Temporary { why, after },
         _ => Refusal::Permanent(why),
     }
+}
+
+/// Whose certificates are trusted.
+const TRUSTED: &str = "certificates are trusted whose authority the system trusts, or, where the environment variable \
+                       SSL_CERT_FILE names a file in PEM format, one that is in there";
+
+/// That the collector's certificate is not good, if that is the error: waiting does not make it better.
+fn distrust(error: &(dyn std::error::Error + 'static)) -> Option<Refusal> {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        // An I/O error passes over what it was made of.
+        let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let inner = inner.map(|inner| inner as &(dyn std::error::Error + 'static));
+        match inner.unwrap_or(cause).downcast_ref() {
+            Some(why @ rustls::Error::InvalidCertificate(_)) => {
+                return Some(Refusal::Permanent(format!("{}; {TRUSTED}", quote(why.to_string().as_bytes()))));
+            }
+            _ => next = inner.or_else(|| cause.source()),
+        }
+    }
+    None
 }
 
 /// An error and what caused it.
