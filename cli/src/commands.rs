@@ -135,9 +135,12 @@ fn show_info(source: &Source, json: bool) -> Result<(), Stop> {
 fn show_top(source: &Source, json: bool, sort: Sort, limit: Option<usize>, filter: &Filter) -> Result<(), Stop> {
     let (recording, _) = find(source)?;
     let wanted = filter.of(&recording);
-    let mut top = Top::default();
+    let (mut top, mut late) = (Top::default(), 0);
     let mut bar = Bar::new(&recording, "reading");
     spans::read_with(&recording, &mut bar, &mut |item| {
+        if let Item::Details(totals) = &item {
+            late = totals.late_attributes;
+        }
         if !matches!(&item, Item::Span(span) if !wanted.has(span)) {
             top.add(&item);
         }
@@ -145,6 +148,10 @@ fn show_top(source: &Source, json: bool, sort: Sort, limit: Option<usize>, filte
     .map_err(input)?;
     let mut report = top.finish(sort.into());
     check(report.damage.as_ref(), report.damaged, source.partial)?;
+    // No other filter, and nothing that is shown, depends on attributes.
+    if late > 0 && !filter.conditions.is_empty() {
+        say(&late_attributes(late));
+    }
     if json {
         if let Some(limit) = limit.filter(|&limit| limit > 0) {
             report.rows.truncate(limit);
@@ -262,7 +269,7 @@ fn follow(source: &Source, json: bool, last: usize, filter: &Filter) -> Result<(
     let path = recording.path().to_owned();
     let wanted = filter.of(&recording);
     // Of what was there before, so many; of what comes, all.
-    let (mut tail, mut latest, mut missed) = (Tail::of(&recording), last, 0);
+    let (mut tail, mut latest, mut missed, mut late) = (Tail::of(&recording), last, 0, 0);
     let print_all = |lines: &[tail::Line]| {
         lines.iter().try_for_each(|line| match json {
             true => print(&(serde_json::to_string(line).map_err(failure)? + "\n")),
@@ -277,6 +284,10 @@ fn follow(source: &Source, json: bool, last: usize, filter: &Filter) -> Result<(
             say(&format!("{} came and were gone before they could be read", count(tail.missed() - missed, "event")));
             missed = tail.missed();
         }
+        if tail.late() > late {
+            say(&late_attributes(tail.late() - late));
+            late = tail.late();
+        }
         if writer != WriterState::Running {
             print_all(&tail.finish(&wanted))?;
             say(if writer == WriterState::Stopped { "the process stopped recording" } else { "the process died" });
@@ -285,6 +296,11 @@ fn follow(source: &Source, json: bool, last: usize, filter: &Filter) -> Result<(
         std::thread::sleep(PAUSE.max(begin.elapsed() * 4));
         recording = Recording::open(&path).map_err(input)?;
     }
+}
+
+/// The remark that so many attributes are with no span.
+fn late_attributes(attributes: u64) -> String {
+    format!("{} of spans that are not there, or that had been read before", count(attributes, "attribute"))
 }
 
 /// A remark that is not part of the output.

@@ -152,6 +152,11 @@ impl Tail {
     pub fn missed(&self) -> u64 {
         self.missed
     }
+
+    /// Attributes that are on no line, because their span is not there, or had ended before the last look.
+    pub fn late(&self) -> u64 {
+        self.pairing.totals().late_attributes
+    }
 }
 
 /// Sorts by end, and leaves so many of the last.

@@ -5,8 +5,8 @@ mod program;
 
 use program::{program, run, run_json, run_refused, run_well};
 use serde_json::Value;
-use spanring::Recorder;
 use spanring::prelude::*;
+use spanring::{Builder, Recorder, RecorderGuard};
 use std::fs;
 use std::future::{Future, pending, ready};
 use std::path::{Path, PathBuf};
@@ -42,10 +42,15 @@ fn request(query_ms: u64, rows: usize) {
 
 /// Records what `work` does: a process has one recorder at a time.
 fn recorded(dir: &Path, work: impl FnOnce()) {
+    recorded_by(Recorder::builder().directory(dir), |_| work());
+}
+
+/// The same with a recorder made for it.
+fn recorded_by(builder: Builder, work: impl FnOnce(&RecorderGuard)) {
     static RECORDER: Mutex<()> = Mutex::new(());
     let _alone = RECORDER.lock().unwrap_or_else(PoisonError::into_inner);
-    let recorder = Recorder::builder().directory(dir).start().expect("it starts");
-    work();
+    let recorder = builder.start().expect("it starts");
+    work(&recorder);
     recorder.stop().expect("it stops");
 }
 
@@ -316,5 +321,30 @@ fn every_shell_can_have_completions_and_the_manual_knows_every_command() {
     let manual = run_well(&["man"]);
     for command in ["demo", "info", "top", "slow", "tree", "open", "snapshot", "diff", "tail", "export"] {
         assert!(manual.contains(&format!(".SH SPANRING {}", command.to_uppercase())), "{command}");
+    }
+}
+
+#[test]
+fn attributes_that_come_after_their_span_are_spoken_of_where_they_would_have_counted() {
+    let dir = TempDir::new().expect("a directory");
+    // A span is held for twice as many records as the ring has room for.
+    recorded_by(Recorder::builder().directory(dir.path()).ring_bytes(4096), |recorder| {
+        let over = span_async_named!("over", known = true, async { current_span() });
+        let Poll::Ready(span) = poll_once(over) else { unreachable!() };
+        for _ in 0..20 {
+            recorder.flush().expect("there is room");
+            request(0, 1);
+        }
+        span.record("late", 1).record("later", 2);
+    });
+    let path = dir.path().to_str().expect("UTF-8");
+    let said = "spanring: 2 attributes of spans that are not there, or that had been read before\n";
+    for (arguments, expected) in
+        [(&["top", path, "--where", "late"][..], said), (&["tail", path], said), (&["top", path], "")]
+    {
+        let output = run(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {errors}");
+        assert_eq!(errors.replace("spanring: the process stopped recording\n", ""), expected, "{arguments:?}");
     }
 }
