@@ -10,7 +10,6 @@ use spanring::reader::{Recording, TickSource, WriterState, sessions};
 use spanring::{Builder, Discipline, FlushError, Recorder, StartError};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -236,27 +235,32 @@ fn records_are_on_the_disk_once_flushed_while_the_recorder_goes_on() {
 #[test]
 #[cfg_attr(miri, ignore = "maps files")]
 fn a_recording_can_be_read_at_any_moment_while_threads_record() {
+    const READINGS: usize = 30;
+    const SPANS_IN_A_READING: usize = 20;
     let _turn = exclusive();
     let directory = tempfile::tempdir().unwrap();
     let builder = Recorder::builder().directory(directory.path()).segment_bytes(64 << 10).names_bytes(4096);
     let recorder = builder.flush_interval(Duration::from_millis(1)).start().unwrap();
-    let session = recorder.directory().unwrap();
-    let stop = AtomicBool::new(false);
+    let session = recorder.directory().unwrap().to_owned();
     thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while !stop.load(Ordering::Relaxed) {
-                    spans(20);
-                    // Slower than they are read on a busy machine: each reading has to read all that came before, too.
-                    thread::sleep(Duration::from_millis(10));
+        // Each reading has to read all that came before, too: so there is as much of it on a slow machine as on a fast one.
+        let turns = [(); 2].map(|()| {
+            let (turn, turns) = mpsc::channel::<()>();
+            scope.spawn(move || {
+                for () in turns {
+                    for _ in 0..SPANS_IN_A_READING {
+                        spans(1);
+                        // So that they are recorded all the while somebody reads.
+                        thread::sleep(Duration::from_micros(50));
+                    }
                 }
             });
-        }
-        // The threads end also if what is read is wrong.
-        let _stopping = OnDrop(|| stop.store(true, Ordering::Relaxed));
+            turn
+        });
         let mut before = 0;
-        for _ in 0..30 {
-            let contents = Contents::of_directory(session);
+        for _ in 0..READINGS {
+            turns.iter().for_each(|turn| turn.send(()).unwrap());
+            let contents = Contents::of_directory(&session);
             contents.check_whole();
             let summary = contents.summary;
             assert_eq!((summary.damages, summary.damaged), (0, 0), "{:?}", contents.damages().next());
@@ -264,15 +268,10 @@ fn a_recording_can_be_read_at_any_moment_while_threads_record() {
             before = summary.records + summary.lost;
         }
     });
-}
-
-/// Calls its function when it is dropped.
-struct OnDrop<F: Fn()>(F);
-
-impl<F: Fn()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
+    recorder.stop().unwrap();
+    let contents = Contents::of_directory(&session);
+    contents.check_whole();
+    assert_eq!(contents.summary.records + contents.summary.lost, 2 * 2 * (READINGS * SPANS_IN_A_READING) as u64);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use spanring::reader::{Phase, Recording, WriterState, sessions};
 use spanring::{Discipline, Recorder, RecorderGuard, SnapshotError, Snapshots, StartError};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 fn start_with(directory: &TempDir, snapshots: Snapshots, ring_bytes: u64) -> RecorderGuard {
@@ -29,12 +29,18 @@ fn whole(directory: &TempDir) -> Vec<PathBuf> {
     all.into_iter().filter(|path| Recording::open(path).is_ok_and(|it| it.writer() == WriterState::Stopped)).collect()
 }
 
-/// Waits for the first snapshot, for as long as the test may run.
+/// A snapshot that is not there after this will never be, however slow the machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits for the first snapshot.
 fn first(directory: &TempDir) -> PathBuf {
+    let began = Instant::now();
     loop {
         if let Some(path) = whole(directory).into_iter().next() {
             return path;
         }
+        let begun = sessions(directory.path().join("snapshots"));
+        assert!(began.elapsed() < PATIENCE, "no snapshot is whole after {PATIENCE:?}; there are {begun:?}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
