@@ -114,8 +114,8 @@ pub trait Recording: Sync {
     /// Stops. Everything that was recorded is where it is going to stay.
     fn stop(&mut self);
 
-    /// What has arrived, after the stop; `None` if nothing was to.
-    fn outcome(&self) -> Option<Outcome>;
+    /// What has arrived of the spans of this row, after the stop; `None` if nothing was to.
+    fn outcome(&self, row: Row) -> Option<Outcome>;
 }
 
 /// What has arrived.
@@ -133,7 +133,7 @@ pub struct Off;
 impl Recording for Off {
     fn stop(&mut self) {}
 
-    fn outcome(&self) -> Option<Outcome> {
+    fn outcome(&self, _: Row) -> Option<Outcome> {
         None
     }
 }

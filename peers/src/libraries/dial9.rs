@@ -116,7 +116,7 @@ impl Recording for Buffered {
         }
     }
 
-    fn outcome(&self) -> Option<Outcome> {
+    fn outcome(&self, _: Row) -> Option<Outcome> {
         let spans = files_below(&self.directory).iter().map(|path| completed_spans(path)).sum();
         Some(Outcome { spans, bytes: Some(bytes_below(&self.directory)) })
     }

@@ -190,7 +190,7 @@ impl Recording for Consumed {
         }
     }
 
-    fn outcome(&self) -> Option<Outcome> {
+    fn outcome(&self, _: Row) -> Option<Outcome> {
         Some(Outcome { spans: self.records / 2, bytes: self.directory.as_deref().map(bytes_below) })
     }
 }

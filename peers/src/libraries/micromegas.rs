@@ -208,7 +208,7 @@ impl Recording for Dispatched {
         }
     }
 
-    fn outcome(&self) -> Option<Outcome> {
+    fn outcome(&self, _: Row) -> Option<Outcome> {
         Some(Outcome { spans: self.events / 2, bytes: self.directory.as_deref().map(bytes_below) })
     }
 }

@@ -115,7 +115,7 @@ impl Recording for Taken {
         }
     }
 
-    fn outcome(&self) -> Option<Outcome> {
+    fn outcome(&self, _: Row) -> Option<Outcome> {
         let files = files_below(&self.directory);
         let events: u64 =
             files.iter().map(|path| track_events(&std::fs::read(path).expect("it was just written"))).sum();

@@ -105,7 +105,7 @@ impl Recording for Framed {
         drop(GlobalProfiler::lock().remove_sink(self.sink));
     }
 
-    fn outcome(&self) -> Option<Outcome> {
+    fn outcome(&self, _: Row) -> Option<Outcome> {
         let spans = self.scopes.load(Ordering::Relaxed) - self.bursts.load(Ordering::Relaxed);
         Some(Outcome { spans, bytes: Some(bytes_below(&self.directory)) })
     }

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 pub struct Spanring;
 
-const ROWS: [Row; 5] = [
+const WITH_ATTRIBUTE: &str = "named, one attribute";
+
+const ROWS: [Row; 6] = [
     Row {
         kind: Kind::Async,
         way: "static",
@@ -25,6 +27,7 @@ const ROWS: [Row; 5] = [
         spans: spans::async_named,
         tasks: Some(|n| spawn_each(n, || instrument_named!(work(), "task"))),
     },
+    Row { kind: Kind::Async, way: WITH_ATTRIBUTE, spans: spans::async_attribute, tasks: None },
     Row { kind: Kind::AsyncRunTimeName, way: "", spans: spans::async_run_time_name, tasks: None },
     Row { kind: Kind::Sync, way: "static", spans: spans::sync_static, tasks: None },
     Row { kind: Kind::Sync, way: "named", spans: spans::sync_named, tasks: None },
@@ -123,10 +126,12 @@ impl Recording for Recorded {
         }
     }
 
-    fn outcome(&self) -> Option<Outcome> {
+    fn outcome(&self, row: Row) -> Option<Outcome> {
+        // Its begin, its end, and its attribute.
+        let records = if row.way == WITH_ATTRIBUTE { 3 } else { 2 };
         // In flight discipline a record that came round was recorded, and is gone as it should be.
         let came_round = if self.streamed_to.is_some() { 0 } else { self.health.lost };
         let bytes = self.streamed_to.as_deref().map(bytes_below);
-        Some(Outcome { spans: (self.health.flushed + came_round) / 2, bytes })
+        Some(Outcome { spans: (self.health.flushed + came_round) / records, bytes })
     }
 }

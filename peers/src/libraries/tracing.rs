@@ -127,7 +127,7 @@ impl Recording for Subscribed {
         drop(self.chrome.get_mut().expect("nobody panics with it").take());
     }
 
-    fn outcome(&self) -> Option<Outcome> {
+    fn outcome(&self, _: Row) -> Option<Outcome> {
         let Some(directory) = self.directory.as_deref() else {
             return Some(Outcome { spans: CLOSED.load(Ordering::Relaxed), bytes: None });
         };

@@ -36,7 +36,7 @@ pub fn cost(subject: Subject, scale: Scale) -> Figures {
         figures.extend([(ns, mean(|round| round.row)), (ratio, mean(|round| round.row / round.floor))]);
     }
     recording.stop();
-    figures.extend(arrived(recording.outcome(), made));
+    figures.extend(arrived(recording.outcome(subject.row), made));
     figures
 }
 

@@ -23,7 +23,7 @@ pub fn cpu(subject: Subject, scale: Scale) -> Figures {
         ("page faults", (with.page_faults as f64 - without.page_faults as f64) * 1000.0 / spans),
         ("page faults, recording thread", thread.page_faults as f64 * 1000.0 / spans),
     ];
-    let outcome = recording.outcome();
+    let outcome = recording.outcome(subject.row);
     let made = (WARM_UP + bursts) as u64 * BURST;
     figures.extend(arrived(outcome, made));
     let bytes = outcome.and_then(|outcome| Some((outcome.bytes? as f64, outcome.spans as f64)));

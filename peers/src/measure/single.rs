@@ -23,7 +23,7 @@ pub fn single(subject: Subject, scale: Scale) -> Figures {
     let at = |share: f64| ticks[((ticks.len() - 1) as f64 * share) as usize] as f64 * ns_per_tick;
     let mut figures =
         vec![("p50", at(0.5)), ("p99", at(0.99)), ("p99.9", at(0.999)), ("p99.99", at(0.9999)), ("max", at(1.0))];
-    figures.extend(arrived(recording.outcome(), (WARM_UP + bursts) as u64 * BURST));
+    figures.extend(arrived(recording.outcome(subject.row), (WARM_UP + bursts) as u64 * BURST));
     figures
 }
 

@@ -50,7 +50,7 @@ pub fn tasks(subject: Subject, scale: Scale) -> Figures {
     });
     let per_task = |time: Duration| time.as_secs_f64() * 1e9 / (rounds * TASKS) as f64;
     let mut figures = vec![("task ns", per_task(with) - per_task(without)), ("bare task ns", per_task(without))];
-    figures.extend(arrived(recording.outcome(), (rounds + 1) * TASKS));
+    figures.extend(arrived(recording.outcome(subject.row), (rounds + 1) * TASKS));
     figures
 }
 
