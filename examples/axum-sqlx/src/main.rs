@@ -102,19 +102,20 @@ fn main() -> Result<(), Box<dyn Error>> {
             let contents = setup.contents();
             let Setup { connections, record, out: directory, .. } = setup;
             let Clients { requests, concurrency } = clients;
-            let outcome = run(&Options { contents, connections, requests, concurrency, record, directory })?;
+            let options = Options { contents, connections, requests, concurrency };
+            let (outcome, health) = run(&options, record, &directory)?;
             if figures {
                 println!("{}", measure::Figures::of(&outcome)?);
                 return Ok(());
             }
             print(&outcome.load);
-            if let Some(health) = outcome.health {
+            if let Some(health) = health {
                 println!("{health}");
             }
             Ok(())
         }
         Command::Measure { clients: Clients { requests, concurrency }, rounds } => {
-            println!("{}", measure::measure(rounds, requests, concurrency)?);
+            println!("{}", measure::measure(&measure::ROWS, rounds, requests, concurrency)?);
             Ok(())
         }
     }

@@ -1,11 +1,10 @@
 //! What recording takes: the same load again and again, in processes of their own, with everything recorded and with less.
 //!
-//! Every round runs each [`Record`] once, the next one first, so that what else goes on on the machine is everybody's. The orders of a
-//! customer have their index: slow queries would hide what recording takes.
+//! Every round runs each [`Row`] once, the next one first, so that what else goes on on the machine is everybody's. The first two are the same:
+//! how far apart they are is how far apart two others may be that do not differ. The orders of a customer have their index: slow queries would
+//! hide what recording takes.
 
-use crate::recording::Record;
 use crate::run::Outcome;
-use clap::ValueEnum;
 use std::error::Error;
 use std::fmt::{self, Display, Write};
 use std::process::{Command, Stdio};
@@ -36,14 +35,13 @@ impl Figures {
         if failed > 0 {
             return Err(format!("{failed} requests failed"));
         }
-        let (flushed, gone) = outcome.health.as_ref().map_or((0, 0), |health| (health.flushed, health.lost));
         let requests = outcome.load.answered() + outcome.before.answered();
         Ok(Figures {
             rate: outcome.load.rate(),
             p99_ns: outcome.load.latencies.value_at_quantile(0.99),
             cpu_ns: outcome.processors.as_nanos() as f64 / outcome.load.answered() as f64,
-            records: (flushed + gone) as f64 / requests as f64,
-            gone,
+            records: outcome.recorded.records as f64 / requests as f64,
+            gone: outcome.recorded.gone,
         })
     }
 }
@@ -74,64 +72,83 @@ impl FromStr for Figures {
     }
 }
 
+/// What is measured: the same in every run of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// What the table calls it.
+    pub what: &'static str,
+    /// What this program is told to `--record`.
+    pub record: &'static str,
+}
+
+/// Everything that this program can record, from nothing on.
+pub const ROWS: [Row; 6] = [
+    Row { what: "off: no subscriber, no recorder", record: "off" },
+    Row { what: "off, once more", record: "off" },
+    Row { what: "`tracing` and its registry", record: "registry" },
+    Row { what: "the same with the layer, and no recorder", record: "idle" },
+    Row { what: "spanring, flight discipline", record: "flight" },
+    Row { what: "spanring, drain discipline", record: "on" },
+];
+
 /// Measures, and makes a table in Markdown of it. Each run is this program again.
 ///
 /// # Errors
 /// If a run did not come to its end.
-pub fn measure(rounds: usize, requests: u64, concurrency: u32) -> Result<String, Box<dyn Error>> {
-    let mut seen = [const { Vec::new() }; Record::ALL.len()];
+pub fn measure(rows: &[Row], rounds: usize, requests: u64, concurrency: u32) -> Result<String, Box<dyn Error>> {
+    let mut seen = vec![Vec::new(); rows.len()];
     for round in 0..rounds {
-        for turn in 0..Record::ALL.len() {
-            let index = (round + turn) % Record::ALL.len();
-            seen[index].push(one(Record::ALL[index], requests, concurrency)?);
+        for turn in 0..rows.len() {
+            let index = (round + turn) % rows.len();
+            seen[index].push(one(&rows[index], requests, concurrency)?);
         }
     }
-    Ok(table(&seen))
+    Ok(table(rows, &seen))
 }
 
-/// A run of `record` in a process of its own: set up as it would be in a service, with nothing left from the one before.
-fn one(record: Record, requests: u64, concurrency: u32) -> Result<Figures, Box<dyn Error>> {
+/// A run in a process of its own: set up as it would be in a service, with nothing left from the one before.
+fn one(row: &Row, requests: u64, concurrency: u32) -> Result<Figures, Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
-    let record = record.to_possible_value().expect("none of them is hidden");
     let mut run = Command::new(std::env::current_exe()?);
-    run.args(["run", "--figures", "--indexed", "--record", record.get_name(), "--out"]).arg(directory.path());
+    run.args(["run", "--figures", "--indexed", "--record", row.record, "--out"]).arg(directory.path());
     run.args(["--requests", &requests.to_string(), "--concurrency", &concurrency.to_string()]);
     let output = run.stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
-        return Err(format!("a run with --record {} failed: {}", record.get_name(), output.status).into());
+        return Err(format!("a run with --record {} failed: {}", row.record, output.status).into());
     }
     Ok(String::from_utf8(output.stdout)?.parse()?)
 }
 
 type Figure = fn(&Figures) -> f64;
 
-/// A row for each [`Record`], of medians; what is measured in one round is held against the first one of that round.
-fn table(seen: &[Vec<Figures>]) -> String {
-    let mut table = String::from(
-        "| recorded | requests/s | of off | p99, ms | of off | processor time, µs | of off | records per request | overwritten or lost |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
-    );
-    for (record, figures) in Record::ALL.iter().zip(seen) {
-        let what = match record {
-            Record::Off => "off: no subscriber, no recorder",
-            Record::Registry => "`tracing` and its registry",
-            Record::Idle => "the same with the layer, and no recorder",
-            Record::Flight => "on, flight discipline",
-            Record::On => "on, drain discipline",
-        };
-        let of = |figure: Figure| Spread::of(figures.iter().map(figure));
-        let of_off =
-            |figure: Figure| Spread::of(figures.iter().zip(&seen[0]).map(|(it, off)| figure(it) / figure(off)));
-        let [rate, p99, cpu]: [Figure; 3] = [|it| it.rate, |it| it.p99_ns as f64 / 1e6, |it| it.cpu_ns / 1e3];
-        let gone: u64 = figures.iter().map(|it| it.gone).sum();
+const HEAD: &str = "\
+| recorded | requests/s | of off | p99, ms | of off | processor time, µs | of off | records per request | overwritten or lost |
+|---|---:|---:|---:|---:|---:|---:|---:|---:|
+";
+
+/// A row for each, of medians; what is measured in one round is held against the first one of that round. `≈` stands where that is no more
+/// than the second one, which is the same as the first, differs from it.
+fn table(rows: &[Row], seen: &[Vec<Figures>]) -> String {
+    let mut table = HEAD.to_owned();
+    let of_off = |row: usize, figure: Figure| {
+        Spread::of(seen[row].iter().zip(&seen[0]).map(|(it, off)| figure(it) / figure(off)))
+    };
+    let figures: [Figure; 3] = [|it| it.rate, |it| it.p99_ns as f64 / 1e6, |it| it.cpu_ns / 1e3];
+    let noise = figures.map(|figure| of_off(1, figure));
+    for (index, row) in rows.iter().enumerate() {
+        let of = |figure: Figure| Spread::of(seen[index].iter().map(figure));
+        let [rate, p99, cpu] = figures.map(of);
+        let [of_rate, of_p99, of_cpu] = [0, 1, 2].map(|column: usize| {
+            let it = of_off(index, figures[column]);
+            // To say it of the two that show it would say nothing.
+            let is_noise = index > 1 && noise[column].holds(it.median);
+            format!("{}{it:.3}", if is_noise { "≈ " } else { "" })
+        });
+        let gone: u64 = seen[index].iter().map(|it| it.gone).sum();
         let records = of(|it| it.records).median;
+        let what = row.what;
         let row = format!(
-            "| {what} | {:.0} | {:.3} | {:.2} | {:.3} | {:.0} | {:.3} | {records:.1} | {gone} |",
-            of(rate),
-            of_off(rate),
-            of(p99),
-            of_off(p99),
-            of(cpu),
-            of_off(cpu)
+            "| {what} | {rate:.0} | {of_rate} | {p99:.2} | {of_p99} | {cpu:.0} | {of_cpu} | {records:.1} | {gone} |"
         );
         writeln!(table, "{row}").expect("a string takes everything");
     }
@@ -152,6 +169,10 @@ impl Spread {
         let at = |index: usize| figures.get(index).copied().unwrap_or(f64::NAN);
         let median = (at(figures.len().saturating_sub(1) / 2) + at(figures.len() / 2)) / 2.0;
         Spread { median, least: at(0), greatest: at(figures.len().saturating_sub(1)) }
+    }
+
+    fn holds(&self, figure: f64) -> bool {
+        (self.least..=self.greatest).contains(&figure)
     }
 }
 
@@ -182,11 +203,21 @@ mod tests {
     #[test]
     fn a_round_is_held_against_itself() {
         // The second round was twice as slow for everybody.
-        let off = vec![figures(1000.0, 1_000_000), figures(500.0, 2_000_000), figures(1000.0, 1_000_000)];
-        let half = off.iter().map(|it| figures(it.rate / 2.0, it.p99_ns * 2)).collect();
-        let table = table(&[off, half]);
-        let row = "| `tracing` and its registry | 500 (250 to 500) | 0.500 (0.500 to 0.500) | 2.00 (2.00 to 4.00) | \
-                   2.000 (2.000 to 2.000) | 400 (400 to 800) | 2.000 (2.000 to 2.000) | 12.5 | 0 |";
-        assert!(table.contains(row), "{table}");
+        let rounds = [figures(1000.0, 1_000_000), figures(500.0, 2_000_000), figures(1000.0, 1_000_000)];
+        let slower = |by: f64| rounds.map(|it| figures(it.rate / by, (it.p99_ns as f64 * by) as u64)).to_vec();
+        let mut again = slower(1.0);
+        again[0] = figures(800.0, 1_500_000);
+        let table = table(&ROWS[..4], &[slower(1.0), again, slower(2.0), slower(1.25)]);
+        let rows = [
+            "| off, once more | 800 (500 to 1000) | 1.000 (0.800 to 1.000) | 1.50 (1.00 to 2.00) | 1.000 (1.000 to 1.500) | \
+             250 (200 to 400) | 1.000 (1.000 to 1.250) | 12.5 | 0 |",
+            "| `tracing` and its registry | 500 (250 to 500) | 0.500 (0.500 to 0.500) | 2.00 (2.00 to 4.00) | \
+             2.000 (2.000 to 2.000) | 400 (400 to 800) | 2.000 (2.000 to 2.000) | 12.5 | 0 |",
+            "| the same with the layer, and no recorder | 800 (400 to 800) | ≈ 0.800 (0.800 to 0.800) | 1.25 (1.25 to 2.50) | \
+             ≈ 1.250 (1.250 to 1.250) | 250 (250 to 500) | ≈ 1.250 (1.250 to 1.250) | 12.5 | 0 |",
+        ];
+        for row in rows {
+            assert!(table.contains(row), "{table}");
+        }
     }
 }

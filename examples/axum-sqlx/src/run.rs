@@ -7,7 +7,7 @@ use crate::service::Service;
 use rustix::time::{ClockId, clock_gettime};
 use spanring::Health;
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 /// What is run.
@@ -21,10 +21,6 @@ pub struct Options {
     pub requests: u64,
     /// Clients.
     pub concurrency: u32,
-    /// What is recorded.
-    pub record: Record,
-    /// Where to.
-    pub directory: PathBuf,
 }
 
 /// What came of it.
@@ -34,18 +30,40 @@ pub struct Outcome {
     pub load: Load,
     /// Requests that nobody counts, which are in the recording too.
     pub before: Load,
-    /// What processors did for it, all threads of clients and service together, without what nobody counts.
+    /// What processors did for it, in user and system mode, all threads of clients and service together, without what nobody counts.
     pub processors: Duration,
-    /// The recorder's own account of it; `None` if there was none.
-    pub health: Option<Health>,
+    /// What was recorded of all requests.
+    pub recorded: Recorded,
 }
 
-/// Starts the service, sends it the load, and stops it when it has answered.
+/// An account of what was recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Records that were made.
+    pub records: u64,
+    /// Of these, such as are in no file.
+    pub gone: u64,
+}
+
+/// Records the service under its load into a directory. Its recorder's health, if there was one.
 ///
 /// # Errors
 /// If anything of it does not work.
-pub fn run(options: &Options) -> Result<Outcome, Box<dyn Error>> {
-    let recorder = options.record.start(&options.directory)?;
+pub fn run(options: &Options, record: Record, directory: &Path) -> Result<(Outcome, Option<Health>), Box<dyn Error>> {
+    let recorder = record.start(directory)?;
+    let mut outcome = answer(options)?;
+    let health = recorder.map(|recorder| recorder.stop()).transpose()?;
+    if let Some(Health { flushed, lost, .. }) = health {
+        outcome.recorded = Recorded { records: flushed + lost, gone: lost };
+    }
+    Ok((outcome, health))
+}
+
+/// Starts the service, sends it the load, and stops it when it has answered. Nothing is known here of what is recorded of that.
+///
+/// # Errors
+/// If anything of it does not work.
+pub fn answer(options: &Options) -> Result<Outcome, Box<dyn Error>> {
     let place = tempfile::tempdir()?;
     let file = place.path().join("orders.sqlite");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("service").build()?;
@@ -63,8 +81,7 @@ pub fn run(options: &Options) -> Result<Outcome, Box<dyn Error>> {
     runtime.block_on(service.stop())?;
     // Its threads have ended with it, and so have all spans.
     drop(runtime);
-    let health = recorder.map(|recorder| recorder.stop()).transpose()?;
-    Ok(Outcome { load, before, processors, health })
+    Ok(Outcome { load, before, processors, recorded: Recorded::default() })
 }
 
 /// What processors did for this process so far.

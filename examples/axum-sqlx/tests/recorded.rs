@@ -1,5 +1,6 @@
 //! The service under load, recorded: what is slow, what stands in what, and that nothing is missing.
 
+use spanring::Health;
 use spanring::reader::{Event, Recording, Summary, sessions};
 use spanring_cli::filter::Filter;
 use spanring_cli::progress::Silent;
@@ -24,6 +25,7 @@ struct Seen {
 /// A run, and what its recording tells.
 struct Recorded {
     outcome: Outcome,
+    health: Health,
     summary: Summary,
     spans: BTreeMap<u64, Seen>,
     attributes: BTreeMap<(u64, String), String>,
@@ -36,15 +38,9 @@ fn recorded() -> &'static Recorded {
     static RECORDED: OnceLock<Recorded> = OnceLock::new();
     RECORDED.get_or_init(|| {
         let directory = tempfile::tempdir().unwrap();
-        let outcome = run(&Options {
-            contents: Contents { orders: 100_000, indexed: false },
-            connections: 2,
-            requests: 200,
-            concurrency: 2,
-            record: Record::On,
-            directory: directory.path().to_owned(),
-        });
-        let outcome = outcome.unwrap();
+        let contents = Contents { orders: 100_000, indexed: false };
+        let options = Options { contents, connections: 2, requests: 200, concurrency: 2 };
+        let (outcome, health) = run(&options, Record::On, directory.path()).unwrap();
         let recording = Recording::open(sessions(directory.path()).unwrap().pop().unwrap()).unwrap();
         let (mut spans, mut attributes, mut top) = (BTreeMap::new(), BTreeMap::new(), Top::default());
         let summary = spans::read(&recording, &mut |item: Item<'_>| {
@@ -64,7 +60,7 @@ fn recorded() -> &'static Recorded {
         let slowest =
             trees::describe(&recording, &filter.of(&recording), &Choice::Slowest(1), &mut || Box::new(Silent));
         let (summary, top, slowest) = (summary.unwrap(), top.finish(SortBy::Total), slowest.unwrap());
-        Recorded { outcome, summary, spans, attributes, top, slowest }
+        Recorded { outcome, health: health.unwrap(), summary, spans, attributes, top, slowest }
     })
 }
 
@@ -103,9 +99,9 @@ fn every_request_is_answered() {
 
 #[test]
 fn what_was_recorded_is_what_is_read() {
-    let Recorded { outcome, summary, spans, .. } = recorded();
-    let health = outcome.health.as_ref().unwrap();
+    let Recorded { outcome, health, summary, spans, .. } = recorded();
     assert_eq!(summary.records + summary.lost, health.flushed + health.lost);
+    assert_eq!((outcome.recorded.records, outcome.recorded.gone), (summary.records + summary.lost, summary.lost));
     assert_eq!((summary.lost, summary.damaged, summary.unknown, health.refused), (0, 0, 0, 0));
     assert!(spans.values().all(|span| span.ending == Ending::Completed));
 }
