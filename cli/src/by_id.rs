@@ -1,22 +1,42 @@
 //! Values by the ids of spans.
 
 use rustc_hash::FxHashMap;
+use std::cell::Cell;
+use std::num::NonZeroU32;
 
 /// Ids on one page.
 const PAGE: u64 = 16;
 
+/// As many pages, as a power of two, are found without hashing.
+const NEAR_BITS: u32 = 8;
+
 /// A map from span ids to values.
 ///
 /// Threads hand out ids from blocks, one after the other, so spans of about the same time have ids that are close together. Values of
-/// such are kept together too: a hash map has each in another place, which in large maps takes most of the time.
+/// such are kept together too: a hash map has each in another place, which in large maps takes most of the time. And where they were
+/// found, they are looked for first the next time.
 #[derive(Debug)]
 pub(crate) struct ById<T> {
     /// By number, where each page is.
     at: FxHashMap<u64, u32>,
+    /// By a few bits of the number, the page that was looked for last.
+    near: Box<[Cell<Near>; 1 << NEAR_BITS]>,
     pages: Vec<Page<T>>,
     /// Pages without values.
     free: Vec<u32>,
     len: usize,
+}
+
+/// Where a page is, or that there is none.
+#[derive(Clone, Copy, Debug)]
+struct Near {
+    number: u64,
+    index: Option<u32>,
+}
+
+impl Near {
+    /// No page has this number.
+    const NOTHING: Near = Near { number: u64::MAX, index: None };
 }
 
 #[derive(Debug)]
@@ -29,7 +49,8 @@ struct Page<T> {
 
 impl<T> Default for ById<T> {
     fn default() -> ById<T> {
-        ById { at: FxHashMap::default(), pages: Vec::new(), free: Vec::new(), len: 0 }
+        let near = Box::new([const { Cell::new(Near::NOTHING) }; 1 << NEAR_BITS]);
+        ById { at: FxHashMap::default(), near, pages: Vec::new(), free: Vec::new(), len: 0 }
     }
 }
 
@@ -49,12 +70,13 @@ impl<T> ById<T> {
 
     #[inline]
     pub(crate) fn get(&self, id: u64) -> Option<&T> {
-        self.pages[*self.at.get(&(id / PAGE))? as usize].values[place(id)].as_ref()
+        self.pages[self.page_at(id / PAGE)?].values[place(id)].as_ref()
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut T> {
-        self.pages[*self.at.get(&(id / PAGE))? as usize].values[place(id)].as_mut()
+        let index = self.page_at(id / PAGE)?;
+        self.pages[index].values[place(id)].as_mut()
     }
 
     /// The value of an id, a new one if there is none.
@@ -73,14 +95,13 @@ impl<T> ById<T> {
 
     #[inline]
     pub(crate) fn remove(&mut self, id: u64) -> Option<T> {
-        let index = *self.at.get(&(id / PAGE))?;
-        let page = &mut self.pages[index as usize];
+        let index = self.page_at(id / PAGE)?;
+        let page = &mut self.pages[index];
         let value = page.values[place(id)].take()?;
         page.used -= 1;
         self.len -= 1;
         if page.used == 0 {
-            self.at.remove(&(id / PAGE));
-            self.free.push(index);
+            self.free_page(id / PAGE, index);
         }
         Some(value)
     }
@@ -97,9 +118,8 @@ impl<T> ById<T> {
     #[inline]
     fn place_of(&mut self, id: u64) -> &mut Option<T> {
         let number = id / PAGE;
-        let known = self.at.get(&number).copied();
-        let index = known.unwrap_or_else(|| self.new_page(number));
-        let page = &mut self.pages[index as usize];
+        let index = self.page_at(number).unwrap_or_else(|| self.new_page(number));
+        let page = &mut self.pages[index];
         let value = &mut page.values[place(id)];
         if value.is_none() {
             page.used += 1;
@@ -108,15 +128,116 @@ impl<T> ById<T> {
         value
     }
 
-    fn new_page(&mut self, number: u64) -> u32 {
+    /// Where the page of this number is.
+    #[inline]
+    fn page_at(&self, number: u64) -> Option<usize> {
+        let near = self.near(number);
+        let mut found = near.get();
+        if found.number != number {
+            found = Near { number, index: self.at.get(&number).copied() };
+            near.set(found);
+        }
+        found.index.map(|index| index as usize)
+    }
+
+    /// Where it is kept that a page is there.
+    #[inline]
+    fn near(&self, number: u64) -> &Cell<Near> {
+        /// Odd, and without a pattern: a product with it has the bits of the other factor in its upper half.
+        const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+        &self.near[(number.wrapping_mul(SPREAD) >> (u64::BITS - NEAR_BITS)) as usize]
+    }
+
+    fn new_page(&mut self, number: u64) -> usize {
         let index = self.free.pop().unwrap_or_else(|| {
             self.pages.push(Page { number, used: 0, values: [const { None }; PAGE as usize] });
             (self.pages.len() - 1) as u32
         });
         self.pages[index as usize].number = number;
         self.at.insert(number, index);
-        index
+        self.near(number).set(Near { number, index: Some(index) });
+        index as usize
     }
+
+    /// A page has no value any more.
+    fn free_page(&mut self, number: u64, index: usize) {
+        self.at.remove(&number);
+        self.near(number).set(Near { number, index: None });
+        self.free.push(index as u32);
+    }
+}
+
+/// The same for large values, most of whose neighbours are gone: those that are there stand together, wherever their ids are.
+#[derive(Debug)]
+pub(crate) struct ApartById<T> {
+    /// One more than the place of each value.
+    at: ById<NonZeroU32>,
+    values: Vec<Option<T>>,
+    /// Places without values.
+    free: Vec<u32>,
+}
+
+impl<T> Default for ApartById<T> {
+    fn default() -> ApartById<T> {
+        ApartById { at: ById::default(), values: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<T> ApartById<T> {
+    pub(crate) fn len(&self) -> usize {
+        self.at.len()
+    }
+
+    pub(crate) fn contains(&self, id: u64) -> bool {
+        self.at.contains(id)
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, id: u64) -> Option<&T> {
+        self.values[index_of(*self.at.get(id)?)].as_ref()
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut T> {
+        self.values[index_of(*self.at.get(id)?)].as_mut()
+    }
+
+    #[inline]
+    pub(crate) fn insert(&mut self, id: u64, value: T) {
+        let known = self.at.get(id).copied();
+        let at = known.unwrap_or_else(|| {
+            let at = self.new_place();
+            self.at.insert(id, at);
+            at
+        });
+        self.values[index_of(at)] = Some(value);
+    }
+
+    #[inline]
+    pub(crate) fn remove(&mut self, id: u64) -> Option<T> {
+        let at = self.at.remove(id)?;
+        self.free.push(at.get() - 1);
+        self.values[index_of(at)].take()
+    }
+
+    /// All values with their ids, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
+        self.at.iter().filter_map(|(id, at)| Some((id, self.values[index_of(*at)].as_ref()?)))
+    }
+
+    #[inline]
+    fn new_place(&mut self) -> NonZeroU32 {
+        // The one that was left last is still at hand.
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.values.push(None);
+            (self.values.len() - 1) as u32
+        });
+        NonZeroU32::new(index + 1).expect("memory ends before that")
+    }
+}
+
+fn index_of(at: NonZeroU32) -> usize {
+    at.get() as usize - 1
 }
 
 fn place(id: u64) -> usize {

@@ -20,7 +20,7 @@ use spanring_cli::tail::{self, Tail};
 use spanring_cli::text::count;
 use spanring_cli::top::Top;
 use spanring_cli::trees::{self, Choice};
-use spanring_cli::{open, paths, render, spans};
+use spanring_cli::{open, paths, render};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -134,18 +134,15 @@ fn show_info(source: &Source, json: bool) -> Result<(), Stop> {
 
 fn show_top(source: &Source, json: bool, sort: Sort, limit: Option<usize>, filter: &Filter) -> Result<(), Stop> {
     let (recording, _) = find(source)?;
-    let wanted = filter.of(&recording);
     let (mut top, mut late) = (Top::default(), 0);
     let mut bar = Bar::new(&recording, "reading");
-    spans::read_with(&recording, &mut bar, &mut |item| {
-        if let Item::Details(totals) = &item {
+    let mut add = |item: &Item<'_>| {
+        if let Item::Details(totals) = item {
             late = totals.late_attributes;
         }
-        if !matches!(&item, Item::Span(span) if !wanted.has(span)) {
-            top.add(&item);
-        }
-    })
-    .map_err(input)?;
+        top.add(item);
+    };
+    filter.of(&recording).read(&recording, &mut bar, &mut add).map_err(input)?;
     let mut report = top.finish(sort.into());
     check(report.damage.as_ref(), report.damaged, source.partial)?;
     // No other filter, and nothing that is shown, depends on attributes.
@@ -244,9 +241,9 @@ fn show_diff(
 ) -> Result<(), Stop> {
     let side = |dir: &Path| {
         let (recording, _) = find(&Source { dir: dir.to_owned(), session: None, partial })?;
-        let (mut side, wanted) = (Side::default(), filter.of(&recording));
+        let mut side = Side::default();
         let mut bar = Bar::new(&recording, "reading");
-        spans::read_with(&recording, &mut bar, &mut |item| side.add(&item, &wanted)).map_err(input)?;
+        filter.of(&recording).read(&recording, &mut bar, &mut |item| side.add(item)).map_err(input)?;
         Ok(side)
     };
     let mut report = diff::compare(side(before)?, side(after)?);

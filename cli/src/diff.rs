@@ -7,7 +7,6 @@
 //! a range that just misses zero means less than its 99 % say. The range of a change goes from the lower bound after by the upper
 //! bound before to the upper bound after by the lower bound before.
 
-use crate::filter::Wanted;
 use crate::info::DamageInfo;
 use crate::spans::Item;
 use crate::top::{Durations, Group, Top, kind_word};
@@ -128,11 +127,9 @@ impl Default for Side {
 }
 
 impl Side {
-    /// Adds what [`crate::spans::read`] hands out, if it is wanted.
-    pub fn add(&mut self, item: &Item<'_>, wanted: &Wanted<'_>) {
-        if !matches!(item, Item::Span(span) if !wanted.has(span)) {
-            self.top.add(item);
-        }
+    /// Adds what [`crate::filter::Wanted::read`] hands out.
+    pub fn add(&mut self, item: &Item<'_>) {
+        self.top.add(item);
     }
 }
 

@@ -1,8 +1,9 @@
 //! Which spans are asked for.
 
-use crate::spans::{Ending, Span};
+use crate::progress::Progress;
+use crate::spans::{self, Ending, Item, Span};
 use crate::text::parse_duration;
-use spanring::reader::{Recording, Value};
+use spanring::reader::{ReadError, Recording, Summary, Value};
 use std::time::Duration;
 
 /// What spans have to be like; by default, every span is.
@@ -78,6 +79,27 @@ impl Filter {
 }
 
 impl Wanted<'_> {
+    /// Reads what is asked for, and all that is no span: as [`spans::read_brief`] does, unless attributes are asked for.
+    ///
+    /// # Errors
+    /// As of [`spans::read`].
+    pub fn read(
+        &self,
+        recording: &Recording,
+        progress: &mut dyn Progress,
+        visit: &mut impl FnMut(&Item<'_>),
+    ) -> Result<Summary, ReadError> {
+        let mut visit_wanted = |item: Item<'_>| {
+            if !matches!(&item, Item::Span(span) if !self.has(span)) {
+                visit(&item);
+            }
+        };
+        match self.filter.conditions.is_empty() {
+            true => spans::read_brief(recording, progress, &mut visit_wanted),
+            false => spans::read_with(recording, progress, &mut visit_wanted),
+        }
+    }
+
     /// Whether a span is asked for.
     #[inline]
     pub fn has(&self, span: &Span<'_>) -> bool {

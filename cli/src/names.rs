@@ -14,10 +14,16 @@ pub(crate) struct Names {
 
 impl Names {
     /// The number of a name, a new one if it was not seen before. `index` is the reader's number for it.
+    #[inline(always)]
     pub(crate) fn intern(&mut self, index: u32, text: &str) -> u32 {
-        if let Some(&Some(number)) = self.by_index.get(index as usize) {
-            return number;
+        match self.by_index.get(index as usize) {
+            Some(&Some(number)) => number,
+            _ => self.add(index, text),
         }
+    }
+
+    #[cold]
+    fn add(&mut self, index: u32, text: &str) -> u32 {
         let number = self.by_text.get(text).copied().unwrap_or_else(|| {
             let number = self.all.len() as u32;
             let text: Arc<str> = text.into();

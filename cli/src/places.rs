@@ -35,11 +35,17 @@ pub(crate) struct Places {
 
 impl Places {
     /// The number of `location`, a new one if it was not seen before. `index` is the reader's number for it, if it has one.
+    #[inline(always)]
     pub(crate) fn intern(&mut self, index: Option<u32>, location: &Location) -> u32 {
-        let Some(index) = index.map(|index| index as usize) else { return self.by_text(location) };
-        if let Some(&Some(number)) = self.by_index.get(index) {
-            return number;
+        match index.and_then(|index| self.by_index.get(index as usize)) {
+            Some(&Some(number)) => number,
+            _ => self.add(index, location),
         }
+    }
+
+    #[cold]
+    fn add(&mut self, index: Option<u32>, location: &Location) -> u32 {
+        let Some(index) = index.map(|index| index as usize) else { return self.by_text(location) };
         let number = self.by_text(location);
         if self.by_index.len() <= index {
             self.by_index.resize(index + 1, None);

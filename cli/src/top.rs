@@ -24,7 +24,9 @@ pub struct Top {
     /// Once so many names are known, further ones share [`OTHER_NAMES`].
     most_names: Option<usize>,
     /// The groups of static names by the numbers of name and place, so that most spans need no look at text.
-    by_number: FxHashMap<(u32, Option<u32>, SpanKind), u32>,
+    by_number: FxHashMap<Numbers, u32>,
+    /// Of those the ones that were looked for last, by a few bits of the numbers.
+    recent: Recent,
     lost: u64,
     damaged: u64,
     damage: Option<DamageInfo>,
@@ -131,6 +133,35 @@ pub(crate) struct Group {
     pub(crate) panicked: u64,
     pub(crate) open: u64,
     pub(crate) durations: Durations,
+}
+
+/// What stands for a static name, its place and kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Numbers {
+    name: u32,
+    place: Option<u32>,
+    kind: SpanKind,
+}
+
+/// Groups that were looked for last.
+#[derive(Debug)]
+struct Recent(Box<[Option<(Numbers, u32)>; 1 << RECENT_BITS]>);
+
+const RECENT_BITS: u32 = 8;
+
+impl Default for Recent {
+    fn default() -> Recent {
+        Recent(Box::new([None; 1 << RECENT_BITS]))
+    }
+}
+
+impl Numbers {
+    /// A few bits that are others for other numbers, mostly.
+    #[inline]
+    fn spread(self) -> usize {
+        let all = u64::from(self.name) << 32 | u64::from(self.place.unwrap_or(u32::MAX));
+        (all.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - RECENT_BITS)) as usize
+    }
 }
 
 /// Durations of the spans of one group: all of them, or from a certain number on, a histogram. Run-time names can make
@@ -243,11 +274,20 @@ impl Top {
     fn group_of(&mut self, span: &Span<'_>) -> u32 {
         let place = span.place.map(|place| place.index);
         let Some(name) = span.name_index else { return self.group_by_text(span, place) };
-        if let Some(&index) = self.by_number.get(&(name, place, span.kind)) {
-            return index;
+        let numbers = Numbers { name, place, kind: span.kind };
+        let recent = &mut self.recent.0[numbers.spread()];
+        match recent {
+            Some((known, index)) if *known == numbers => *index,
+            _ => self.group_by_numbers(span, numbers),
         }
-        let index = self.group_by_text(span, place);
-        self.by_number.insert((name, place, span.kind), index);
+    }
+
+    #[cold]
+    fn group_by_numbers(&mut self, span: &Span<'_>, numbers: Numbers) -> u32 {
+        let known = self.by_number.get(&numbers).copied();
+        let index = known.unwrap_or_else(|| self.group_by_text(span, numbers.place));
+        self.by_number.insert(numbers, index);
+        self.recent.0[numbers.spread()] = Some((numbers, index));
         index
     }
 

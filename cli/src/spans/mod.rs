@@ -18,6 +18,7 @@ use crate::places::Place;
 use crate::progress::{Progress, Silent};
 pub use details::{Attribute, Attributes, Counter, DetailTotals, Details, Instant, MOST_ATTRIBUTES, MOST_INSTANTS};
 pub use pairing::Pairing;
+use pairing::brief::Brief;
 use spanring::reader::{
     Damage, Event, Loss, NameState, Outcome, Phase, PollRecord, ReadError, Recording, SpanKind, SpanRecord, Summary,
     ThreadFacts,
@@ -267,7 +268,73 @@ pub fn read_with(
     })
 }
 
-/// The same, and begins are visited as they are read. A span is handed out after it has ended, so its descendants come before it: who
+/// The same for those who need no more of a span than what its end says, in less time: names, places, when it began and ended, and how.
+/// Whether its begin was lost, on which thread that was and when the future was made, how long it was busy, and [`Span::details`] are not
+/// told of a span that has ended. Instants and counters are passed over.
+///
+/// # Errors
+/// As of [`read`].
+pub fn read_brief(
+    recording: &Recording,
+    progress: &mut dyn Progress,
+    visit: &mut (impl FnMut(Item<'_>) + ?Sized),
+) -> Result<Summary, ReadError> {
+    let mut brief = Brief::of(recording);
+    let mut told = Told { progress, records: 0, told: 0 };
+    let summary = recording.read(&mut |event| {
+        match event {
+            Event::Span(record) => {
+                told.records(1);
+                if let Some(span) = brief.record(&record) {
+                    visit(Item::Span(span));
+                }
+            }
+            Event::Thread(thread) => {
+                brief.thread();
+                visit(Item::Thread(thread));
+            }
+            Event::Loss(loss) => {
+                told.records(loss.records);
+                brief.loss(&loss);
+                visit(Item::Loss(loss));
+            }
+            Event::Damage(damage) => visit(Item::Damage(damage)),
+            _ => told.records(1),
+        }
+        while let Some(span) = brief.overdue() {
+            visit(Item::Span(span));
+        }
+    });
+    told.progress.finish();
+    let summary = summary?;
+    if summary.damaged > 0 {
+        brief.damage();
+    }
+    brief.finish(&mut |span| visit(Item::Span(span)));
+    Ok(summary)
+}
+
+/// Tells now and then how many records were read.
+struct Told<'p> {
+    progress: &'p mut dyn Progress,
+    records: u64,
+    told: u64,
+}
+
+impl Told<'_> {
+    #[inline]
+    fn records(&mut self, records: u64) {
+        /// So many are read without a word.
+        const STEP: u64 = 1 << 16;
+        add(&mut self.records, records);
+        if self.records - self.told >= STEP {
+            self.told = self.records;
+            self.progress.at(self.records);
+        }
+    }
+}
+
+/// The same as [`read_with`], and begins are visited as they are read. A span is handed out after it has ended, so its descendants come before it: who
 /// wants to know to what they belong has to hear of the begins.
 ///
 /// # Errors
@@ -277,10 +344,8 @@ pub fn read_steps(
     progress: &mut dyn Progress,
     visit: &mut (impl FnMut(Step<'_>) + ?Sized),
 ) -> Result<Summary, ReadError> {
-    /// So many records are read without a word.
-    const STEP: u64 = 1 << 16;
     let mut pairing = Pairing::of(recording);
-    let (mut records, mut told) = (0_u64, 0);
+    let mut told = Told { progress, records: 0, told: 0 };
     let summary = recording.read(&mut |event| {
         match event {
             Event::Thread(thread) => {
@@ -288,7 +353,7 @@ pub fn read_steps(
                 visit(Step::Item(Item::Thread(thread)));
             }
             Event::Span(record) => {
-                add(&mut records, 1);
+                told.records(1);
                 if record.phase == Phase::Begin {
                     visit(Step::Begun(&record));
                 }
@@ -297,44 +362,40 @@ pub fn read_steps(
                 }
             }
             Event::Poll(record) => {
-                add(&mut records, 1);
+                told.records(1);
                 visit(Step::Polled(record));
                 if let Some(span) = pairing.poll(&record) {
                     visit(Step::Item(Item::Span(span)));
                 }
             }
             Event::Loss(loss) => {
-                add(&mut records, loss.records);
+                told.records(loss.records);
                 pairing.loss(&loss);
                 visit(Step::Item(Item::Loss(loss)));
             }
             Event::Damage(damage) => visit(Step::Item(Item::Damage(damage))),
             Event::Attribute(record) => {
-                add(&mut records, 1);
+                told.records(1);
                 pairing.attribute(&record);
             }
             Event::Instant(record) => {
-                add(&mut records, 1);
+                told.records(1);
                 pairing.instant(&record);
                 while let Some(instant) = pairing.stray() {
                     visit(Step::Item(Item::Instant(instant)));
                 }
             }
             Event::Counter(record) => {
-                add(&mut records, 1);
+                told.records(1);
                 visit(Step::Item(Item::Counter(pairing.counter(&record))));
             }
-            _ => add(&mut records, 1),
+            _ => told.records(1),
         }
         while let Some(span) = pairing.overdue() {
             visit(Step::Item(Item::Span(span)));
         }
-        if records - told >= STEP {
-            told = records;
-            progress.at(records);
-        }
     });
-    progress.finish();
+    told.progress.finish();
     let summary = summary?;
     if summary.damaged > 0 {
         pairing.damage();

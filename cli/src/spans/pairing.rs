@@ -1,9 +1,11 @@
 //! Begin records, end records and polls, joined into spans while they stream by.
 
+pub(super) mod brief;
+
 use super::beside::Beside;
 use super::details::{Attribute, Counter, DetailTotals, Details, Given, Instant, bounded};
 use super::{Ending, LONGEST_TEXT, Span, cut};
-use crate::by_id::ById;
+use crate::by_id::{ApartById, ById};
 use crate::names::Names;
 use crate::places::Places;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -30,13 +32,11 @@ use std::sync::Arc;
 pub struct Pairing {
     places: Places,
     names: Names,
-    /// Spans of which the begin has been read, and no end.
-    begun: ById<Begun>,
-    /// Spans of which the end has been read, and that wait for their begin or for polls.
-    ended: ById<Ended>,
-    /// The polls that have been read of the spans in both of these, and of some that are in none of them so far.
+    /// Spans of which a record has been read, and more is to come.
+    met: ApartById<Met>,
+    /// The polls that have been read of these, and of some that are not among them so far.
     polls: ById<Polls>,
-    /// The names of those of them whose names were made at run time.
+    /// The names of those whose names were made at run time.
     texts: FxHashMap<u64, String>,
     /// What waits for a begin, a poll or a span, in the order in which it began to.
     waiting: VecDeque<Waiting>,
@@ -55,6 +55,8 @@ pub struct Pairing {
     /// Records after which nobody waits any longer, for each thread; `None`: everybody waits to the end.
     patience: Option<u64>,
     threads: u64,
+    /// A span is handed out as soon as its end has been read.
+    is_brief: bool,
     /// There are polls in the recording.
     measures_polls: bool,
     /// The text of the span that was handed out last.
@@ -69,19 +71,14 @@ pub struct Pairing {
     latest_loss_ns: Option<u64>,
 }
 
-/// A span that has begun.
+/// A span of which one record has been read, or both.
 #[derive(Clone, Copy, Debug)]
-struct Begun {
-    facts: Facts,
-    begin: Begin,
-}
-
-/// A span that has ended.
-#[derive(Clone, Copy, Debug)]
-struct Ended {
+struct Met {
     facts: Facts,
     begin: Option<Begin>,
-    end: End,
+    end: Option<End>,
+    /// It was handed out when its end was read, and only its begin is to come.
+    is_done: bool,
 }
 
 /// What both records of a span say.
@@ -142,6 +139,8 @@ enum Waits {
     Polls,
     /// Attributes or instants, for their span.
     Details,
+    /// A span that was handed out, for its begin.
+    Begin,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -192,9 +191,9 @@ impl Pairing {
         let polls = self.polls.get_or_default(id);
         let is_first = polls.read == 0;
         polls.add(record);
-        match self.ended.get(id) {
-            Some(ended) if ended.begin.is_some() && polls.read >= ended.end.polls => return self.whole(id),
-            None if is_first && !self.begun.contains(id) => self.wait(id, Waits::Polls),
+        match self.met.get(id) {
+            Some(Met { begin: Some(_), end: Some(end), .. }) if polls.read >= end.polls => return self.whole(id),
+            None if is_first => self.wait(id, Waits::Polls),
             _ => {}
         }
         None
@@ -248,14 +247,20 @@ impl Pairing {
     /// Takes note that everything was read: no span is held any longer, and what is of a span that is not there is late.
     pub fn close(&mut self) {
         self.release_before = u64::MAX;
-        let scopes =
-            self.begun.iter().filter(|(_, begun)| begun.facts.kind == SpanKind::Thread && begun.facts.parent == 0);
-        let mut scopes: Vec<_> =
-            scopes.map(|(id, begun)| (id, begun.begin.thread, begun.facts.depth, begun.begin.ns)).collect();
+        let open_scope = |(id, met): (u64, &Met)| match met {
+            Met {
+                facts: Facts { kind: SpanKind::Thread, parent: 0, depth, .. },
+                begin: Some(begin),
+                end: None,
+                ..
+            } => Some((id, begin.thread, *depth, begin.ns)),
+            _ => None,
+        };
+        let mut scopes: Vec<_> = self.met.iter().filter_map(open_scope).collect();
         // The innermost first, as they would end.
         scopes.sort_unstable_by_key(|&(id, thread, depth, _)| (thread, std::cmp::Reverse(depth), id));
-        let Pairing { beside, begun, ended, .. } = self;
-        beside.close(&scopes, &|id| begun.contains(id) || ended.contains(id));
+        let Pairing { beside, met, .. } = self;
+        beside.close(&scopes, &|id| met.contains(id));
     }
 
     /// Takes note of an attribute or an instant: from now on, spans are held.
@@ -276,7 +281,7 @@ impl Pairing {
 
     /// Details wait for their span, if it is not there.
     fn wait_for_span(&mut self, id: Option<u64>) {
-        if let Some(id) = id.filter(|&id| !self.begun.contains(id) && !self.ended.contains(id)) {
+        if let Some(id) = id.filter(|&id| !self.met.contains(id)) {
             self.wait(id, Waits::Details);
         }
     }
@@ -308,19 +313,19 @@ impl Pairing {
 
     /// Number of spans that are remembered: those that have begun and not ended so far, and those that wait for something.
     pub fn remembered(&self) -> usize {
-        let is_early = |&id: &u64| !self.begun.contains(id) && !self.ended.contains(id);
+        let is_early = |&id: &u64| !self.met.contains(id);
         let early: FxHashSet<u64> =
             self.polls.iter().map(|(id, _)| id).chain(self.beside.ids()).filter(is_early).collect();
-        self.begun.len() + self.ended.len() + early.len()
+        self.met.len() + early.len()
     }
 
     /// Hands out what is left: first what waits for something that never came, then the open spans, each oldest first. Who wants to
     /// know of [instants that are in none](Pairing::stray) calls [`Pairing::close`] first.
     pub fn finish(mut self, visit: &mut dyn FnMut(Span<'_>)) {
         self.close();
-        let ended = self.ended.iter().map(|(id, ended)| (id, ended.facts, ended.begin, Some(ended.end)));
-        let begun = self.begun.iter().map(|(id, begun)| (id, begun.facts, Some(begun.begin), None));
-        let mut spans: Vec<(u64, Facts, Option<Begin>, Option<End>)> = ended.chain(begun).collect();
+        let left = self.met.iter().filter(|(_, met)| !met.is_done);
+        let left = left.map(|(id, met)| (id, met.facts, met.begin, met.end));
+        let mut spans: Vec<(u64, Facts, Option<Begin>, Option<End>)> = left.collect();
         spans.sort_unstable_by_key(|&(id, _, begin, end)| (end.is_none(), begin_ns(begin, end), id));
         for (id, facts, begin, end) in spans {
             let details = self.beside.take(id, given(begin));
@@ -332,47 +337,41 @@ impl Pairing {
 
     fn begin<'a>(&'a mut self, record: &SpanRecord<'a>) -> Option<Span<'a>> {
         let id = record.span_id;
-        let SpanRecord { unix_ns: ns, created_unix_ns: created_ns, thread, attributes, .. } = *record;
-        let begin = Begin { ns, created_ns, thread, attributes };
-        if !self.ended.is_empty() {
-            if let Some(ended) = self.ended.get_mut(id) {
-                // A second begin of the same span says nothing new.
-                if ended.begin.is_none() {
-                    ended.begin = Some(begin);
-                    let polls = ended.end.polls;
-                    return if self.has_all_polls(id, polls) { self.whole(id) } else { None };
-                }
-                return None;
-            }
-        }
-        let facts = self.facts(record);
-        if !self.begun.contains(id) {
-            self.begun.insert(id, Begun { facts, begin });
+        let begin = Begin::of(record);
+        let Some(met) = self.met.get_mut(id) else {
+            let facts = self.facts(record);
+            self.met.insert(id, Met { facts, begin: Some(begin), end: None, is_done: false });
             self.keep_text(record);
+            return None;
+        };
+        // A second begin of the same span says nothing new.
+        let Met { begin: None, end: Some(End { polls, .. }), is_done, .. } = *met else { return None };
+        if is_done {
+            self.met.remove(id);
+            return None;
         }
-        None
+        met.begin = Some(begin);
+        if self.has_all_polls(id, polls) { self.whole(id) } else { None }
     }
 
     fn end<'a>(&'a mut self, record: &SpanRecord<'a>) -> Option<Span<'a>> {
         let id = record.span_id;
         let is_async = record.kind == SpanKind::Async;
-        let begun = self.begun.remove(id);
-        let begin = begun.map(|begun| begun.begin);
-        if begin.is_none() && self.ended.contains(id) {
+        let begin = match self.met.get(id) {
             // A second end likewise.
-            return None;
-        }
-        if begun.is_some_and(|begun| begun.facts.name.is_none()) {
-            let text = self.texts.remove(&id);
-            text.into_iter().for_each(|text| self.spare(text));
-        }
-        let end = End {
-            ns: record.unix_ns,
-            begin_ns: record.begin_unix_ns.unwrap_or(record.unix_ns),
-            thread: record.thread,
-            ending: record.outcome.map_or(Ending::Completed, Ending::from),
-            polls: record.polls,
+            Some(Met { end: Some(_), .. }) => return None,
+            Some(met) => {
+                let (begin, has_text) = (met.begin, met.facts.name.is_none());
+                self.met.remove(id);
+                if has_text {
+                    let text = self.texts.remove(&id);
+                    text.into_iter().for_each(|text| self.spare(text));
+                }
+                begin
+            }
+            None => None,
         };
+        let end = End::of(record);
         let facts = self.facts(record);
         let holds = self.holds();
         if holds {
@@ -380,8 +379,14 @@ impl Pairing {
             let first = self.beside.settle(record.thread);
             self.wait_for_span(first.filter(|&first| first != id));
         }
+        // Only the begin of a span that was ended by hand says when that was.
+        let is_enough = self.is_brief && record.begin_unix_ns.is_some();
+        if is_enough && is_async && begin.is_none() {
+            self.met.insert(id, Met { facts, begin: None, end: Some(end), is_done: true });
+            self.wait(id, Waits::Begin);
+        }
         // A thread writes its own records in order: a scope's begin that has not come by now was lost.
-        let is_whole = !is_async || (begin.is_some() && self.has_all_polls(id, end.polls));
+        let is_whole = !is_async || is_enough || (begin.is_some() && self.has_all_polls(id, end.polls));
         if is_whole && !(holds && is_async) {
             if holds && facts.parent == 0 {
                 self.beside.scope(id, end.thread, facts.depth, begin_ns(begin, Some(end)));
@@ -392,7 +397,7 @@ impl Pairing {
             return Some(Span { details: self.done_details.as_deref(), ..span });
         }
         self.keep_text(record);
-        self.ended.insert(id, Ended { facts, begin, end });
+        self.met.insert(id, Met { facts, begin, end: Some(end), is_done: false });
         if is_whole {
             self.held.push_back(Held { id, since: self.records });
         } else {
@@ -430,12 +435,13 @@ impl Pairing {
                 break;
             }
             self.waiting.pop_front();
-            let is_ended = self.ended.contains(id);
+            let met = self.met.get(id).map(|met| (met.end.is_some(), met.is_done));
             match what {
-                Waits::Span if is_ended => return self.take(id),
+                Waits::Span if met == Some((true, false)) => return self.take(id),
                 // Nothing else of their span is there: nobody can tell what it was.
-                Waits::Polls if !is_ended && !self.begun.contains(id) => drop(self.polls.remove(id)),
-                Waits::Details if !is_ended && !self.begun.contains(id) => self.beside.abandon(id),
+                Waits::Polls if met.is_none() => drop(self.polls.remove(id)),
+                Waits::Details if met.is_none() => self.beside.abandon(id),
+                Waits::Begin if met == Some((true, true)) => drop(self.met.remove(id)),
                 _ => {}
             }
         }
@@ -445,7 +451,7 @@ impl Pairing {
                 break;
             }
             self.held.pop_front();
-            if self.ended.contains(id) {
+            if self.met.get(id).is_some_and(|met| met.end.is_some()) {
                 return self.take(id);
             }
         }
@@ -499,18 +505,18 @@ impl Pairing {
 
     /// Hands out a span that has ended.
     fn take(&mut self, id: u64) -> Option<Span<'_>> {
-        let Ended { facts, begin, end } = self.ended.remove(id)?;
+        let Met { facts, begin, end, .. } = self.met.remove(id)?;
         let text = if facts.name.is_none() { self.texts.remove(&id).unwrap_or_default() } else { String::new() };
         let done = std::mem::replace(&mut self.done, text);
         self.spare(done);
         self.done_details = self.beside.take(id, given(begin));
         let polls = self.take_polls(id);
-        let span = self.span(id, facts, &self.done, begin, Some(end), polls);
+        let span = self.span(id, facts, &self.done, begin, end, polls);
         Some(Span { details: self.done_details.as_deref(), ..span })
     }
 
     /// A span, without details. `text` is the name if it has no number.
-    #[inline]
+    #[inline(always)]
     fn span<'a>(
         &'a self,
         id: u64,
@@ -544,7 +550,7 @@ impl Pairing {
             polls: end.map_or(0, |end| end.polls),
             busy_ns: (are_polls_known && polls.read > 0 && polls.read == all_polls).then_some(polls.busy_ns),
             busy_partial: are_polls_known && polls.read < all_polls,
-            begin_lost: begin.is_none(),
+            begin_lost: begin.is_none() && !self.is_brief,
             details: None,
             end_may_be_lost: end.is_none() && self.latest_loss_ns.is_some_and(|latest| latest >= begin_ns),
         }
@@ -559,6 +565,27 @@ fn given(begin: Option<Begin>) -> Given {
 /// When a span began: as its begin record says, else as the end's own copy says.
 fn begin_ns(begin: Option<Begin>, end: Option<End>) -> u64 {
     begin.map_or(end.map_or(0, |end| end.begin_ns), |begin| begin.ns)
+}
+
+impl Begin {
+    #[inline(always)]
+    fn of(record: &SpanRecord<'_>) -> Begin {
+        let SpanRecord { unix_ns: ns, created_unix_ns: created_ns, thread, attributes, .. } = *record;
+        Begin { ns, created_ns, thread, attributes }
+    }
+}
+
+impl End {
+    #[inline(always)]
+    fn of(record: &SpanRecord<'_>) -> End {
+        End {
+            ns: record.unix_ns,
+            begin_ns: record.begin_unix_ns.unwrap_or(record.unix_ns),
+            thread: record.thread,
+            ending: record.outcome.map_or(Ending::Completed, Ending::from),
+            polls: record.polls,
+        }
+    }
 }
 
 impl Polls {

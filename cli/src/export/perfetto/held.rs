@@ -100,6 +100,22 @@ impl Shape {
 }
 
 impl Details {
+    /// What is left where they were.
+    const DRAWN: Details = Details {
+        name: Name::Numbered(0),
+        more: None,
+        place: None,
+        begin_thread: None,
+        end_thread: None,
+        polls: 0,
+        depth: 0,
+        name_state: NameState::Whole,
+        ending: Ending::Completed,
+        busy_partial: false,
+        begin_lost: false,
+        end_may_be_lost: false,
+    };
+
     fn of(span: &Span<'_>, name: Name) -> Details {
         let (busy_ns, wait_ns) = (span.busy_ns, span.wait_ns());
         let has_more = busy_ns.is_some() || wait_ns.is_some() || span.details.is_some();
@@ -181,12 +197,16 @@ impl Waiting {
         &self.shapes[(number - self.first) as usize]
     }
 
-    pub(super) fn details(&self, number: u64) -> &Details {
-        &self.details[(number - self.first) as usize]
+    /// Takes out what is going to be drawn.
+    pub(super) fn draw(&mut self, number: u64) -> (Shape, Details) {
+        let index = (number - self.first) as usize;
+        let shape = &mut self.shapes[index];
+        shape.is_drawn = true;
+        (*shape, std::mem::replace(&mut self.details[index], Details::DRAWN))
     }
 
     /// The numbers of the `count` spans that began first, in the order in which they are to be drawn. They stay until
-    /// [`Waiting::forget`] is told of them.
+    /// they are [taken out](Waiting::draw).
     pub(super) fn take(&mut self, count: usize) -> Vec<u64> {
         let Waiting { shapes, first, order, .. } = self;
         let rank = |number: u64| (shapes[(number - *first) as usize].rank(), Reverse(number));
@@ -205,11 +225,8 @@ impl Waiting {
         }
     }
 
-    /// These spans have been drawn.
-    pub(super) fn forget(&mut self, numbers: &[u64]) {
-        for number in numbers {
-            self.shapes[(number - self.first) as usize].is_drawn = true;
-        }
+    /// Leaves no more room to what has been drawn than has to be.
+    pub(super) fn forget_drawn(&mut self) {
         let drawn = self.shapes.iter().take_while(|shape| shape.is_drawn).count();
         self.shapes.drain(..drawn);
         self.details.drain(..drawn);
