@@ -19,6 +19,7 @@ fn parse(lines: u32) {
     for _ in 0..lines {
         span_scope!("line");
         span_scope!("field");
+        instant!("a field");
     }
     thread::sleep(Duration::from_millis(2));
 }
@@ -93,6 +94,8 @@ fn the_slowest_scope_is_shown_with_the_scopes_in_it() {
     let critical: u64 = rows.iter().map(|row| row.critical_ns).sum();
     assert_eq!(Some(critical), rows[0].duration_ns);
     assert!(rows[0].self_ns < rows[0].duration_ns.unwrap());
+    let instants = rows.iter().map(|row| row.details.instants.len());
+    assert_eq!(instants.collect::<Vec<_>>(), [0, 0, 0, 1, 0, 1]);
 }
 
 #[test]
@@ -132,6 +135,10 @@ fn a_scope_in_a_future_is_shown_with_the_scopes_in_it_and_not_with_those_beside_
     let report = describe(None, &Choice::Ids(half.clone()));
     let first_half = [(0, "first half"), (1, "parse"), (2, "line"), (3, "field")];
     assert_eq!(shapes(&report), [first_half]);
+
+    // What happened there is with the innermost scope; the recording has it with the future.
+    let instants = report.trees[0].rows.iter().map(|row| row.details.instants.len());
+    assert_eq!(instants.collect::<Vec<_>>(), [0, 0, 0, 1]);
 
     // Both asked for, what is in the inner one stands there.
     let both = [ids(&roots, "future"), half].concat();

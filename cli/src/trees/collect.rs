@@ -2,7 +2,7 @@
 
 use super::scopes::{Scope, Scopes};
 use super::{Chosen, Row};
-use crate::spans::{Item, Span, Step, thread_label};
+use crate::spans::{Instant, Item, Span, Step, thread_label};
 use crate::top::kind_word;
 use rustc_hash::FxHashMap;
 use spanring::reader::SpanKind;
@@ -17,6 +17,8 @@ pub(super) struct Collector {
     members: FxHashMap<u64, Option<Member>>,
     /// The chosen ones that are scopes: what is in them says only in which async span it is.
     scopes: Scopes,
+    /// What happened in chosen scopes, by these: it is with the async span that they are in.
+    instants: FxHashMap<u64, Vec<Instant>>,
     /// Those that are members only because they are chosen are no more than were asked for, so these count.
     most: usize,
     /// Spans below members that found no room, by the parent.
@@ -54,6 +56,7 @@ impl Collector {
             rank,
             members: chosen.iter().map(|chosen| (chosen.id, None)).collect(),
             scopes: Scopes::new(chosen.iter().filter_map(|chosen| chosen.scope)),
+            instants: FxHashMap::default(),
             most: most.max(chosen.len()),
             left_out: FxHashMap::default(),
             is_full: false,
@@ -70,6 +73,7 @@ impl Collector {
     /// The recording is read again.
     pub(super) fn again(&mut self) {
         self.scopes.arrange();
+        self.instants.clear();
     }
 
     /// Number of the chosen spans that are there.
@@ -122,6 +126,14 @@ impl Collector {
         } else if self.is_full && self.members.contains_key(&around) {
             *self.left_out.entry(around).or_default() += 1;
         }
+        // A member has its instants itself.
+        if !span.instants().is_empty() && !self.members.contains_key(&span.id) {
+            for instant in span.instants() {
+                if let Some(scope) = self.scopes.around(&Scope::of_instant(instant)) {
+                    self.instants.entry(scope).or_default().push(instant.clone());
+                }
+            }
+        }
     }
 
     fn member(&self, span: &Span<'_>) -> Member {
@@ -160,6 +172,11 @@ impl Collector {
     /// the chosen ones above it, or if they are `apart`, that of the farthest; those that are below others have no family then.
     pub(super) fn finish(mut self, apart: bool) -> Vec<Family> {
         self.scopes.arrange();
+        for (id, instants) in std::mem::take(&mut self.instants) {
+            if let Some(Some(member)) = self.members.get_mut(&id) {
+                member.row.details.instants.extend(instants);
+            }
+        }
         let mut home: FxHashMap<u64, Option<usize>> = FxHashMap::default();
         let ids: Vec<u64> = self.members.keys().copied().collect();
         for id in ids {

@@ -83,8 +83,8 @@ fn children(members: &[Member], stays: &[Stay]) -> Vec<Vec<usize>> {
     children
 }
 
-/// The recording says of an instant in which async span it happened, and how many scopes were around it: it goes to the scope that was
-/// the innermost of them.
+/// The recording says of an instant in which async span it happened, and how many scopes were around it: it goes from that, or from a scope
+/// that is the first of all, to the scope that was the innermost of them.
 fn instants_to_scopes(members: &mut [Member], stays: &[Stay]) {
     if members.iter().all(|member| member.row.details.instants.is_empty()) {
         return;
@@ -102,7 +102,7 @@ fn instants_to_scopes(members: &mut [Member], stays: &[Stay]) {
         (stays[scope].end >= instant.unix_ns).then_some(scope)
     };
     for index in 0..members.len() {
-        if members[index].row.kind == "thread" {
+        if members[index].row.kind == "thread" && index > 0 {
             continue;
         }
         for instant in std::mem::take(&mut members[index].row.details.instants) {

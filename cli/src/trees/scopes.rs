@@ -1,7 +1,7 @@
 //! Which chosen scope another scope is in. The recording says of a scope on which thread and in which async span it was, and how many
 //! scopes were around it there; which those were shows in the times.
 
-use crate::spans::Span;
+use crate::spans::{Instant, Span};
 use rustc_hash::FxHashMap;
 use spanring::reader::SpanKind;
 
@@ -24,6 +24,12 @@ impl Scope {
         let thread = span.begin_thread.or(span.end_thread).filter(|_| span.kind == SpanKind::Thread)?;
         let Span { id, parent, depth, begin_ns, end_ns, .. } = *span;
         Some(Scope { id, thread, parent, depth, begin_ns, end_ns })
+    }
+
+    /// What an instant in scopes is like: they are as if it were one in them.
+    pub(super) fn of_instant(instant: &Instant) -> Scope {
+        let Instant { id, thread, parent, scopes: depth, unix_ns, .. } = *instant;
+        Scope { id, thread, parent, depth, begin_ns: unix_ns, end_ns: Some(unix_ns) }
     }
 
     /// Whether another one, of the same thread and async span, is in it.
