@@ -417,7 +417,9 @@ impl<'w> TraceWriter<'w> {
         for numbers in batch.chunks(AT_ONCE) {
             taken.extend(numbers.iter().map(|&number| self.waiting.draw(number)));
             for ((shape, details), (place, (track, is_target))) in taken.drain(..).zip(&mut drawn) {
-                let (own, others) = arrows.split_at(arrows.partition_point(|&(parent, _)| parent == place));
+                // One or none, nearly always.
+                let own = arrows.iter().take_while(|(parent, _)| *parent == place).count();
+                let (own, others) = arrows.split_at(own);
                 arrows = others;
                 match shape.is_instant {
                     true => self.point(&shape, &details, track, is_target),
