@@ -33,6 +33,7 @@ fn count(name: &str, spans: u64) {
     let setups = [
         ("off: ", Setup::Off),
         ("refused: ", Setup::Refused),
+        ("refused by target: ", Setup::RefusedByTarget),
         ("unsampled: ", Setup::Unsampled),
         ("wanted: ", Setup::Wanted),
     ];

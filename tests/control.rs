@@ -209,6 +209,27 @@ fn a_level_is_that_of_the_place() {
 }
 
 #[test]
+fn what_no_rule_can_bring_back_is_refused_by_its_level() {
+    let _turn = exclusive();
+    static_span_desc!(WANTED, "wanted", Verbosity::Med);
+    static_span_location!(HERE, Verbosity::Min);
+    let recorder = in_memory().filter(filter("med,elsewhere=off")).start().unwrap();
+    let make_all = || {
+        run(async {}.instrument(&WANTED));
+        run(async {}.instrument_named(&HERE, "here"));
+        span("one of all");
+        span_scope!("scope");
+        span_scope_named!("another scope");
+    };
+    make_all();
+    recorder.set_filter(filter("min,name:\"one of all\"=max"));
+    make_all();
+    recorder.set_filter(filter("off"));
+    make_all();
+    assert_eq!(names_of(&contents_of(recorder)), ["wanted", "here", "here", "one of all"]);
+}
+
+#[test]
 fn a_filter_that_is_changed_counts_from_there_on_every_thread() {
     let _turn = exclusive();
     let recorder = in_memory().start().unwrap();

@@ -15,8 +15,10 @@ pub enum Setup {
     Off,
     /// Flight discipline, rings on the heap.
     Heap,
-    /// The same with a filter that wants none of the spans.
+    /// The same with a filter that wants no spans of their level.
     Refused,
+    /// The same with a filter that wants none of their target.
+    RefusedByTarget,
     /// The same with sampling that leaves out every root.
     Unsampled,
     /// The same with a filter that wants all of them.
@@ -47,8 +49,9 @@ pub struct Recording {
 }
 
 impl Setup {
-    pub const RECORDING: [Setup; 8] = [
+    pub const RECORDING: [Setup; 9] = [
         Setup::Refused,
+        Setup::RefusedByTarget,
         Setup::Unsampled,
         Setup::Heap,
         Setup::Wanted,
@@ -62,7 +65,8 @@ impl Setup {
         match self {
             Setup::Off => "nobody records",
             Setup::Heap => "flight, heap",
-            Setup::Refused => "refused by a filter",
+            Setup::Refused => "refused by level",
+            Setup::RefusedByTarget => "refused by target",
             Setup::Unsampled => "not sampled",
             Setup::Wanted => "flight, heap, wanted by a filter",
             Setup::Disk => "flight, mapped file on disk",
@@ -97,6 +101,11 @@ impl Setup {
             Setup::Off => None,
             Setup::Heap => Some(flight().sink(NullSink)),
             Setup::Refused => Some(flight().sink(NullSink).filter(filter("off"))),
+            Setup::RefusedByTarget => {
+                // That of the spans: the module in which they are made.
+                let rows = module_path!().trim_end_matches("::setup");
+                Some(flight().sink(NullSink).filter(filter(&format!("{rows}=off"))))
+            }
             Setup::Unsampled => Some(flight().sink(NullSink).sampling(Sampling::NONE)),
             Setup::Wanted => Some(flight().sink(NullSink).filter(filter("elsewhere=off"))),
             Setup::Disk => {

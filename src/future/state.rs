@@ -10,7 +10,9 @@ mod enabled {
     use crate::future::attributes::SpanRef;
     use crate::future::context::{Entered, current};
     use crate::recorder::context::{CurrentSpan, this_thread};
-    use crate::recorder::gate::{CLOSED, asks, filters, is_generation, looks_closer, measures_polls, samples};
+    use crate::recorder::gate::{
+        CLOSED, asks, filters, is_generation, is_level_unwanted, looks_closer, measures_polls, samples,
+    };
     use crate::recorder::record::{
         Begun, Frame, Place, Span, SpanHead, begin_quickly, begin_slowly, end_quickly, end_slowly, ending_generation,
         measured_ticks, poll, recording, running_generation,
@@ -88,6 +90,9 @@ mod enabled {
             }
             let mut created = generation;
             if let Some(site) = site.as_ref().filter(|_| looks_closer(generation)) {
+                if is_level_unwanted(generation, site.site().level()) {
+                    return SpanState::new(Phase::OVER, None);
+                }
                 match look_closer(site.site().place(), site.name().id(), site.name().whole()) {
                     Some(looked_at) => created = looked_at,
                     None => return SpanState::new(Phase::OVER, None),
@@ -272,7 +277,8 @@ mod enabled {
         #[inline(never)]
         fn begin_asked(&mut self) -> u64 {
             let begins = running_generation();
-            if THREAD && filters(begins) && !self.is_wanted() {
+            if THREAD && (is_level_unwanted(begins, self.site().site().level()) || filters(begins) && !self.is_wanted())
+            {
                 return self.is_refused();
             }
             if self.measured() == UNSAMPLED || THREAD && samples(begins) && !self.span().is_sampled() {

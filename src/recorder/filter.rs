@@ -266,6 +266,14 @@ impl Filter {
         self.rules.iter().any(|rule| matches!(rule.what, What::Name(_)))
     }
 
+    /// How many levels there are, from the most detailed on, of which no span is recorded, whatever else may be said of it.
+    pub(super) fn unwanted_levels(&self) -> u8 {
+        // What no rule is about is recorded.
+        let says_it_of_all = self.rules.iter().any(|rule| rule.what == What::All);
+        let most = self.rules.iter().map(|rule| rule.up_to.map_or(0, |level| level as u8)).max();
+        Verbosity::Max as u8 - most.filter(|_| says_it_of_all).unwrap_or(Verbosity::Max as u8)
+    }
+
     /// Whether every span is recorded.
     pub(super) fn wants_all(&self) -> bool {
         self.rules.iter().all(|rule| rule.up_to == Some(Verbosity::Max))
@@ -307,6 +315,25 @@ mod tests {
         ] {
             let levels = [Verbosity::Min, Verbosity::Med, Verbosity::Max];
             assert_eq!(levels.map(|level| at(level, filter)), wanted, "{filter}");
+        }
+    }
+
+    #[test]
+    fn levels_of_which_nothing_can_be_wanted_are_known() {
+        let unwanted = |filter: &str| filter.parse::<Filter>().unwrap().unwanted_levels();
+        for (filter, levels) in [
+            ("", 0),
+            ("off", 3),
+            ("min", 2),
+            ("med", 1),
+            ("max", 0),
+            ("service=off", 0),
+            ("med,service=off", 1),
+            ("off,service=min,name:load=med", 1),
+            ("off,pool.rs:17", 0),
+            ("off,max", 0),
+        ] {
+            assert_eq!(unwanted(filter), levels, "{filter}");
         }
     }
 

@@ -11,6 +11,7 @@
 //! While a thread is idle its mark says for which generation it may record without further ado; so one comparison tells that there
 //! is a ring, of the right recording, and that no signal handler has interrupted a record.
 
+use crate::events::Verbosity;
 use crate::sync::{AtomicU64, OneWriter, Ordering, heavy_barrier, light_barrier, ordering};
 
 /// The generation of a recorder that does not run.
@@ -25,6 +26,9 @@ const ASKS: u64 = 1 << 62;
 /// Who is asked.
 const FILTERS: u64 = 1 << 60;
 const SAMPLES: u64 = 1 << 59;
+/// Two bits of it: how many levels of detail, from the most detailed on, the filter wants nothing of. Whoever knows a span's level need
+/// not ask about those.
+const UNWANTED_LEVELS: u32 = 57;
 
 /// Less, [`MEASURES_POLLS`] aside, is no recorder's generation, so that a word that has one may say something else.
 pub(crate) const FIRST_GENERATION: u64 = 4;
@@ -42,9 +46,12 @@ pub(crate) const fn measures_polls(generation: u64) -> bool {
 }
 
 /// What [`Gate::begins`] is while a filter is asked, or sampling, or both. It is no thread's mark, so whoever begins a span takes the slow
-/// path.
-pub(crate) const fn asking(generation: u64, filters: bool, samples: bool) -> u64 {
-    let filters = if filters { FILTERS | ASKS | MEASURES_POLLS } else { 0 };
+/// path. The filter, if there is one, wants nothing of so many levels, from the most detailed on.
+pub(crate) const fn asking(generation: u64, filters: Option<u8>, samples: bool) -> u64 {
+    let filters = match filters {
+        Some(unwanted) => FILTERS | ASKS | MEASURES_POLLS | (unwanted as u64 & 3) << UNWANTED_LEVELS,
+        None => 0,
+    };
     let samples = if samples { SAMPLES | ASKS | MEASURES_POLLS } else { 0 };
     generation | filters | samples
 }
@@ -71,6 +78,12 @@ pub(crate) const fn samples(begins: u64) -> bool {
 #[inline(always)]
 pub(crate) const fn looks_closer(begins: u64) -> bool {
     begins & MEASURES_POLLS != 0
+}
+
+/// Whether the filter wants no span of this level, whatever else may be said of it, by what [`Gate::begins`] is.
+#[inline(always)]
+pub(crate) const fn is_level_unwanted(begins: u64, level: Verbosity) -> bool {
+    Verbosity::Max as u64 - (level as u64) < begins >> UNWANTED_LEVELS & 3
 }
 
 /// Whether anyone records: the generation of the running recorder, or [`CLOSED`].

@@ -15,7 +15,7 @@ use super::verdict::is_wanted;
 use crate::clock::{processor_ticks, ticks};
 use crate::events::{
     Head, Kind, MAX_RECORD_SLOTS, MAX_RUN_TIME_NAME, Outcome, SLOT_WORDS, SpanFields, SpanLocation, SpanMetadata,
-    StringId, TEXT_BYTES,
+    StringId, TEXT_BYTES, Verbosity,
 };
 use crate::format::definition::Definition;
 use crate::queue::{Reservation, ReservedSlot, RingWords};
@@ -161,6 +161,17 @@ impl Site<'_> {
     #[inline(always)]
     fn address(self) -> u64 {
         self.place().address()
+    }
+
+    /// How detailed its spans are.
+    #[inline(always)]
+    pub(crate) fn level(self) -> Verbosity {
+        match self {
+            Site::Metadata(metadata) => metadata.location.lod,
+            Site::Location(location) => location.lod,
+            // It does not say.
+            Site::Caller(_) => Verbosity::Max,
+        }
     }
 
     fn definition(self) -> Definition<&'static str> {

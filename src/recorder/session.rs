@@ -93,7 +93,7 @@ pub(super) fn choose(session: &Session, change: impl FnOnce()) {
 
 /// In what spans of that generation begin, as long as it is not paused.
 fn begins(generation: u64) -> u64 {
-    asking(generation, verdict::current().is_some(), sampling::is_ever_used())
+    asking(generation, verdict::current().map(Filter::unwanted_levels), sampling::is_ever_used())
 }
 
 /// Closes the gate; nothing runs afterwards.
