@@ -115,11 +115,11 @@ def shown(value):
 class Tools:
     """Where programs are, and how they get there."""
 
-    def __init__(self, target, quick):
-        self.target, self.quick = target, quick
+    def __init__(self, target, built, quick):
+        self.built, self.quick = built, quick
         self.scratch = target / "checks"
         self.scratch.mkdir(parents=True, exist_ok=True)
-        self.spanring = target / "release" / "spanring"
+        self.spanring = built / "spanring"
         self.opened = None
         self.venv, self.node = self.scratch / "venv", self.scratch / "node"
 

@@ -28,11 +28,12 @@ def main():
     parser = argparse.ArgumentParser(prog="scripts/check-exports")
     parser.add_argument("--quick", action="store_true", help="leave out what is slow, but no program")
     parser.add_argument("--target", type=Path, required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--built", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--keep", action="store_true", help="use the recordings of the last run again")
     parser.add_argument("programs", nargs="*", metavar="PROGRAM", help="only these, by the names of their files")
     arguments = parser.parse_args()
 
-    tools = Tools(arguments.target.resolve(), arguments.quick)
+    tools = Tools(arguments.target.resolve(), arguments.built.resolve(), arguments.quick)
     programs = find_programs(set(arguments.programs))
     cases = record(tools, arguments.keep)
     rows, failed = [], False
@@ -84,7 +85,7 @@ def record(tools, keep):
     directory = tools.scratch / "cases"
     if not (keep and directory.exists()):
         subprocess.run(["rm", "-rf", directory], check=True)
-        subprocess.run([tools.target / "release" / "cases", "record", directory], check=True)
+        subprocess.run([tools.built / "cases", "record", directory], check=True)
     return [Case(path, tools) for path in sorted(directory.iterdir())]
 
 
