@@ -14,9 +14,9 @@
 //! Key and static text are defined like the static names of spans. Run-time text is in continuation slots, as that of names is, and cut
 //! at the same length.
 //!
-//! An attribute that was given when its span was made stands right behind the begin, which says how many there are; those of an instant
-//! stand behind the instant likewise. Any other attribute of a span comes before its end, but perhaps in another thread's records. A
-//! later value of the same key takes the place of an earlier one.
+//! An attribute that was given when its span was made stands right behind the begin, which says how many there are, and has its ticks;
+//! those of an instant stand behind the instant likewise. Any other attribute of a span comes before its end, but perhaps in another
+//! thread's records. A later value of the same key takes the place of an earlier one.
 
 use super::slot::{Head, MAX_RECORD_SLOTS, SLOT_BYTES, Slot, TEXT_BYTES};
 use bytemuck::{Pod, Zeroable};
