@@ -59,49 +59,52 @@ fn is_consistent(first: &Slot, slots: usize) -> bool {
 /// How many slots at the start of a run are records of one slot, of spans or polls, in which [`first_record`] finds no fault, and whose
 /// numbers follow each other from `number` on.
 pub fn plain_records(run: &[Slot], number: u32) -> usize {
-    /// So many are looked at without a branch.
-    const AT_ONCE: usize = 8;
-    let faults = |slots: &[Slot], number: u32| {
-        slots
-            .iter()
-            .zip(0..)
-            .fold(0, |faults, (slot, index)| faults | faults_of_plain(slot, number.wrapping_add(index)))
+    let is_plain = |(slot, index): &(&Slot, u32)| {
+        let number = number.wrapping_add(*index);
+        faults_of_span(slot, number) == 0 || is_poll(slot, number)
     };
-    // Where records have text, there are no eight without.
-    if run.first().is_none_or(|first| faults_of_plain(first, number) != 0) {
-        return 0;
-    }
-    let mut count = 0;
-    for slots in run.chunks_exact(AT_ONCE) {
-        if faults(slots, number.wrapping_add(count as u32)) != 0 {
-            break;
-        }
-        count += AT_ONCE;
-    }
-    let from = |index: usize| number.wrapping_add(index as u32);
-    let rest = run.iter().enumerate().skip(count);
-    count + rest.take_while(|(index, slot)| faults_of_plain(slot, from(*index)) == 0).count()
+    run.iter().zip(0..).take_while(is_plain).count()
 }
 
-/// Not 0 if this is no record of one slot with this number in which [`first_record`] finds no fault; or if it is of neither a span nor a
-/// poll. What [`is_consistent`] says in branches, for a sweep over many.
+/// One slot, and no text: of the bits of a head that say so.
+const ONE_SLOT: u64 = Head(0).with_slots(1).0;
+const SHAPE: u64 = 0xf * ONE_SLOT | Head::RUN_TIME_NAME;
+/// The bits that say an outcome.
+const OUTCOME: u64 = 0b11 << 8;
+
+/// Not 0 if this is no record of one slot with this number in which [`first_record`] finds no fault; or if it is not of a span. What
+/// [`is_consistent`] says in branches, for a look at many.
 #[inline(always)]
-fn faults_of_plain(slot: &Slot, number: u32) -> u64 {
-    /// All ones if the bit is not set.
-    const fn unless(bit: u64) -> u64 {
-        (bit & 1).wrapping_sub(1)
+fn faults_of_span(slot: &Slot, number: u32) -> u64 {
+    const fn all_if(condition: bool) -> u64 {
+        (condition as u64).wrapping_neg()
     }
+    /// What has to be 0, by the kind's three bits: of the head; of the words of a name, and the bit of a caller; and of word 7.
+    const EMPTY: [[u64; 3]; 8] = {
+        let mut empty = [[0; 3]; 8];
+        let mut bits = 0;
+        while bits < 8 {
+            let (is_begin, is_static, is_thread) = (bits & 1 == 0, bits & 2 == 0, bits & 4 != 0);
+            empty[bits] = [OUTCOME & all_if(is_begin), all_if(is_static), all_if(is_begin & is_thread)];
+            bits += 1;
+        }
+        empty
+    };
     let words = &slot.0;
     let head = words[0];
-    let is_poll = u64::from(head as u8 == Kind::Poll as u8);
-    let kind = (head & 0xf8 ^ Kind::BeginAsync as u64) & unless(is_poll);
-    // One slot, and no text.
-    let shape = (head >> 10 & 0x1f) ^ 1;
-    let outcome = (head >> 8 | head >> 9) & 1 & !head;
-    let thread_begin = words[7] & unless(!(head >> 2)) & unless(head);
-    let of_static = (words[5] | words[6] as u32 as u64 | head & 1 << 15) & unless(head >> 1) & unless(is_poll);
-    let of_poll = u64::from((words[6] >> 32 == 0) | (words[7] == 0)) & is_poll;
-    kind | shape | outcome | thread_begin | of_static | of_poll | (head >> 32) ^ u64::from(number)
+    let [outcome, name, earlier] = EMPTY[head as usize & 7];
+    let plain = Kind::BeginAsync as u64 | ONE_SLOT | u64::from(number) << 32;
+    (head ^ plain) & (0xf8 | SHAPE | u64::from(u32::MAX) << 32)
+        | head & outcome
+        | (words[5] | u64::from(words[6] as u32) | head & Head::CALLER) & name
+        | words[7] & earlier
+}
+
+/// Whether this is a poll of that number in which [`first_record`] finds no fault.
+fn is_poll(slot: &Slot, number: u32) -> bool {
+    let plain = Kind::Poll as u64 | ONE_SLOT | u64::from(number) << 32;
+    let is_alone = (slot.0[0] ^ plain) & (0xff | OUTCOME | SHAPE | u64::from(u32::MAX) << 32) == 0;
+    is_alone && slot.0[6] >> 32 != 0 && slot.0[7] != 0
 }
 
 /// The whole records in a run; what is no part of one is passed over.

@@ -61,8 +61,8 @@ impl Slot {
 pub struct Head(pub u64);
 
 impl Head {
-    const RUN_TIME_NAME: u64 = 1 << 14;
-    const CALLER: u64 = 1 << 15;
+    pub(super) const RUN_TIME_NAME: u64 = 1 << 14;
+    pub(super) const CALLER: u64 = 1 << 15;
 
     /// The head of a record's first slot.
     #[inline(always)]
