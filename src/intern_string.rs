@@ -7,10 +7,33 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 /// Strings that the table takes.
+///
+/// ```
+/// use spanring::intern_string::{MAX_STRINGS, intern_string};
+///
+/// // A set of names that cannot outgrow the table.
+/// let shards = 64;
+/// assert!(shards < MAX_STRINGS);
+/// let names: Vec<&'static str> = (0..shards).map(|shard| intern_string(&format!("shard {shard}"))).collect();
+/// assert_eq!(names[63], "shard 63");
+/// ```
 pub const MAX_STRINGS: usize = 4096;
 /// Bytes that all strings in the table take together.
+///
+/// ```
+/// use spanring::intern_string::{FULL, MAX_BYTES, intern_string};
+///
+/// assert_eq!(intern_string(&"x".repeat(MAX_BYTES + 1)), FULL);
+/// ```
 pub const MAX_BYTES: usize = 1 << 20;
 /// What is handed out instead of a string for which there is no room.
+///
+/// ```
+/// use spanring::intern_string::{FULL, intern_string};
+///
+/// let name = intern_string("shard 3");
+/// assert_ne!(name, FULL, "there is room for so few");
+/// ```
 pub const FULL: &str = "<intern table full>";
 
 /// Interned strings and their bytes.
@@ -51,6 +74,14 @@ pub fn intern_string(text: &str) -> &'static str {
 }
 
 /// How often [`FULL`] was handed out.
+///
+/// ```
+/// use spanring::intern_string::{FULL, MAX_BYTES, intern_string, refused};
+///
+/// let before = refused();
+/// assert_eq!(intern_string(&"x".repeat(MAX_BYTES + 1)), FULL);
+/// assert!(refused() > before);
+/// ```
 pub fn refused() -> u64 {
     REFUSED.load(Ordering::Relaxed)
 }

@@ -21,9 +21,38 @@ pub trait TracingRuntimeExt {
     ///
     /// Takes the place of `on_thread_start` and `on_thread_stop`: with a start of your own, use
     /// [`TracingRuntimeExt::with_tracing_callbacks_and_custom_start`].
+    ///
+    /// ```
+    /// use spanring::runtime::TracingRuntimeExt;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).with_tracing_callbacks().build()?;
+    /// assert_eq!(runtime.block_on(async { 42 }), 42);
+    /// # Ok(())
+    /// # }
+    /// ```
     fn with_tracing_callbacks(&mut self) -> &mut Self;
 
     /// The same, and runs `start` on each thread once it is registered.
+    ///
+    /// ```
+    /// use spanring::runtime::TracingRuntimeExt;
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    ///
+    /// static STARTED: AtomicUsize = AtomicUsize::new(0);
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = tokio::runtime::Builder::new_multi_thread()
+    ///     .worker_threads(2)
+    ///     .with_tracing_callbacks_and_custom_start(|| {
+    ///         STARTED.fetch_add(1, Ordering::Relaxed);
+    ///     })
+    ///     .build()?;
+    /// runtime.block_on(runtime.spawn(async {})).unwrap();
+    /// assert!(STARTED.load(Ordering::Relaxed) > 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     fn with_tracing_callbacks_and_custom_start(&mut self, start: impl Fn() + Send + Sync + 'static) -> &mut Self;
 }
 

@@ -8,6 +8,19 @@ use std::marker::PhantomData;
 /// A thread span, from here to the end of its scope. [`crate::span_scope!`] and [`crate::span_scope_named!`] make one.
 ///
 /// Its parent is the current async span; it is never a parent itself. It stays on its thread.
+///
+/// ```
+/// use spanring::prelude::*;
+/// use spanring::testing;
+///
+/// let recorded = testing::record(|| {
+///     let parse = span_guard!("parse");
+///     parse.record("bytes", 512);
+///     drop(parse);
+///     span_scope!("check");
+/// });
+/// assert_eq!(recorded.tree(), "parse (thread)\ncheck (thread)\n");
+/// ```
 #[must_use = "the span ends when this is dropped"]
 pub struct ThreadSpanGuard<S: SpanSite = &'static SpanMetadata> {
     span: ThreadSpan<S>,
@@ -17,6 +30,18 @@ pub struct ThreadSpanGuard<S: SpanSite = &'static SpanMetadata> {
 
 impl ThreadSpanGuard {
     /// Begins a span at a static site.
+    ///
+    /// ```
+    /// use spanring::prelude::*;
+    /// use spanring::spans::ThreadSpanGuard;
+    /// use spanring::testing;
+    ///
+    /// static_span_desc!(PARSE, "parse");
+    /// let recorded = testing::record(|| {
+    ///     let _parse = ThreadSpanGuard::new(&PARSE);
+    /// });
+    /// assert_eq!(recorded.tree(), "parse (thread)\n");
+    /// ```
     #[inline]
     pub fn new(description: &'static SpanMetadata) -> Self {
         let mut guard = Self::prepare(description);
@@ -34,6 +59,19 @@ impl ThreadSpanGuard {
 
 impl<N: SpanName> ThreadSpanGuard<Named<N>> {
     /// Begins a span of that name. With no name nothing is recorded: the macros evaluate one only while somebody records.
+    ///
+    /// ```
+    /// use spanring::prelude::*;
+    /// use spanring::spans::ThreadSpanGuard;
+    /// use spanring::testing;
+    ///
+    /// static_span_location!(HERE);
+    /// let recorded = testing::record(|| {
+    ///     let _part = ThreadSpanGuard::named(&HERE, Some(format!("part {}", 3)));
+    ///     let _nothing = ThreadSpanGuard::named(&HERE, None::<&str>);
+    /// });
+    /// assert_eq!(recorded.tree(), "part 3 (thread)\n");
+    /// ```
     #[inline]
     pub fn named(location: &'static SpanLocation, name: Option<N>) -> Self {
         let mut guard = Self::prepare_named(location, name);
@@ -61,6 +99,18 @@ impl<S: SpanSite, A: Attributes> ThreadSpanGuard<WithAttributes<S, A>> {
 
 impl<S: SpanSite> ThreadSpanGuard<S> {
     /// Records an attribute of the span, as [`SpanRef::record`](crate::spans::SpanRef::record) does.
+    ///
+    /// ```
+    /// use spanring::prelude::*;
+    /// use spanring::testing;
+    ///
+    /// let recorded = testing::record(|| {
+    ///     let compress = span_guard!("compress");
+    ///     compress.record("bytes", 512).record("level", 3);
+    /// });
+    /// let attributes = [("bytes", "512"), ("level", "3")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+    /// assert_eq!(recorded.spans[0].attributes, attributes);
+    /// ```
     #[inline]
     pub fn record(&self, key: &'static str, value: impl AttributeValue) -> &Self {
         self.span.scope_ref().record(key, value);
@@ -68,6 +118,22 @@ impl<S: SpanSite> ThreadSpanGuard<S> {
     }
 
     /// Ends the span now, as [failed](Outcome::Failed).
+    ///
+    /// ```
+    /// use spanring::prelude::*;
+    /// use spanring::testing;
+    ///
+    /// fn parse(text: &str) -> Option<u32> {
+    ///     let span = span_guard!("parse");
+    ///     let parsed = text.parse().ok();
+    ///     if parsed.is_none() {
+    ///         span.fail();
+    ///     }
+    ///     parsed
+    /// }
+    /// assert_eq!(testing::record(|| parse("7")).tree(), "parse (thread)\n");
+    /// assert_eq!(testing::record(|| parse("x")).tree(), "parse (thread) [failed]\n");
+    /// ```
     #[inline]
     pub fn fail(mut self) {
         self.span.end_scope_as(|| Outcome::Failed);

@@ -29,6 +29,18 @@ use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 /// What was recorded, and what the closure or future returned.
+///
+/// ```
+/// use spanring::prelude::*;
+/// use spanring::testing;
+///
+/// let recorded = testing::record(|| {
+///     span_scope!("count");
+///     3
+/// });
+/// assert_eq!(recorded.output, 3);
+/// assert_eq!(recorded.spans.len(), 1);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded<R> {
     /// What it returned.
@@ -38,6 +50,20 @@ pub struct Recorded<R> {
 }
 
 /// A span, and what happened in it.
+///
+/// ```
+/// use spanring::events::Outcome;
+/// use spanring::prelude::*;
+/// use spanring::testing::{self, TestSpan};
+///
+/// let recorded = testing::record(|| {
+///     span_scope!("load", rows = 2);
+/// });
+/// let load: &TestSpan = &recorded.spans[0];
+/// assert_eq!((load.name.as_str(), load.outcome), ("load", Some(Outcome::Completed)));
+/// assert_eq!(load.attributes, [("rows".to_owned(), "2".to_owned())]);
+/// assert!(load.children.is_empty());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestSpan {
     /// Its name.
@@ -65,6 +91,21 @@ pub struct TestSpan {
 impl<R> Recorded<R> {
     /// The span tree as text: a line for each span, indented by two spaces a level; ` (thread)` marks thread spans, and
     /// ` [cancelled]`, ` [panicked]` or ` [open]` what did not complete.
+    ///
+    /// ```
+    /// use spanring::prelude::*;
+    /// use spanring::testing;
+    ///
+    /// let recorded = testing::record(|| {
+    ///     span_scope!("request");
+    ///     let never = span_async_named!("wait", std::future::pending::<()>());
+    ///     let mut never = std::pin::pin!(never);
+    ///     let waker = std::task::Waker::noop();
+    ///     let _ = never.as_mut().poll(&mut std::task::Context::from_waker(waker));
+    ///     // dropped here, before it was ready
+    /// });
+    /// assert_eq!(recorded.tree(), "request (thread)\nwait [cancelled]\n");
+    /// ```
     pub fn tree(&self) -> String {
         let mut text = String::new();
         self.spans.iter().for_each(|span| span.print(0, &mut text));
@@ -89,6 +130,20 @@ impl TestSpan {
 ///
 /// # Panics
 /// If another recorder runs in this process, or without the feature `enable`.
+///
+/// ```
+/// use spanring::prelude::*;
+/// use spanring::testing;
+///
+/// fn sum(numbers: &[u32]) -> u32 {
+///     span_scope!("sum", numbers = numbers.len());
+///     numbers.iter().sum()
+/// }
+///
+/// let recorded = testing::record(|| sum(&[1, 2, 3]));
+/// assert_eq!(recorded.output, 6);
+/// assert_eq!(recorded.tree(), "sum (thread)\n");
+/// ```
 pub fn record<R>(f: impl FnOnce() -> R) -> Recorded<R> {
     let root = Root::new();
     let entered = Entered::new(root.inside);
@@ -107,12 +162,40 @@ pub fn record<R>(f: impl FnOnce() -> R) -> Recorded<R> {
 ///
 /// # Panics
 /// As [`record`] does, when it is called.
+///
+/// ```
+/// use spanring::prelude::*;
+/// use spanring::testing;
+///
+/// async fn load() -> u32 {
+///     span_async_named!("load", async {
+///         span_async_named!("query", async { 42 }).await
+///     })
+///     .await
+/// }
+///
+/// # use futures_executor::block_on;
+/// let recorded = block_on(testing::record_future(async { load().await }));
+/// assert_eq!(recorded.output, 42);
+/// assert_eq!(recorded.tree(), "load\n  query\n");
+/// ```
 pub fn record_future<F: Future>(future: F) -> RecordFuture<F> {
     RecordFuture { future, root: Some(Root::new()) }
 }
 
 pin_project! {
     /// See [`record_future`].
+    ///
+    /// ```
+    /// use spanring::prelude::*;
+    /// use spanring::testing::{self, RecordFuture};
+    ///
+    /// let future: RecordFuture<_> = testing::record_future(async {
+    ///     span_scope!("count");
+    /// });
+    /// # use futures_executor::block_on;
+    /// assert_eq!(block_on(future).tree(), "count (thread)\n");
+    /// ```
     #[must_use = "futures do nothing unless polled"]
     pub struct RecordFuture<F> {
         #[pin]

@@ -37,10 +37,38 @@ use std::hash::BuildHasher;
 use std::str::FromStr;
 
 /// The attribute of a span that is a child of a span of another process: what that one sent, as the header `traceparent` has it.
+///
+/// ```
+/// use spanring::prelude::*;
+/// use spanring::testing;
+/// use spanring::trace_context::{PARENT_KEY, Trace};
+///
+/// # use futures_executor::block_on;
+/// let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+/// let recorded = block_on(testing::record_future(async {
+///     span_async_named!("GET /report", async {
+///         Trace::here(header.parse().ok());
+///     })
+///     .await;
+/// }));
+/// assert!(recorded.spans[0].attributes.contains(&(PARENT_KEY.to_owned(), header.to_owned())));
+/// ```
 pub const PARENT_KEY: &str = "traceparent";
 
 /// The attribute of a span that says in which trace it is, and by which id it is known there, as it would be sent. What is below it is in the
 /// same trace, and each id is known there as this one is: by the same bits exclusive-ored.
+///
+/// ```
+/// use spanring::prelude::*;
+/// use spanring::testing;
+/// use spanring::trace_context::{HERE_KEY, Trace};
+///
+/// # use futures_executor::block_on;
+/// let recorded = block_on(testing::record_future(async {
+///     span_async_named!("nightly report", async { Trace::here(None).parent().to_string() }).await
+/// }));
+/// assert!(recorded.spans[0].attributes.contains(&(HERE_KEY.to_owned(), recorded.output)));
+/// ```
 pub const HERE_KEY: &str = "traceparent.here";
 
 /// A span as other processes know it: what stands in the header `traceparent`.
@@ -65,6 +93,13 @@ pub struct TraceParent {
 }
 
 /// The text is none that W3C's Trace Context has for `traceparent`.
+///
+/// ```
+/// use spanring::trace_context::{NoTraceParent, TraceParent};
+///
+/// assert_eq!("no header".parse::<TraceParent>(), Err(NoTraceParent));
+/// assert!(NoTraceParent.to_string().starts_with("not a traceparent"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoTraceParent;
 
@@ -108,6 +143,24 @@ fn hexadecimal(text: &str, digits: usize) -> Option<u128> {
 /// The part of a trace that is in this process, from one of its spans on.
 ///
 /// A value to hand to whatever makes requests on behalf of that span.
+///
+/// ```
+/// use spanring::trace_context::{Trace, TraceParent};
+///
+/// struct Client {
+///     trace: Trace,
+/// }
+///
+/// impl Client {
+///     fn headers(&self) -> Vec<(&'static str, String)> {
+///         vec![("traceparent", self.trace.parent().to_string())]
+///     }
+/// }
+///
+/// let client = Client { trace: Trace::here(None) };
+/// let (_, header) = &client.headers()[0];
+/// assert!(header.parse::<TraceParent>().is_ok());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trace {
     trace_id: u128,
@@ -125,6 +178,19 @@ impl Trace {
     ///
     /// A trace that is new has random ids, and is sampled if there is a current span. One that came in is as it says, and while nothing is
     /// recorded here it goes on as it came.
+    ///
+    /// ```
+    /// use spanring::trace_context::{Trace, TraceParent};
+    ///
+    /// // What came with the request, if it came with anything that is right.
+    /// let header = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    /// let came: Option<TraceParent> = header.and_then(|header| header.parse().ok());
+    /// let trace = Trace::here(came);
+    /// assert_eq!(trace.parent().trace_id, 0x0af7651916cd43dd8448eb211c80319c);
+    ///
+    /// // A new trace has an id of its own.
+    /// assert_ne!(Trace::here(None).parent().trace_id, trace.parent().trace_id);
+    /// ```
     pub fn here(parent: Option<TraceParent>) -> Trace {
         let random = Random::default();
         let span = current_span();
@@ -142,6 +208,25 @@ impl Trace {
     }
 
     /// The current span, as the parent of what another process does for it.
+    ///
+    /// ```
+    /// use spanring::prelude::*;
+    /// use spanring::testing;
+    /// use spanring::trace_context::Trace;
+    ///
+    /// # use futures_executor::block_on;
+    /// let recorded = block_on(testing::record_future(async {
+    ///     span_async_named!("request", async {
+    ///         let trace = Trace::here(None);
+    ///         let call = span_async_named!("call", async { trace.parent() }).await;
+    ///         (trace.parent(), call)
+    ///     })
+    ///     .await
+    /// }));
+    /// let (request, call) = recorded.output;
+    /// assert_eq!(request.trace_id, call.trace_id);
+    /// assert_ne!(request.span_id, call.span_id);
+    /// ```
     pub fn parent(&self) -> TraceParent {
         let span_id = current_span_id().map_or(self.above, |id| id ^ self.mask);
         TraceParent { trace_id: self.trace_id, span_id, sampled: self.sampled }

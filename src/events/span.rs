@@ -76,6 +76,20 @@ impl SpanFields {
 }
 
 /// A span event: [`SpanFields`] whose kind is known to be `KIND`. The fields are read through `Deref`.
+///
+/// ```
+/// use spanring::events::{Head, Kind, Slot, SpanFields};
+/// use spanring::spans::{BeginThreadSpanEvent, EndThreadSpanEvent};
+///
+/// let mut fields = SpanFields::from_slot(&Slot::EMPTY);
+/// fields.head = Head::record(Kind::BeginThread, None, 0);
+/// fields.span_id = 7;
+/// let slot = fields.to_slot();
+///
+/// let begin = BeginThreadSpanEvent::from_slot(&slot).expect("it is of this kind");
+/// assert_eq!(begin.span_id, 7);
+/// assert!(EndThreadSpanEvent::from_slot(&slot).is_none());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Zeroable, Pod)]
 #[repr(transparent)]
 pub struct SpanEvent<const KIND: u8>(SpanFields);
@@ -96,20 +110,141 @@ impl<const KIND: u8> std::ops::Deref for SpanEvent<KIND> {
 }
 
 /// An async span at a static site was polled for the first time.
+///
+/// ```
+/// use spanring::events::{Kind, Slot};
+/// use spanring::spans::BeginAsyncSpanEvent;
+///
+/// fn begun(slots: &[Slot]) -> Vec<u64> {
+///     slots.iter().filter_map(BeginAsyncSpanEvent::from_slot).map(|event| event.span_id).collect()
+/// }
+/// # use spanring::events::{Head, SpanFields};
+/// # let mut fields = SpanFields::from_slot(&Slot::EMPTY);
+/// # (fields.head, fields.span_id) = (Head::record(Kind::BeginAsync, None, 0), 7);
+/// # let slot = fields.to_slot();
+/// assert_eq!(begun(&[slot, Slot::EMPTY]), [7]);
+/// ```
 pub type BeginAsyncSpanEvent = SpanEvent<{ Kind::BeginAsync as u8 }>;
 /// An async span at a static site ended.
+///
+/// ```
+/// use spanring::events::{Kind, Outcome, Slot};
+/// use spanring::spans::EndAsyncSpanEvent;
+///
+/// fn cancelled(slots: &[Slot]) -> usize {
+///     let ends = slots.iter().filter_map(EndAsyncSpanEvent::from_slot);
+///     ends.filter(|end| end.outcome() == Some(Outcome::Cancelled)).count()
+/// }
+/// # use spanring::events::{Head, SpanFields};
+/// # let mut fields = SpanFields::from_slot(&Slot::EMPTY);
+/// # fields.head = Head::record(Kind::EndAsync, Some(Outcome::Cancelled), 0);
+/// # let slot = fields.to_slot();
+/// assert_eq!(cancelled(&[slot, Slot::EMPTY]), 1);
+/// ```
 pub type EndAsyncSpanEvent = SpanEvent<{ Kind::EndAsync as u8 }>;
 /// A named async span was polled for the first time.
+///
+/// ```
+/// use spanring::events::{Kind, Slot};
+/// use spanring::spans::BeginAsyncNamedSpanEvent;
+/// use spanring::string_id::StringId;
+///
+/// fn names(slots: &[Slot]) -> Vec<StringId> {
+///     slots.iter().filter_map(BeginAsyncNamedSpanEvent::from_slot).filter_map(|begin| begin.name()).collect()
+/// }
+/// # use spanring::events::{Head, SpanFields};
+/// # let mut fields = SpanFields::from_slot(&Slot::EMPTY);
+/// # (fields.head, fields.name_address, fields.name_length) = (Head::record(Kind::BeginAsyncNamed, None, 0), 4096, 4);
+/// # let slot = fields.to_slot();
+/// assert_eq!(names(&[slot, Slot::EMPTY]), [StringId { ptr: 4096, len: 4 }]);
+/// ```
 pub type BeginAsyncNamedSpanEvent = SpanEvent<{ Kind::BeginAsyncNamed as u8 }>;
 /// A named async span ended.
+///
+/// ```
+/// use spanring::events::{Kind, Slot};
+/// use spanring::spans::EndAsyncNamedSpanEvent;
+///
+/// /// In ticks of the recording's clock, of spans whose begin is known.
+/// fn durations(slots: &[Slot]) -> Vec<u64> {
+///     let ends = slots.iter().filter_map(EndAsyncNamedSpanEvent::from_slot);
+///     ends.filter(|end| end.begin_ticks != 0).map(|end| end.ticks - end.begin_ticks).collect()
+/// }
+/// # use spanring::events::{Head, Outcome, SpanFields};
+/// # let mut fields = SpanFields::from_slot(&Slot::EMPTY);
+/// # fields.head = Head::record(Kind::EndAsyncNamed, Some(Outcome::Completed), 0);
+/// # (fields.begin_ticks, fields.ticks) = (10, 35);
+/// # let slot = fields.to_slot();
+/// assert_eq!(durations(&[slot, Slot::EMPTY]), [25]);
+/// ```
 pub type EndAsyncNamedSpanEvent = SpanEvent<{ Kind::EndAsyncNamed as u8 }>;
 /// A thread span at a static site began.
+///
+/// ```
+/// use spanring::events::{Kind, Slot};
+/// use spanring::spans::BeginThreadSpanEvent;
+///
+/// /// How deep scopes were nested.
+/// fn deepest(slots: &[Slot]) -> Option<u16> {
+///     slots.iter().filter_map(BeginThreadSpanEvent::from_slot).map(|begin| begin.depth()).max()
+/// }
+/// # use spanring::events::{Head, SpanFields};
+/// # let mut fields = SpanFields::from_slot(&Slot::EMPTY);
+/// # fields.head = Head::record(Kind::BeginThread, None, 2);
+/// # let slot = fields.to_slot();
+/// assert_eq!(deepest(&[slot, Slot::EMPTY]), Some(2));
+/// ```
 pub type BeginThreadSpanEvent = SpanEvent<{ Kind::BeginThread as u8 }>;
 /// A thread span at a static site ended.
+///
+/// ```
+/// use spanring::events::{Kind, Slot};
+/// use spanring::spans::EndThreadSpanEvent;
+///
+/// /// The sites, by their addresses in the process that recorded.
+/// fn sites(slots: &[Slot]) -> Vec<u64> {
+///     slots.iter().filter_map(EndThreadSpanEvent::from_slot).map(|end| end.site).collect()
+/// }
+/// # use spanring::events::{Head, Outcome, SpanFields};
+/// # let mut fields = SpanFields::from_slot(&Slot::EMPTY);
+/// # (fields.head, fields.site) = (Head::record(Kind::EndThread, Some(Outcome::Completed), 0), 4096);
+/// # let slot = fields.to_slot();
+/// assert_eq!(sites(&[slot, Slot::EMPTY]), [4096]);
+/// ```
 pub type EndThreadSpanEvent = SpanEvent<{ Kind::EndThread as u8 }>;
 /// A named thread span began.
+///
+/// ```
+/// use spanring::events::{Kind, Slot};
+/// use spanring::spans::BeginThreadNamedSpanEvent;
+///
+/// fn begun_in(parent: u64, slots: &[Slot]) -> usize {
+///     let begins = slots.iter().filter_map(BeginThreadNamedSpanEvent::from_slot);
+///     begins.filter(|begin| begin.parent_span_id == parent).count()
+/// }
+/// # use spanring::events::{Head, SpanFields};
+/// # let mut fields = SpanFields::from_slot(&Slot::EMPTY);
+/// # (fields.head, fields.parent_span_id) = (Head::record(Kind::BeginThreadNamed, None, 0), 7);
+/// # let slot = fields.to_slot();
+/// assert_eq!(begun_in(7, &[slot, Slot::EMPTY]), 1);
+/// ```
 pub type BeginThreadNamedSpanEvent = SpanEvent<{ Kind::BeginThreadNamed as u8 }>;
 /// A named thread span ended.
+///
+/// ```
+/// use spanring::events::{Kind, Outcome, Slot};
+/// use spanring::spans::EndThreadNamedSpanEvent;
+///
+/// fn panicked(slots: &[Slot]) -> bool {
+///     let mut ends = slots.iter().filter_map(EndThreadNamedSpanEvent::from_slot);
+///     ends.any(|end| end.outcome() == Some(Outcome::Panicked))
+/// }
+/// # use spanring::events::{Head, SpanFields};
+/// # let mut fields = SpanFields::from_slot(&Slot::EMPTY);
+/// # fields.head = Head::record(Kind::EndThreadNamed, Some(Outcome::Panicked), 0);
+/// # let slot = fields.to_slot();
+/// assert!(panicked(&[slot, Slot::EMPTY]));
+/// ```
 pub type EndThreadNamedSpanEvent = SpanEvent<{ Kind::EndThreadNamed as u8 }>;
 /// The future of an async span was polled once.
 pub type PollEvent = SpanEvent<{ Kind::Poll as u8 }>;

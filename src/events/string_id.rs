@@ -3,6 +3,15 @@
 use bytemuck::{Pod, Zeroable};
 
 /// Address and length of a static string in the recording process. An identity: it is never followed back to memory.
+///
+/// ```
+/// use spanring::string_id::StringId;
+///
+/// let name: &'static str = "load";
+/// let id = StringId::from(name);
+/// assert_eq!(id.len, 4);
+/// assert_eq!(id, StringId::from(name));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Pod, Zeroable)]
 #[repr(C)]
 pub struct StringId {

@@ -14,11 +14,48 @@ use std::sync::Arc;
 ///
 /// Text is copied into the record, up to [`crate::events::MAX_RUN_TIME_NAME`] bytes: there may be any number of different ones. Text that
 /// the program contains and that is one of a few is cheaper as [`StaticText`]; a literal in a macro is that by itself.
+///
+/// ```
+/// use spanring::prelude::*;
+/// use spanring::spans::AttributeValue;
+/// use spanring::testing;
+///
+/// fn note(key: &'static str, value: impl AttributeValue) {
+///     current_span().record(key, value);
+/// }
+///
+/// # use futures_executor::block_on;
+/// let recorded = block_on(testing::record_future(async {
+///     span_async_named!("load", async {
+///         note("cached", true);
+///         note("rows", Some(2));
+///         note("error", None::<String>); // not recorded
+///     })
+///     .await;
+/// }));
+/// let attributes = [("cached", "true"), ("rows", "2")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+/// assert_eq!(recorded.spans[0].attributes, attributes);
+/// ```
 pub trait AttributeValue: value::Sealed {}
 
 impl<T: value::Sealed> AttributeValue for T {}
 
 /// Text of which only address and length are recorded with each attribute, and the text itself once per recording, whole.
+///
+/// ```
+/// use spanring::prelude::*;
+/// use spanring::spans::StaticText;
+/// use spanring::testing;
+///
+/// fn method(is_read: bool) -> StaticText {
+///     StaticText(if is_read { "GET" } else { "PUT" })
+/// }
+///
+/// let recorded = testing::record(|| {
+///     span_scope!("request", method = method(true));
+/// });
+/// assert_eq!(recorded.spans[0].attributes, [("method".to_owned(), "GET".to_owned())]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StaticText(pub &'static str);
 
@@ -105,6 +142,17 @@ macro_rules! literals {
 literals! { bool i8 i16 i32 i64 isize u8 u16 u32 u64 usize f32 f64 }
 
 /// The value of a counter: a number.
+///
+/// ```
+/// use spanring::prelude::*;
+/// use spanring::spans::CounterValue;
+///
+/// fn sample(value: impl CounterValue) {
+///     counter!("queue length", value);
+/// }
+/// sample(17);
+/// sample(0.75);
+/// ```
 pub trait CounterValue: AttributeValue + counted::Sealed {}
 
 impl<T: AttributeValue + counted::Sealed> CounterValue for T {}
@@ -122,6 +170,15 @@ counted! { i8 i16 i32 i64 isize u8 u16 u32 u64 usize f32 f64 }
 /// Some attributes, each a key and its value: `()` is none, and `(("key", value), others)` one more.
 ///
 /// The macros make such a list of `key = value, ..`.
+///
+/// ```
+/// use spanring::spans::Attributes;
+///
+/// fn common(user: u64) -> impl Attributes {
+///     (("user.id", user), (("cached", false), ()))
+/// }
+/// let attributes = common(7);
+/// ```
 pub trait Attributes: list::Sealed {}
 
 impl<T: list::Sealed> Attributes for T {}
@@ -166,6 +223,22 @@ impl<V: AttributeValue, Others: Attributes> list::Sealed for ((&'static str, V),
 }
 
 /// A place, and perhaps a name, with the attributes of the span there.
+///
+/// ```
+/// use spanring::spans::{Named, ThreadSpanGuard, WithAttributes};
+/// use spanring::span_guard;
+///
+/// // The type of a guard with one attribute, to be kept in a struct.
+/// type Compressing = ThreadSpanGuard<WithAttributes<Named<&'static str>, ((&'static str, usize), ())>>;
+///
+/// struct Compressor {
+///     span: Compressing,
+/// }
+///
+/// let file = b"a file";
+/// let compressor = Compressor { span: span_guard!("compress", bytes = file.len()) };
+/// compressor.span.record("level", 3);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct WithAttributes<S, A> {
     site: S,
@@ -212,6 +285,22 @@ fn record_all(attributes: &impl Attributes, span: u64, ticks: u64, generation: u
 ///
 /// It is only the span's id, and may be copied and sent. What it records after the span's end is kept apart from the span, and after
 /// that of its recording it records nothing.
+///
+/// ```
+/// use spanring::prelude::*;
+/// use spanring::testing;
+///
+/// # use futures_executor::block_on;
+/// let recorded = block_on(testing::record_future(async {
+///     span_async_named!("request", async {
+///         let request = current_span();
+///         // A thread of its own has no current span, and needs none.
+///         std::thread::spawn(move || { request.record("rows", 2); }).join().unwrap();
+///     })
+///     .await;
+/// }));
+/// assert_eq!(recorded.spans[0].attributes, [("rows".to_owned(), "2".to_owned())]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpanRef {
     /// 0 if nothing is recorded.
@@ -248,6 +337,17 @@ impl SpanRef {
     }
 
     /// The span's id, unique in the process; `None` if nothing is recorded of it.
+    ///
+    /// ```
+    /// use spanring::prelude::*;
+    ///
+    /// assert_eq!(current_span().id(), None, "outside of any span");
+    /// let future = span_async_named!("load", async {
+    ///     if let Some(id) = current_span().id() {
+    ///         println!("loading in span {id}");
+    ///     }
+    /// });
+    /// ```
     pub fn id(&self) -> Option<u64> {
         Some(self.id).filter(|id| is_recorded(*id))
     }
@@ -256,6 +356,21 @@ impl SpanRef {
     ///
     /// It allocates nothing, and takes as long as a clock read and a record. Text longer than
     /// [`crate::events::MAX_RUN_TIME_NAME`] bytes is cut at a character boundary, and marked.
+    ///
+    /// ```
+    /// use spanring::prelude::*;
+    /// use spanring::testing;
+    ///
+    /// # use futures_executor::block_on;
+    /// let recorded = block_on(testing::record_future(async {
+    ///     span_async_named!("load", async {
+    ///         current_span().record("rows", 2).record("source", format!("shard {}", 3));
+    ///     })
+    ///     .await;
+    /// }));
+    /// let attributes = [("rows", "2"), ("source", "shard 3")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+    /// assert_eq!(recorded.spans[0].attributes, attributes);
+    /// ```
     #[inline]
     pub fn record(&self, key: &'static str, value: impl AttributeValue) -> &Self {
         let is_recorded = cfg!(feature = "enable") && self.id != 0 && self.generation != CLOSED;

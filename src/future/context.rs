@@ -13,6 +13,19 @@ use std::task::{Context, Poll};
 /// [sampled](crate::Builder::sampling).
 ///
 /// Thread spans are never current: they take the current async span as their parent.
+///
+/// ```
+/// use spanring::prelude::*;
+/// use spanring::testing;
+///
+/// assert_eq!(current_span_id(), None);
+///
+/// # use futures_executor::block_on;
+/// let recorded = block_on(testing::record_future(async {
+///     span_async_named!("load", async { current_span_id() }).await
+/// }));
+/// assert!(recorded.output.is_some());
+/// ```
 pub fn current_span_id() -> Option<u64> {
     if !cfg!(feature = "enable") {
         return None;
@@ -84,6 +97,13 @@ pub struct SpanContext {
 
 impl SpanContext {
     /// The span that is current here; without one, a context outside of any.
+    ///
+    /// ```
+    /// use spanring::spans::SpanContext;
+    ///
+    /// // Outside of any span.
+    /// assert_eq!(SpanContext::current(), SpanContext::none());
+    /// ```
     #[inline]
     pub fn current() -> SpanContext {
         SpanContext {
@@ -93,6 +113,22 @@ impl SpanContext {
     }
 
     /// A context outside of any span.
+    ///
+    /// ```
+    /// use spanring::prelude::*;
+    /// use spanring::spans::SpanContext;
+    /// use spanring::testing;
+    ///
+    /// # use futures_executor::block_on;
+    /// let recorded = block_on(testing::record_future(async {
+    ///     span_async_named!("request", async {
+    ///         // Work that belongs to no request.
+    ///         SpanContext::none().enter(current_span_id)
+    ///     })
+    ///     .await
+    /// }));
+    /// assert_eq!(recorded.output, None);
+    /// ```
     #[inline]
     pub const fn none() -> SpanContext {
         SpanContext {
@@ -114,6 +150,32 @@ impl SpanContext {
     /// Makes this span the current one of this thread, and returns what was current until now: for whoever is told of entering and
     /// leaving by two calls, and makes that current again in the second. Wherever one call is enough, [`SpanContext::enter`] cannot
     /// forget it.
+    ///
+    /// ```
+    /// use spanring::prelude::*;
+    /// use spanring::spans::SpanContext;
+    ///
+    /// struct Hooks {
+    ///     span: SpanContext,
+    ///     before: SpanContext,
+    /// }
+    ///
+    /// impl Hooks {
+    ///     fn on_enter(&mut self) {
+    ///         self.before = self.span.make_current();
+    ///     }
+    ///
+    ///     fn on_leave(&mut self) {
+    ///         self.before.make_current();
+    ///     }
+    /// }
+    ///
+    /// let mut hooks = Hooks { span: SpanContext::current(), before: SpanContext::none() };
+    /// hooks.on_enter();
+    /// span_scope!("task"); // a child of the span in which the hooks were made
+    /// hooks.on_leave();
+    /// assert_eq!(SpanContext::current(), SpanContext::none());
+    /// ```
     #[inline]
     pub fn make_current(self) -> SpanContext {
         let before = SpanContext::current();
@@ -123,6 +185,25 @@ impl SpanContext {
     }
 
     /// Runs `f` in this span. Afterwards, or if it panics, the span that is current now is so again.
+    ///
+    /// ```
+    /// use spanring::prelude::*;
+    /// use spanring::spans::SpanContext;
+    /// use spanring::testing;
+    ///
+    /// # use futures_executor::block_on;
+    /// let recorded = block_on(testing::record_future(async {
+    ///     span_async_named!("request", async {
+    ///         let request = SpanContext::current();
+    ///         let callback = move || request.enter(|| {
+    ///             span_scope!("callback");
+    ///         });
+    ///         std::thread::spawn(callback).join().unwrap();
+    ///     })
+    ///     .await;
+    /// }));
+    /// assert_eq!(recorded.tree(), "request\n  callback (thread)\n");
+    /// ```
     #[inline]
     pub fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
         #[cfg(feature = "enable")]
@@ -147,6 +228,17 @@ pub fn in_current_span<R>(f: impl FnOnce() -> R) -> impl FnOnce() -> R {
 
 pin_project! {
     /// A future that runs in the span in which it was wrapped. See [`with_current_span`].
+    ///
+    /// ```
+    /// use spanring::spans::{WithCurrentSpan, with_current_span};
+    ///
+    /// type Boxed = std::pin::Pin<Box<dyn Future<Output = u32> + Send>>;
+    ///
+    /// let work: Boxed = Box::pin(async { 42 });
+    /// let job: WithCurrentSpan<Boxed> = with_current_span(work);
+    /// # use futures_executor::block_on;
+    /// assert_eq!(block_on(job), 42);
+    /// ```
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct WithCurrentSpan<F> {
@@ -161,6 +253,24 @@ pin_project! {
 ///
 /// For handing un-instrumented work to any executor. An instrumented future needs no such help: its parent is the span in which
 /// it was created.
+///
+/// ```
+/// use spanring::prelude::*;
+/// use spanring::testing;
+///
+/// # use futures_executor::block_on;
+/// let recorded = block_on(testing::record_future(async {
+///     span_async_named!("request", async {
+///         let job = with_current_span(async {
+///             span_async_named!("job", async {}).await;
+///         });
+///         // Wherever it is polled, here by another thread.
+///         std::thread::spawn(|| block_on(job)).join().unwrap();
+///     })
+///     .await;
+/// }));
+/// assert_eq!(recorded.tree(), "request\n  job\n");
+/// ```
 pub fn with_current_span<F: Future>(future: F) -> WithCurrentSpan<F> {
     WithCurrentSpan { future, context: SpanContext::current() }
 }

@@ -9,6 +9,21 @@ use std::future::Future;
 use std::panic::Location as Caller;
 
 /// Instruments any future.
+///
+/// ```
+/// use spanring::prelude::*;
+/// use spanring::testing;
+///
+/// static_span_desc!(LOAD, "load");
+///
+/// async fn load() -> u32 {
+///     async { 42 }.instrument(&LOAD).await
+/// }
+///
+/// # use futures_executor::block_on;
+/// let recorded = block_on(testing::record_future(async { load().await }));
+/// assert_eq!((recorded.output, recorded.tree().as_str()), (42, "load\n"));
+/// ```
 pub trait InstrumentFuture: Future + Sized {
     /// Records this future as a span at a static site.
     ///

@@ -51,6 +51,21 @@ pub struct OpenSpan {
 impl OpenSpan {
     /// Begins a span now, as a child of `parent`. `None`: nobody records, the recorder's filter does not want it,
     /// or the record was refused, which was counted.
+    ///
+    /// ```
+    /// use spanring::dispatch::OpenSpan;
+    /// use spanring::events::Outcome;
+    /// use spanring::prelude::*;
+    /// use spanring::spans::SpanContext;
+    ///
+    /// static_span_desc!(CONNECTION, "connection");
+    /// // Nothing to hold while nobody records.
+    /// let connection: Option<OpenSpan> = OpenSpan::begin(&CONNECTION, SpanContext::none());
+    /// // ..
+    /// if let Some(connection) = connection {
+    ///     connection.end(Outcome::Completed, 0);
+    /// }
+    /// ```
     pub fn begin(description: &'static SpanMetadata, parent: SpanContext) -> Option<OpenSpan> {
         let CurrentSpan { id: parent, next_depth: depth } = parent.span();
         let frame = Frame { parent, depth };
@@ -59,11 +74,45 @@ impl OpenSpan {
     }
 
     /// The span, to be entered, or to be the parent of others.
+    ///
+    /// ```
+    /// use spanring::dispatch::OpenSpan;
+    /// use spanring::events::Outcome;
+    /// use spanring::prelude::*;
+    /// use spanring::spans::SpanContext;
+    /// use spanring::testing;
+    ///
+    /// static_span_desc!(CONNECTION, "connection");
+    /// static_span_desc!(STREAM, "stream");
+    /// let recorded = testing::record(|| {
+    ///     let connection = OpenSpan::begin(&CONNECTION, SpanContext::current()).expect("a recorder runs");
+    ///     let stream = OpenSpan::begin(&STREAM, connection.context()).expect("a recorder runs");
+    ///     stream.end(Outcome::Completed, 0);
+    ///     connection.end(Outcome::Completed, 0);
+    /// });
+    /// assert_eq!(recorded.tree(), "connection\n  stream\n");
+    /// ```
     pub fn context(&self) -> SpanContext {
         SpanContext::of(CurrentSpan { id: self.begun.id, next_depth: self.frame.depth.deeper() })
     }
 
     /// The span, to record what becomes known of it.
+    ///
+    /// ```
+    /// use spanring::dispatch::OpenSpan;
+    /// use spanring::events::Outcome;
+    /// use spanring::prelude::*;
+    /// use spanring::spans::SpanContext;
+    /// use spanring::testing;
+    ///
+    /// static_span_desc!(CONNECTION, "connection");
+    /// let recorded = testing::record(|| {
+    ///     let connection = OpenSpan::begin(&CONNECTION, SpanContext::current()).expect("a recorder runs");
+    ///     connection.span().record("port", 443);
+    ///     connection.end(Outcome::Completed, 0);
+    /// });
+    /// assert_eq!(recorded.spans[0].attributes, [("port".to_owned(), "443".to_owned())]);
+    /// ```
     pub fn span(&self) -> SpanRef {
         SpanRef::with(self.begun.id, self.generation)
     }
@@ -71,6 +120,23 @@ impl OpenSpan {
     /// Ends the span now. `polls` is how often it was entered, which is kept as how often a future was polled.
     ///
     /// Nothing is written if its recording is over; that is counted while another one runs.
+    ///
+    /// ```
+    /// use spanring::dispatch::OpenSpan;
+    /// use spanring::events::Outcome;
+    /// use spanring::prelude::*;
+    /// use spanring::spans::SpanContext;
+    /// use spanring::testing;
+    ///
+    /// static_span_desc!(CONNECTION, "connection");
+    /// let recorded = testing::record(|| {
+    ///     let connection = OpenSpan::begin(&CONNECTION, SpanContext::current()).expect("a recorder runs");
+    ///     let times_entered = 3;
+    ///     std::thread::spawn(move || connection.end(Outcome::Cancelled, times_entered)).join().unwrap();
+    /// });
+    /// assert_eq!(recorded.tree(), "connection [cancelled]\n");
+    /// assert_eq!(recorded.spans[0].polls, 3);
+    /// ```
     pub fn end(self, outcome: Outcome, polls: u32) {
         end(&span(&self.description, &self.frame), &self.begun, self.generation, outcome, polls);
     }

@@ -22,6 +22,20 @@ pin_project! {
     /// nobody records belongs to none. While it is polled or dropped, it is the current span.
     ///
     /// `O` is what looks at the future's output before the span ends.
+    ///
+    /// ```
+    /// use spanring::prelude::*;
+    /// use spanring::testing;
+    ///
+    /// # use futures_executor::block_on;
+    /// let recorded = block_on(testing::record_future(async {
+    ///     let ready = span_async_named!("polled to its end", async { 42 });
+    ///     let mut never = Box::pin(span_async_named!("dropped before", std::future::pending::<()>()));
+    ///     assert_eq!(ready.await, 42);
+    ///     assert!(std::future::poll_fn(|context| never.as_mut().poll(context).is_pending().into()).await);
+    /// }));
+    /// assert_eq!(recorded.tree(), "polled to its end\ndropped before [cancelled]\n");
+    /// ```
     #[must_use = "futures do nothing unless polled"]
     pub struct Spanned<F, S: SpanSite, O = ()> {
         #[pin]
@@ -57,12 +71,49 @@ fn kept<O>(_: O) -> Kept<O> {
 }
 
 /// A future wrapped at a static site.
+///
+/// ```
+/// use spanring::prelude::*;
+///
+/// static_span_desc!(SERVE, "serve");
+///
+/// // In a struct that names its types.
+/// struct Serving {
+///     response: InstrumentedFuture<std::future::Ready<u16>>,
+/// }
+///
+/// let serving = Serving { response: std::future::ready(200).instrument(&SERVE) };
+/// # use futures_executor::block_on;
+/// assert_eq!(block_on(serving.response), 200);
+/// ```
 pub type InstrumentedFuture<F> = Spanned<F, &'static SpanMetadata>;
 /// A future wrapped with a name.
+///
+/// ```
+/// use spanring::prelude::*;
+///
+/// struct Serving {
+///     response: InstrumentedNamedFuture<std::future::Ready<u16>, String>,
+/// }
+///
+/// let path = "/users";
+/// let serving = Serving { response: instrument_named!(std::future::ready(200), format!("GET {path}")) };
+/// # use futures_executor::block_on;
+/// assert_eq!(block_on(serving.response), 200);
+/// ```
 pub type InstrumentedNamedFuture<F, N = &'static str> = Spanned<F, Named<N>>;
 
 impl<F> InstrumentedFuture<F> {
     /// Wraps `future`, as [`super::InstrumentFuture::instrument`] does.
+    ///
+    /// ```
+    /// use spanring::prelude::*;
+    ///
+    /// static_span_desc!(LOAD, "load");
+    /// let future = InstrumentedFuture::new(async { 42 }, &LOAD);
+    /// # use futures_executor::block_on;
+    /// assert_eq!(block_on(future), 42);
+    /// ```
     #[inline]
     pub fn new(future: F, description: &'static SpanMetadata) -> Self {
         Spanned::wrap(future, Some(description), running_generation())
@@ -71,6 +122,15 @@ impl<F> InstrumentedFuture<F> {
 
 impl<F> InstrumentedNamedFuture<F> {
     /// Wraps `future`, as [`super::InstrumentFuture::instrument_named`] does.
+    ///
+    /// ```
+    /// use spanring::prelude::*;
+    ///
+    /// static_span_location!(HERE);
+    /// let future = InstrumentedNamedFuture::new(async { 42 }, &HERE, "load");
+    /// # use futures_executor::block_on;
+    /// assert_eq!(block_on(future), 42);
+    /// ```
     #[inline]
     pub fn new(future: F, location: &'static SpanLocation, name: &'static str) -> Self {
         Self::with_name(future, location, Some(name), running_generation())

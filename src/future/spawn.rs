@@ -8,6 +8,22 @@ use tokio::task::JoinHandle;
 ///
 /// # Panics
 /// As `tokio::spawn` does, outside of a runtime.
+///
+/// ```
+/// use spanring::prelude::*;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let request = span_async_named!("request", async {
+///     let job = spawn_with_context(async {
+///         span_scope!("job"); // a child of the span `request`
+///         42
+///     });
+///     job.await.unwrap()
+/// });
+/// assert_eq!(request.await, 42);
+/// # }
+/// ```
 pub fn spawn_with_context<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,

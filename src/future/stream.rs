@@ -13,6 +13,24 @@ use std::task::{Context, Poll, ready};
 
 pin_project! {
     /// A stream that is recorded as a span, from its first poll to its end: see [`InstrumentStream`].
+    ///
+    /// ```
+    /// use futures_util::stream::{self, Iter};
+    /// use spanring::prelude::*;
+    /// use spanring::spans::{InstrumentedStream, SpanMetadata};
+    ///
+    /// static_span_desc!(ROWS, "rows");
+    ///
+    /// // In a struct that names its types.
+    /// struct Answer {
+    ///     rows: InstrumentedStream<Iter<std::vec::IntoIter<u32>>, &'static SpanMetadata>,
+    /// }
+    ///
+    /// let answer = Answer { rows: stream::iter(vec![1, 2, 3]).instrument_stream(&ROWS) };
+    /// # use futures_executor::block_on;
+    /// use futures_util::StreamExt;
+    /// assert_eq!(block_on(answer.rows.count()), 3);
+    /// ```
     #[must_use = "streams do nothing unless polled"]
     pub struct InstrumentedStream<T, S: SpanSite> {
         #[pin]
@@ -45,6 +63,20 @@ impl<T, S: SpanSite> InstrumentedStream<T, S> {
 /// The span begins at the first poll and ends when the stream does: *completed* when there are no more items, *panicked* when a poll
 /// panics, *cancelled* when it is dropped before. Its polls are those of the stream, one for each item and each wait. Between two polls
 /// the span is open and not current: what is done with an item is not part of it.
+///
+/// ```
+/// use futures_util::{StreamExt, stream};
+/// use spanring::prelude::*;
+/// use spanring::testing;
+///
+/// static_span_desc!(ROWS, "rows");
+///
+/// # use futures_executor::block_on;
+/// let recorded = block_on(testing::record_future(async {
+///     stream::iter([1, 2, 3]).instrument_stream(&ROWS).count().await
+/// }));
+/// assert_eq!((recorded.output, recorded.tree().as_str()), (3, "rows\n"));
+/// ```
 pub trait InstrumentStream: Stream + Sized {
     /// Records this stream as a span at a static site.
     ///
