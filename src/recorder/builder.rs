@@ -52,6 +52,20 @@ const NAMES_BYTES: std::ops::RangeInclusive<u64> = 4096..=1 << 30;
 /// | [`snapshots`](Builder::snapshots) | none |
 /// | [`filter`](Builder::filter) | what `SPANRING_FILTER` says, or else everything |
 /// | [`sampling`](Builder::sampling) | what `SPANRING_SAMPLING` says, or else all roots |
+///
+/// ```no_run
+/// use spanring::{Recorder, SyncPolicy};
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), spanring::StartError> {
+/// let recorder = Recorder::builder()
+///     .directory("/var/lib/service/recording")
+///     .directory_bytes(4 << 30)
+///     .sync(SyncPolicy::Every(Duration::from_secs(5)))
+///     .start()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "settings record nothing: call start()"]
 pub struct Builder {
@@ -124,24 +138,45 @@ impl Builder {
     /// Records to files below this directory, which is created if need be. Each start adds a session of its own to it.
     ///
     /// Rings are mapped files, so what they hold is still there after `kill -9`.
+    ///
+    /// ```
+    /// let builder = spanring::Recorder::builder().directory("/var/lib/service/recording");
+    /// ```
     pub fn directory(mut self, path: impl Into<PathBuf>) -> Builder {
         self.directory = Some(path.into());
         self
     }
 
     /// Puts the ring files below another directory, on tmpfs for instance. The recording says where, and a reader looks there.
+    ///
+    /// ```
+    /// use spanring::Recorder;
+    ///
+    /// let builder = Recorder::builder().directory("/var/lib/service/recording").ring_directory("/dev/shm/service");
+    /// ```
     pub fn ring_directory(mut self, path: impl Into<PathBuf>) -> Builder {
         self.ring_directory = Some(path.into());
         self
     }
 
     /// Records to memory only, without bound: see [`RecorderGuard::memory`]. For tests and short runs.
+    ///
+    /// ```
+    /// let builder = spanring::Recorder::builder().memory();
+    /// ```
     pub fn memory(mut self) -> Builder {
         self.memory = true;
         self
     }
 
     /// Records to a sink of your own. Rings are on the heap.
+    ///
+    /// ```
+    /// use spanring::Recorder;
+    /// use spanring::sink::NullSink;
+    ///
+    /// let builder = Recorder::builder().sink(NullSink);
+    /// ```
     pub fn sink(mut self, sink: impl Sink + 'static) -> Builder {
         self.sink = Some(CustomSink(Box::new(sink)));
         self
@@ -151,12 +186,27 @@ impl Builder {
     ///
     /// There are as many rings as threads ever record at the same time: a service with 512 blocking threads has 256 MiB of them at
     /// the default, on the disk at once and in memory as far as they were used.
+    ///
+    /// ```
+    /// use spanring::{Recorder, StartError};
+    ///
+    /// let builder = Recorder::builder().directory("recording").ring_bytes(4 << 20); // 32,768 spans a thread
+    ///
+    /// let too_small = Recorder::builder().directory("recording").ring_bytes(1000).start();
+    /// assert!(matches!(too_small, Err(StartError::RingSize { bytes: 1000 })));
+    /// ```
     pub fn ring_bytes(mut self, bytes: u64) -> Builder {
         self.ring_bytes = bytes;
         self
     }
 
     /// What happens to a record for which its ring has no room.
+    ///
+    /// ```
+    /// use spanring::{Discipline, Recorder};
+    ///
+    /// let builder = Recorder::builder().directory("recording").discipline(Discipline::Flight);
+    /// ```
     pub fn discipline(mut self, discipline: Discipline) -> Builder {
         self.discipline = discipline;
         self
@@ -169,6 +219,16 @@ impl Builder {
     /// instead of less well recorded. [`Health::waits`](crate::Health::waits) counts the records that waited. Nobody waits after a stop,
     /// nor in a signal handler: a thread does not wait while it is on an alternate signal stack, or has a signal blocked that was not
     /// blocked at its first event. (A handler with `SA_NODEFER`, on the thread's own stack, is not noticed and waits.)
+    ///
+    /// ```
+    /// use spanring::{Recorder, StartError};
+    /// use std::time::Duration;
+    ///
+    /// let builder = Recorder::builder().directory("recording").wait_when_full(Duration::from_millis(5));
+    ///
+    /// let too_long = Recorder::builder().directory("recording").wait_when_full(Duration::from_secs(2)).start();
+    /// assert!(matches!(too_long, Err(StartError::Wait { .. })));
+    /// ```
     pub fn wait_when_full(mut self, longest: Duration) -> Builder {
         self.wait_when_full = longest;
         self
@@ -179,6 +239,10 @@ impl Builder {
     ///
     /// A span then leaves a record of 64 bytes for each poll, besides its two, and reads the clock for each of these and once more when
     /// it is created; docs/PERFORMANCE.md says what that costs. In flight discipline a ring reaches back less far.
+    ///
+    /// ```
+    /// let builder = spanring::Recorder::builder().directory("recording").measure_polls(true);
+    /// ```
     pub fn measure_polls(mut self, measure: bool) -> Builder {
         self.measure_polls = measure;
         self
@@ -192,12 +256,23 @@ impl Builder {
     /// file had is lost, and counted as damage by readers; what is recorded later goes on to the next segment, but does not survive
     /// the process while its ring is without a file. [`Health::spoiled_files`](crate::Health::spoiled_files) counts such files. The
     /// first 1024 files mapped at a time are guarded.
+    ///
+    /// ```
+    /// let builder = spanring::Recorder::builder().directory("/tmp/recording").guard_truncation();
+    /// ```
     pub fn guard_truncation(mut self) -> Builder {
         self.guard_truncation = true;
         self
     }
 
     /// What survives a loss of power. By default nothing is promised: see [`SyncPolicy`].
+    ///
+    /// ```
+    /// use spanring::{Recorder, SyncPolicy};
+    /// use std::time::Duration;
+    ///
+    /// let builder = Recorder::builder().directory("recording").sync(SyncPolicy::Every(Duration::from_secs(5)));
+    /// ```
     pub fn sync(mut self, policy: SyncPolicy) -> Builder {
         self.sync = policy;
         self
@@ -205,6 +280,10 @@ impl Builder {
 
     /// Compresses segments when they are full: spans that are alike take a tenth of the space or less. A thread of its own does that,
     /// for as long as it takes; the stop waits for the last one. Whoever reads the recording needs the feature `compress` too.
+    ///
+    /// ```
+    /// let builder = spanring::Recorder::builder().directory("recording").compress();
+    /// ```
     #[cfg(feature = "compress")]
     pub fn compress(mut self) -> Builder {
         self.compress = true;
@@ -216,24 +295,56 @@ impl Builder {
     ///
     /// By default the processor's counter is used if the processor says that it is invariant and the kernel keeps time by it; anchors
     /// in the recording tie it to time, so a rate that drifts over hours does no harm.
+    ///
+    /// ```
+    /// let builder = spanring::Recorder::builder().directory("recording").system_clock();
+    /// ```
     pub fn system_clock(mut self) -> Builder {
         self.system_clock = true;
         self
     }
 
     /// How long the flusher sleeps when little is going on. A ring that fills up shortens the sleep, to a millisecond at least.
+    ///
+    /// ```
+    /// use spanring::{Recorder, StartError};
+    /// use std::time::Duration;
+    ///
+    /// let builder = Recorder::builder().directory("recording").flush_interval(Duration::from_millis(100));
+    ///
+    /// let never_asleep = Recorder::builder().directory("recording").flush_interval(Duration::ZERO).start();
+    /// assert!(matches!(never_asleep, Err(StartError::FlushInterval)));
+    /// ```
     pub fn flush_interval(mut self, interval: Duration) -> Builder {
         self.flush_interval = interval;
         self
     }
 
     /// Bytes of each segment file, 64 KiB to 4 GiB. They are allocated when the file is created.
+    ///
+    /// ```
+    /// use spanring::{Recorder, StartError};
+    ///
+    /// let builder = Recorder::builder().directory("recording").segment_bytes(64 << 20);
+    ///
+    /// let too_small = Recorder::builder().directory("recording").segment_bytes(4096).start();
+    /// assert!(matches!(too_small, Err(StartError::SegmentSize { bytes: 4096 })));
+    /// ```
     pub fn segment_bytes(mut self, bytes: u64) -> Builder {
         self.segment_bytes = bytes;
         self
     }
 
     /// Bytes for the definitions of locations and static names, 4 KiB to 1 GiB: about 100 for each that is recorded.
+    ///
+    /// ```
+    /// use spanring::{Recorder, StartError};
+    ///
+    /// let builder = Recorder::builder().directory("recording").names_bytes(16 << 20); // for some 160,000 of them
+    ///
+    /// let too_small = Recorder::builder().directory("recording").names_bytes(100).start();
+    /// assert!(matches!(too_small, Err(StartError::NamesSize { bytes: 100 })));
+    /// ```
     pub fn names_bytes(mut self, bytes: u64) -> Builder {
         self.names_bytes = bytes;
         self
@@ -244,6 +355,10 @@ impl Builder {
     /// When a segment is begun that would exceed this, sessions of dead processes are removed, oldest first, then the oldest segments
     /// of this one; what was retired is counted, and begins of spans that are still open are carried forward. At least the current
     /// segment is kept, and files of living processes always; nor are there ever more than 100 sessions of dead ones.
+    ///
+    /// ```
+    /// let builder = spanring::Recorder::builder().directory("/var/lib/service/recording").directory_bytes(10 << 30);
+    /// ```
     pub fn directory_bytes(mut self, bytes: u64) -> Builder {
         self.directory_bytes = bytes;
         self
@@ -253,6 +368,16 @@ impl Builder {
     /// is not can be looked at. [`Snapshots`] says what may ask.
     ///
     /// While a snapshot is written, what the rings hold is in memory a second time.
+    ///
+    /// ```
+    /// use spanring::{Discipline, Recorder, Snapshots, StartError};
+    ///
+    /// let snapshots = Snapshots::new().on_panic();
+    /// let builder = Recorder::builder().directory("recording").discipline(Discipline::Flight).snapshots(snapshots.clone());
+    ///
+    /// let in_drain = Recorder::builder().directory("recording").snapshots(snapshots).start();
+    /// assert!(matches!(in_drain, Err(StartError::SnapshotsInDrain)));
+    /// ```
     pub fn snapshots(mut self, snapshots: Snapshots) -> Builder {
         self.snapshots = Some(snapshots);
         self
@@ -263,6 +388,14 @@ impl Builder {
     ///
     /// A future is asked for when it is wrapped, a scope when it is entered. What is refused takes some 50 instructions more than while
     /// nobody records; what is made in it is a child of the span around it. A name made at run time is made before the filter is asked.
+    ///
+    /// ```
+    /// use spanring::{Filter, Recorder};
+    ///
+    /// let filter: Filter = r#"service::db=off,name:"GET /health"=off"#.parse()?;
+    /// let builder = Recorder::builder().directory("recording").filter(filter);
+    /// # Ok::<(), spanring::FilterError>(())
+    /// ```
     pub fn filter(mut self, filter: Filter) -> Builder {
         self.filter = filter;
         self
@@ -293,6 +426,17 @@ impl Builder {
     ///
     /// # Errors
     /// Says what to change; nothing is left behind.
+    ///
+    /// ```no_run
+    /// use spanring::{Recorder, StartError};
+    ///
+    /// # fn main() -> Result<(), StartError> {
+    /// let recorder = Recorder::builder().directory("recording").start()?;
+    /// // There is one at a time.
+    /// assert!(matches!(Recorder::builder().memory().start(), Err(StartError::AlreadyRunning)));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn start(self) -> Result<RecorderGuard, StartError> {
         self.check()?;
         let filter = last_word(FILTER_VARIABLE, self.filter.clone()).map_err(StartError::FilterVariable)?;

@@ -7,6 +7,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Why a recorder did not start.
+///
+/// ```no_run
+/// use spanring::{Recorder, StartError};
+///
+/// let recorder = match Recorder::builder().directory("recording").start() {
+///     Ok(recorder) => Some(recorder),
+///     Err(StartError::AlreadyRunning) => None, // whoever started it keeps its guard
+///     Err(error) => {
+///         eprintln!("nothing is recorded: {error}");
+///         None
+///     }
+/// };
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StartError {
@@ -133,6 +146,18 @@ impl std::error::Error for StartError {
 }
 
 /// Why a flush did not reach the sink. What it could not write waits in the rings, and is tried again.
+///
+/// ```
+/// use spanring::FlushError;
+///
+/// # fn example(recorder: spanring::RecorderGuard) {
+/// match recorder.stop() {
+///     Ok(health) => println!("{health}"),
+///     Err(FlushError::Sink(source)) => eprintln!("the last records are in the ring files only: {source}"),
+///     Err(error) => eprintln!("{error}"),
+/// }
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FlushError {

@@ -61,6 +61,13 @@ pub(super) struct Subject<'a> {
 }
 
 /// Why a text is no filter: what is wrong with it, and where.
+///
+/// ```
+/// use spanring::Filter;
+///
+/// let error = "med,name:=off".parse::<Filter>().unwrap_err();
+/// assert_eq!(error.to_string(), r#"the filter "med,name:=off" is wrong at byte 9: a name has to follow name:"#);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilterError {
     text: String,
@@ -70,6 +77,14 @@ pub struct FilterError {
 
 impl FilterError {
     /// Where in the text, in bytes from its beginning.
+    ///
+    /// ```
+    /// use spanring::Filter;
+    ///
+    /// let text = "med,name:=off";
+    /// let error = text.parse::<Filter>().unwrap_err();
+    /// assert_eq!(&text[error.offset()..], "=off");
+    /// ```
     pub fn offset(&self) -> usize {
         self.offset
     }

@@ -19,11 +19,25 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Where a recorder begins: [`Recorder::builder`].
+///
+/// ```no_run
+/// let recorder = spanring::Recorder::builder().directory("recording").start()?;
+/// // .. as long as the service runs ..
+/// println!("{}", recorder.stop()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Recorder;
 
 impl Recorder {
     /// Settings for a new recorder.
+    ///
+    /// ```
+    /// use spanring::{Recorder, StartError};
+    ///
+    /// let started = Recorder::builder().start();
+    /// assert!(matches!(started, Err(StartError::NoDestination)));
+    /// ```
     pub fn builder() -> Builder {
         Builder::new()
     }
@@ -31,6 +45,17 @@ impl Recorder {
 
 /// Whether spans are recorded now: a recorder runs in this process, and is not [paused](RecorderGuard::pause). One load; `false` at
 /// compile time without the feature `enable`.
+///
+/// ```
+/// use spanring::prelude::*;
+///
+/// # fn example(rows: &[String]) {
+/// if spanring::is_recording() {
+///     // Work that only the recording needs.
+///     current_span().record("bytes", rows.iter().map(String::len).sum::<usize>());
+/// }
+/// # }
+/// ```
 #[inline(always)]
 pub fn is_recording() -> bool {
     recording()
@@ -42,6 +67,15 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// A running recorder. Dropping it flushes and stops; [`RecorderGuard::stop`] does the same and tells how it went.
 ///
 /// In a forked child it does nothing at all: the recording is the parent's.
+///
+/// ```no_run
+/// # fn main() -> Result<(), spanring::StartError> {
+/// # fn serve() {}
+/// let _recorder = spanring::Recorder::builder().directory("recording").start()?; // `let _ =` would stop it at once
+/// serve();
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "recording stops when this is dropped"]
 pub struct RecorderGuard {
@@ -81,11 +115,28 @@ impl RecorderGuard {
     ///
     /// # Errors
     /// If the sink fails. What it could not take waits in the rings.
+    ///
+    /// ```
+    /// # fn example(recorder: &spanring::RecorderGuard) -> Result<(), Box<dyn std::error::Error>> {
+    /// recorder.flush()?;
+    /// println!("{} records are in the segments", recorder.health().flushed);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn flush(&self) -> Result<(), FlushError> {
         self.active.as_ref().ok_or(FlushError::NotRunning).and_then(|active| flush_running(&active.running))
     }
 
     /// How it goes.
+    ///
+    /// ```
+    /// # fn example(recorder: &spanring::RecorderGuard) {
+    /// let health = recorder.health();
+    /// if !health.is_good() {
+    ///     eprintln!("{health}"); // recording: 55607 records flushed, 12 lost
+    /// }
+    /// # }
+    /// ```
     pub fn health(&self) -> Health {
         let health = self.active.as_ref().map(|active| health_of(&active.running)).unwrap_or_default();
         Health { directory: self.directory.clone(), ..health }
@@ -96,11 +147,27 @@ impl RecorderGuard {
     ///
     /// What begins on another thread at this very moment may still begin. A future that is wrapped meanwhile, and recorded when it is
     /// polled later, stands in no span. [`pause`](crate::pause) does the same without the guard.
+    ///
+    /// ```
+    /// # fn example(recorder: &spanring::RecorderGuard) {
+    /// # fn warm_up() {}
+    /// recorder.pause();
+    /// warm_up();
+    /// recorder.resume();
+    /// # }
+    /// ```
     pub fn pause(&self) {
         self.set_paused(true);
     }
 
     /// Spans begin again, after [`RecorderGuard::pause`].
+    ///
+    /// ```
+    /// # fn example(recorder: &spanring::RecorderGuard) {
+    /// recorder.resume();
+    /// assert!(!recorder.health().paused);
+    /// # }
+    /// ```
     pub fn resume(&self) {
         self.set_paused(false);
     }
@@ -115,6 +182,14 @@ impl RecorderGuard {
     /// open goes on. [`set_filter`](crate::set_filter) does the same without the guard.
     ///
     /// Each different filter that was ever set stays in memory, for as long as the process lives.
+    ///
+    /// ```
+    /// # fn example(recorder: &spanring::RecorderGuard) -> Result<(), spanring::FilterError> {
+    /// recorder.set_filter("service::db=max,med".parse()?);
+    /// assert_eq!(recorder.health().filter.as_deref(), Some("service::db=max,med"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_filter(&self, filter: Filter) {
         if let Some(running) = self.running_here() {
             choose(&running.session, || verdict::set(filter));
@@ -123,6 +198,16 @@ impl RecorderGuard {
 
     /// From now on this share of the root spans is recorded, each with everything in it: of those whose future is wrapped, or whose scope is
     /// entered, from here on. What is open goes on as it began. [`set_sampling`](crate::set_sampling) does the same without the guard.
+    ///
+    /// ```
+    /// use spanring::Sampling;
+    ///
+    /// # fn example(recorder: &spanring::RecorderGuard) {
+    /// recorder.set_sampling(Sampling::share(0.1));
+    /// // .. until it is quiet again ..
+    /// recorder.set_sampling(Sampling::ALL);
+    /// # }
+    /// ```
     pub fn set_sampling(&self, share: Sampling) {
         if let Some(running) = self.running_here() {
             choose(&running.session, || sampling::set(share));
@@ -135,11 +220,32 @@ impl RecorderGuard {
     }
 
     /// The session's directory; `None` if it records to memory or to a sink of your own.
+    ///
+    /// ```
+    /// # fn example(recorder: &spanring::RecorderGuard) {
+    /// if let Some(directory) = recorder.directory() {
+    ///     println!("what is recorded: spanring info {}", directory.display());
+    /// }
+    /// # }
+    /// ```
     pub fn directory(&self) -> Option<&Path> {
         self.directory.as_deref()
     }
 
     /// What was recorded to memory, up to the last flush; `None` if it records elsewhere.
+    ///
+    /// ```no_run
+    /// use spanring::Recorder;
+    /// use spanring::reader::Recording;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let recorder = Recorder::builder().memory().start()?;
+    /// recorder.flush()?;
+    /// let bytes = recorder.memory().map(|buffer| buffer.bytes()).unwrap_or_default();
+    /// let recording = Recording::from_segment(&bytes)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn memory(&self) -> Option<&MemoryBuffer> {
         self.memory.as_ref()
     }
@@ -149,6 +255,14 @@ impl RecorderGuard {
     ///
     /// # Errors
     /// If the sink fails, or the disk.
+    ///
+    /// ```
+    /// # fn example(recorder: &spanring::RecorderGuard) -> Result<(), Box<dyn std::error::Error>> {
+    /// recorder.sync()?;
+    /// println!("{} records survive a loss of power", recorder.health().synced);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn sync(&self) -> Result<(), FlushError> {
         let Some(Active { running, .. }) = &self.active else { return Err(FlushError::NotRunning) };
         flush_running(running)?;
@@ -163,6 +277,14 @@ impl RecorderGuard {
     ///
     /// # Errors
     /// If the recorder keeps no snapshots, or it cannot be written.
+    ///
+    /// ```
+    /// # fn example(recorder: &spanring::RecorderGuard) -> Result<(), Box<dyn std::error::Error>> {
+    /// let directory = recorder.snapshot("a customer called")?;
+    /// println!("it is in {}", directory.display());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn snapshot(&self, reason: &str) -> Result<PathBuf, SnapshotError> {
         let running = self.running_here().ok_or(SnapshotError::NotRunning)?;
         running.taker.as_ref().ok_or(SnapshotError::NotKept)?.take(&running.drainer, reason)
@@ -172,6 +294,14 @@ impl RecorderGuard {
     ///
     /// # Errors
     /// If not everything reached the sink. What the rings still hold stays in their files, where a reader finds it.
+    ///
+    /// ```
+    /// # fn example(recorder: spanring::RecorderGuard) -> Result<(), Box<dyn std::error::Error>> {
+    /// let health = recorder.stop()?;
+    /// assert_eq!(health.lost, 0, "{health}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stop(mut self) -> Result<Health, FlushError> {
         let result = self.stop_now();
         result.map(|health| Health { directory: self.directory.clone(), ..health })
@@ -229,6 +359,14 @@ impl Drop for RecorderGuard {
 ///
 /// # Errors
 /// If no recorder runs, or the sink fails.
+///
+/// ```
+/// # fn example() {
+/// if let Err(error) = spanring::flush() {
+///     eprintln!("{error}");
+/// }
+/// # }
+/// ```
 pub fn flush() -> Result<(), FlushError> {
     let running = running_of_this_process().ok_or(FlushError::NotRunning)?;
     flush_running(&running)
@@ -239,16 +377,40 @@ pub fn flush() -> Result<(), FlushError> {
 /// or taken, a moment ago ([`Snapshots::apart`](crate::Snapshots::apart)).
 ///
 /// Waits for nothing, but takes a lock and allocates: not for signal handlers.
+///
+/// ```
+/// # fn example(queued: usize) {
+/// if queued > 10_000 && spanring::request_snapshot("the queue is long") {
+///     println!("there will be a snapshot of what led to it");
+/// }
+/// # }
+/// ```
 pub fn request_snapshot(reason: &str) -> bool {
     running_of_this_process().and_then(|running| running.taker).is_some_and(|taker| taker.ask(reason))
 }
 
 /// Pauses the running recorder: see [`RecorderGuard::pause`]. Returns whether there is one.
+///
+/// ```
+/// # fn example() {
+/// if !spanring::pause() {
+///     eprintln!("no recorder runs here");
+/// }
+/// # }
+/// ```
 pub fn pause() -> bool {
     set_running_paused(true)
 }
 
 /// The running recorder goes on: see [`RecorderGuard::resume`]. Returns whether there is one.
+///
+/// ```
+/// # fn example() {
+/// if !spanring::resume() {
+///     eprintln!("no recorder runs here");
+/// }
+/// # }
+/// ```
 pub fn resume() -> bool {
     set_running_paused(false)
 }
@@ -258,11 +420,25 @@ fn set_running_paused(paused: bool) -> bool {
 }
 
 /// Changes what the running recorder records: see [`RecorderGuard::set_filter`]. Returns whether there is one.
+///
+/// ```
+/// # fn example(text: &str) -> Result<(), spanring::FilterError> {
+/// let heard = spanring::set_filter(text.parse()?); // what an operator sent, such as "service::db=off"
+/// # Ok(())
+/// # }
+/// ```
 pub fn set_filter(filter: Filter) -> bool {
     choose_running(|| verdict::set(filter))
 }
 
 /// Changes what share of the root spans the running recorder records: see [`RecorderGuard::set_sampling`]. Returns whether there is one.
+///
+/// ```
+/// # fn example(text: &str) -> Result<(), spanring::SamplingError> {
+/// let heard = spanring::set_sampling(text.parse()?); // "0.01" is one root of a hundred
+/// # Ok(())
+/// # }
+/// ```
 pub fn set_sampling(share: Sampling) -> bool {
     choose_running(|| sampling::set(share))
 }
@@ -272,6 +448,15 @@ fn choose_running(change: impl FnOnce()) -> bool {
 }
 
 /// How the running recorder goes; `None` if none runs.
+///
+/// ```
+/// # fn example() {
+/// match spanring::health() {
+///     Some(health) => println!("{health}"),
+///     None => println!("no recorder runs here"),
+/// }
+/// # }
+/// ```
 pub fn health() -> Option<Health> {
     running_of_this_process().map(|running| health_of(&running))
 }

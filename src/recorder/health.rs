@@ -6,6 +6,14 @@ use std::path::PathBuf;
 /// How a recording goes, as far as it was flushed: nothing here is counted on the recording path.
 ///
 /// Every record ever written is one of `flushed`, `lost`, or still in a ring.
+///
+/// ```
+/// # fn example(recorder: &spanring::RecorderGuard) {
+/// let health = recorder.health();
+/// println!("{health}"); // recording: 55607 records flushed, 0 lost
+/// println!("{} rings, {} roots not sampled", health.rings, health.unsampled);
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {
@@ -61,6 +69,15 @@ pub struct Health {
 
 impl Health {
     /// Whether everything that was recorded can be read, now and after a crash.
+    ///
+    /// ```
+    /// use spanring::Health;
+    ///
+    /// // What a health check answers.
+    /// let status = |health: Option<Health>| if health.is_some_and(|health| health.is_good()) { 200 } else { 503 };
+    /// assert_eq!(status(None), 503);
+    /// assert_eq!(status(Some(Health::default())), 503, "nothing is recorded");
+    /// ```
     pub fn is_good(&self) -> bool {
         let troubles = self.lost + self.refused + self.names_lost + self.unmapped_rings + self.spoiled_files;
         self.recording && troubles == 0 && self.last_error.is_none()

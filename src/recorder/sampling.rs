@@ -40,11 +40,30 @@ pub struct Sampling {
 
 impl Sampling {
     /// Every root span.
+    ///
+    /// ```
+    /// use spanring::Sampling;
+    ///
+    /// assert_eq!(Sampling::ALL, Sampling::share(1.0));
+    /// ```
     pub const ALL: Sampling = Sampling { of_all: 1 << 32 };
     /// No root span, and so none at all.
+    ///
+    /// ```
+    /// use spanring::Sampling;
+    ///
+    /// assert_eq!(Sampling::NONE, Sampling::share(0.0));
+    /// ```
     pub const NONE: Sampling = Sampling { of_all: 0 };
 
     /// This share, from 0 (none) to 1 (all). What is less is 0; what is more, or not a number, is 1. As exact as 2^-32.
+    ///
+    /// ```
+    /// use spanring::Sampling;
+    ///
+    /// assert_eq!(Sampling::share(0.25).to_string(), "0.25");
+    /// assert_eq!(Sampling::share(7.0), Sampling::ALL);
+    /// ```
     pub fn share(share: f64) -> Sampling {
         if share.is_nan() {
             return Sampling::ALL;
@@ -78,6 +97,13 @@ impl FromStr for Sampling {
 }
 
 /// Why a text says no share.
+///
+/// ```
+/// use spanring::Sampling;
+///
+/// let error = "10%".parse::<Sampling>().unwrap_err();
+/// assert_eq!(error.to_string(), r#""10%" is no share of the root spans: write a number from 0 to 1, such as 0.01"#);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SamplingError {
     text: String,

@@ -6,6 +6,13 @@ use std::time::{Duration, Instant};
 ///
 /// Syncing is the flusher's work; no recording thread waits for it. But while the disk takes its time, rings are not drained: choose
 /// [`ring_bytes`](crate::Builder::ring_bytes) for the longest sync that you expect, or see [`Health::lost`](crate::Health::lost) rise.
+///
+/// ```
+/// use spanring::{Recorder, SyncPolicy};
+///
+/// assert_eq!(SyncPolicy::default(), SyncPolicy::Never);
+/// let builder = Recorder::builder().directory("recording").sync(SyncPolicy::WhenSealed);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SyncPolicy {

@@ -9,6 +9,18 @@ use std::sync::{Mutex, Once, OnceLock, TryLockError};
 use std::time::{Duration, Instant};
 
 /// Why there is no snapshot.
+///
+/// ```
+/// use spanring::SnapshotError;
+///
+/// # fn example(recorder: &spanring::RecorderGuard) {
+/// match recorder.snapshot("it was asked for") {
+///     Ok(directory) => println!("{}", directory.display()),
+///     Err(SnapshotError::NotKept) => {} // this service runs without
+///     Err(error) => eprintln!("{error}"),
+/// }
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SnapshotError {
