@@ -68,7 +68,7 @@ pub fn plain_records(run: &[Slot], number: u32) -> usize {
 
 /// One slot, and no text: of the bits of a head that say so.
 const ONE_SLOT: u64 = Head(0).with_slots(1).0;
-const SHAPE: u64 = 0xf * ONE_SLOT | Head::RUN_TIME_NAME;
+const SHAPE: u64 = (0xf * ONE_SLOT) | Head::RUN_TIME_NAME;
 /// The bits that say an outcome.
 const OUTCOME: u64 = 0b11 << 8;
 
