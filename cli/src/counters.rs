@@ -1,4 +1,18 @@
 //! The counters of a recording: how often each was recorded, and which values it had.
+//!
+//! ```no_run
+//! use spanring::reader::Recording;
+//! use spanring_cli::counters;
+//! use spanring_cli::progress::Silent;
+//!
+//! # fn main() -> Result<(), spanring::reader::ReadError> {
+//! let recording = Recording::open("recording")?;
+//! for row in counters::describe(&recording, &mut Silent)?.counters {
+//!     println!("{}: {} values, {:?} on average", row.name, row.count, row.mean);
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 use crate::info::DamageInfo;
 use crate::progress::Progress;

@@ -6,6 +6,23 @@
 //! durations are distributed; it does assume that they do not depend on each other, which spans of a busy service do to a degree, so
 //! a range that just misses zero means less than its 99 % say. The range of a change goes from the lower bound after by the upper
 //! bound before to the upper bound after by the lower bound before.
+//!
+//! ```no_run
+//! use spanring::reader::Recording;
+//! use spanring_cli::diff::{Side, compare};
+//! use spanring_cli::spans;
+//!
+//! # fn main() -> Result<(), spanring::reader::ReadError> {
+//! let read = |path: &str| {
+//!     let mut side = Side::default();
+//!     spans::read(&Recording::open(path)?, &mut |item| side.add(&item))?;
+//!     Ok::<Side, spanring::reader::ReadError>(side)
+//! };
+//! let report = compare(read("before")?, read("after")?);
+//! println!("{} names compared", report.rows.len());
+//! # Ok(())
+//! # }
+//! ```
 
 use crate::info::DamageInfo;
 use crate::spans::Item;

@@ -1,4 +1,13 @@
 //! `spanring doctor`: whether this machine and this directory are good for recording, and a real recording to show it.
+//!
+//! ```no_run
+//! use spanring_cli::doctor;
+//!
+//! let examination = doctor::examine("recording".as_ref());
+//! for check in &examination.checks {
+//!     println!("{}: {}", check.what, check.found);
+//! }
+//! ```
 
 use rustix::fs::statvfs;
 use rustix::process::{Resource, getrlimit};

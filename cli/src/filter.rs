@@ -1,4 +1,12 @@
 //! Which spans are asked for.
+//!
+//! ```
+//! use spanring_cli::filter::{Condition, Moment, parse_condition, parse_moment};
+//!
+//! let batch = Condition { key: "batch".to_owned(), value: Some("7".to_owned()) };
+//! assert_eq!(parse_condition("batch=7"), Ok(batch));
+//! assert_eq!(parse_moment("1970-01-01T00:00:01Z"), Ok(Moment::Unix(1_000_000_000)));
+//! ```
 
 use crate::progress::Progress;
 use crate::spans::{self, Ending, Item, Span};
@@ -7,6 +15,24 @@ use spanring::reader::{ReadError, Recording, Summary, Value};
 use std::time::Duration;
 
 /// What spans have to be like; by default, every span is.
+///
+/// ```no_run
+/// use spanring::reader::Recording;
+/// use spanring_cli::filter::Filter;
+/// use spanring_cli::progress::Silent;
+/// use spanring_cli::spans::{Ending, Item};
+///
+/// # fn main() -> Result<(), spanring::reader::ReadError> {
+/// let filter = Filter { name: Some("query".to_owned()), outcome: vec![Ending::Failed], ..Filter::default() };
+/// let recording = Recording::open("recording")?;
+/// let mut failed = 0;
+/// filter.of(&recording).read(&recording, &mut Silent, &mut |item| {
+///     failed += u64::from(matches!(item, Item::Span(_)));
+/// })?;
+/// println!("{failed} queries failed");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 pub struct Filter {
     /// Only spans whose name contains TEXT

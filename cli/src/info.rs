@@ -1,4 +1,18 @@
 //! What a session is: who recorded, since when, how much, and what is missing.
+//!
+//! ```no_run
+//! use spanring::reader::{Recording, sessions};
+//! use spanring_cli::info;
+//!
+//! # fn main() -> Result<(), spanring::reader::ReadError> {
+//! for session in info::list(&sessions("recording")?) {
+//!     println!("{} {}", session.session, session.writer);
+//! }
+//! let session = info::describe(&Recording::open("recording")?)?;
+//! println!("{}", session.path.display());
+//! # Ok(())
+//! # }
+//! ```
 
 use crate::spans::{self, Counter, DetailTotals, Ending, Instant, Item, add, thread_label};
 use rustc_hash::FxHashMap;

@@ -11,6 +11,20 @@
 //! - [`demo`]: a small HTTP service that records itself
 //!
 //! The program `spanring` is a thin shell around these modules.
+//!
+//! ```no_run
+//! use spanring::reader::Recording;
+//! use spanring_cli::top::{SortBy, Top};
+//! use spanring_cli::{render, spans};
+//!
+//! # fn main() -> Result<(), spanring::reader::ReadError> {
+//! let recording = Recording::open("recording")?;
+//! let mut top = Top::default();
+//! spans::read(&recording, &mut |item| top.add(&item))?;
+//! print!("{}", render::top(&top.finish(SortBy::Total), 20, None));
+//! # Ok(())
+//! # }
+//! ```
 
 mod by_id;
 pub mod counters;

@@ -1,4 +1,24 @@
 //! `spanring top --live`: what a running process has done lately, and what it is doing, looked at again and again from outside.
+//!
+//! ```no_run
+//! use spanring::reader::Recording;
+//! use spanring_cli::filter::Filter;
+//! use spanring_cli::live::Live;
+//! use spanring_cli::top::SortBy;
+//! use std::time::Duration;
+//!
+//! # fn main() -> Result<(), spanring::reader::ReadError> {
+//! let filter = Filter::default();
+//! let mut live = Live::default();
+//! for _ in 0..10 {
+//!     let recording = Recording::open("recording")?;
+//!     let view = live.look(&recording, &filter.of(&recording), Duration::from_secs(10), SortBy::Total, 5)?;
+//!     println!("{:?} events a second", view.events_per_second);
+//!     std::thread::sleep(Duration::from_secs(1));
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 use crate::filter::{Filter, Wanted};
 use crate::open::{self, OpenReport};

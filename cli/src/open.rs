@@ -3,6 +3,21 @@
 //! A future can outlive the one that it was made in. So above an open span there may be some that have ended, or of which
 //! nothing is known: they stand in the tree too, to say where the open one comes from. Which they are shows only when the
 //! open spans are known; a recording that has any is therefore read again, at most [`MAX_SEARCHES`] times.
+//!
+//! ```no_run
+//! use spanring::reader::Recording;
+//! use spanring_cli::filter::Filter;
+//! use spanring_cli::{open, render};
+//!
+//! # fn main() -> Result<(), spanring::reader::ReadError> {
+//! let recording = Recording::open("recording")?;
+//! let filter = Filter::default();
+//! let min_age_ns = 1_000_000_000;
+//! let report = open::describe(&recording, &filter.of(&recording), min_age_ns)?;
+//! print!("{}", render::open(&report, None));
+//! # Ok(())
+//! # }
+//! ```
 
 use crate::filter::Wanted;
 use crate::spans::{self, Counter, Details, Ending, Instant, Item, Span, add, thread_label};

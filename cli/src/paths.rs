@@ -1,4 +1,19 @@
 //! All spans as one tree, added up by the names above them: `spanring tree --aggregate`.
+//!
+//! ```no_run
+//! use spanring::reader::Recording;
+//! use spanring_cli::filter::Filter;
+//! use spanring_cli::progress::Silent;
+//! use spanring_cli::{paths, render};
+//!
+//! # fn main() -> Result<(), spanring::reader::ReadError> {
+//! let recording = Recording::open("recording")?;
+//! let filter = Filter::default();
+//! let report = paths::describe(&recording, &filter.of(&recording), &mut Silent)?;
+//! print!("{}", render::paths(&report, 40, None));
+//! # Ok(())
+//! # }
+//! ```
 
 use crate::filter::Wanted;
 use crate::info::DamageInfo;

@@ -7,6 +7,21 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 /// A source location and its number: equal numbers within one recording mean equal locations.
+///
+/// ```no_run
+/// use spanring::reader::Recording;
+/// use spanring_cli::spans::{self, Item};
+///
+/// # fn main() -> Result<(), spanring::reader::ReadError> {
+/// let recording = Recording::open("recording")?;
+/// spans::read(&recording, &mut |item| {
+///     if let Item::Span(span) = item {
+///         println!("{} at {:?}", span.name, span.place.map(|place| place.file_line()));
+///     }
+/// })?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Place {
     /// 0 for the first location seen, and so on.

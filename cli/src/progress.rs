@@ -1,4 +1,28 @@
 //! How far a long reading is.
+//!
+//! ```no_run
+//! use spanring::reader::Recording;
+//! use spanring_cli::progress::Progress;
+//! use spanring_cli::spans;
+//!
+//! struct Count;
+//!
+//! impl Progress for Count {
+//!     fn at(&mut self, records: u64) {
+//!         eprint!("\r{records} records");
+//!     }
+//!
+//!     fn finish(&mut self) {
+//!         eprintln!();
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), spanring::reader::ReadError> {
+//! let recording = Recording::open("recording")?;
+//! spans::read_with(&recording, &mut Count, &mut |_| {})?;
+//! # Ok(())
+//! # }
+//! ```
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use spanring::reader::Recording;

@@ -1,4 +1,17 @@
 //! Asking a running process for a snapshot, and waiting for it.
+//!
+//! ```no_run
+//! use spanring::reader::Recording;
+//! use spanring_cli::snapshot;
+//! use std::time::Duration;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let recording = Recording::open("recording")?;
+//! let taken = snapshot::take(&recording, "an alert", Duration::from_secs(10))?;
+//! println!("{} records in {}", taken.records, taken.path.display());
+//! # Ok(())
+//! # }
+//! ```
 
 use serde::Serialize;
 use spanring::format::snapshot_request::{self, Answer};

@@ -9,6 +9,26 @@
 //!
 //! This streams. It holds open spans, the last [`WINDOW`] that ended, those that wait for a child that has not ended, and some numbers
 //! for each stack.
+//!
+//! ```no_run
+//! use spanring::reader::Recording;
+//! use spanring_cli::progress::Silent;
+//! use spanring_cli::spans::{self, Item, Step};
+//! use spanring_cli::stacks::StackSums;
+//!
+//! # fn main() -> Result<(), spanring::reader::ReadError> {
+//! let recording = Recording::open("recording")?;
+//! let mut sums = StackSums::default();
+//! spans::read_steps(&recording, &mut Silent, &mut |step| match step {
+//!     Step::Begun(record) => sums.begun(record),
+//!     Step::Item(Item::Span(span)) => sums.add(&span, true),
+//!     _ => {}
+//! })?;
+//! let stacks = sums.finish();
+//! println!("{} different stacks of {} names", stacks.all.len(), stacks.names.len());
+//! # Ok(())
+//! # }
+//! ```
 
 use crate::by_id::ById;
 use crate::spans::{Span, cut};

@@ -1,4 +1,24 @@
 //! A recording that grows: what has ended since the last look.
+//!
+//! ```no_run
+//! use spanring::reader::Recording;
+//! use spanring_cli::filter::Filter;
+//! use spanring_cli::tail::Tail;
+//! use std::time::Duration;
+//!
+//! # fn main() -> Result<(), spanring::reader::ReadError> {
+//! let filter = Filter::default();
+//! let recording = Recording::open("recording")?;
+//! let mut tail = Tail::of(&recording);
+//! for _ in 0..10 {
+//!     for span in tail.look(&recording, &filter.of(&recording), 100)? {
+//!         println!("{} {}", span.name, span.outcome);
+//!     }
+//!     std::thread::sleep(Duration::from_secs(1));
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 use crate::filter::Wanted;
 use crate::spans::{Details, Ending, Pairing, Span, add, thread_label};

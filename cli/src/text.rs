@@ -1,4 +1,15 @@
 //! Numbers, times and tables as text for people.
+//!
+//! ```
+//! use spanring_cli::text::{clean, count, duration, moment, parse_duration};
+//! use std::time::Duration;
+//!
+//! assert_eq!(duration(12_300), "12.3µs");
+//! assert_eq!(parse_duration("1m30s"), Ok(Duration::from_secs(90)));
+//! assert_eq!(moment(0), "1970-01-01 00:00:00.000 UTC");
+//! assert_eq!((count(1, "span"), count(2, "span")), ("1 span".to_owned(), "2 spans".to_owned()));
+//! assert_eq!(clean("a\nb"), "a\\nb");
+//! ```
 
 use comfy_table::{CellAlignment, Table as Grid, presets};
 use std::borrow::Cow;
@@ -108,6 +119,14 @@ pub fn clean(text: &str) -> Cow<'_, str> {
 }
 
 /// A plain table: no frame, no colour, one line per row.
+///
+/// ```
+/// use spanring_cli::text::{Fit, Table};
+///
+/// let mut table = Table::new(&[("name", Fit::Word), ("spans", Fit::Number)]);
+/// table.row(vec!["load".to_owned(), "12".to_owned()]);
+/// assert!(table.render(None).contains("load"));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Table {
     columns: Vec<Column>,

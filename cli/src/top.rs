@@ -3,6 +3,23 @@
 //! Percentiles are those of the spans that ended, by the nearest-rank rule: p99 is the smallest duration that at least 99 %
 //! of them did not exceed. Up to [`EXACT_SPANS`] spans a percentile is exact; with more it comes from a histogram and is
 //! right to three significant digits. Counts, totals and maxima are always exact.
+//!
+//! ```no_run
+//! use spanring::reader::Recording;
+//! use spanring_cli::spans;
+//! use spanring_cli::text::duration;
+//! use spanring_cli::top::{SortBy, Top};
+//!
+//! # fn main() -> Result<(), spanring::reader::ReadError> {
+//! let recording = Recording::open("recording")?;
+//! let mut top = Top::default();
+//! spans::read(&recording, &mut |item| top.add(&item))?;
+//! for row in top.finish(SortBy::P99).rows {
+//!     println!("{} {}: {}", row.count, row.name, row.p99_ns.map_or("open".to_owned(), duration));
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 use crate::info::DamageInfo;
 use crate::places::Place;

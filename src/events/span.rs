@@ -7,6 +7,18 @@ use bytemuck::{Pod, Zeroable};
 use std::mem::{offset_of, size_of};
 
 /// The fields of a span record: one slot (see [`Slot`] for the words).
+///
+/// ```
+/// use spanring::events::{Head, Kind, Outcome, SpanFields, Slot};
+///
+/// let mut fields = SpanFields::from_slot(&Slot::EMPTY);
+/// fields.head = Head::record(Kind::EndAsync, Some(Outcome::Failed), 2);
+/// fields.polls = 3;
+///
+/// let read = SpanFields::from_slot(&fields.to_slot());
+/// assert_eq!((read.outcome(), read.depth(), read.polls), (Some(Outcome::Failed), 2, 3));
+/// assert_eq!(read.name(), None, "its site has the name");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct SpanFields {
@@ -247,8 +259,36 @@ pub type BeginThreadNamedSpanEvent = SpanEvent<{ Kind::BeginThreadNamed as u8 }>
 /// ```
 pub type EndThreadNamedSpanEvent = SpanEvent<{ Kind::EndThreadNamed as u8 }>;
 /// The future of an async span was polled once.
+///
+/// ```
+/// use spanring::events::{Kind, PollEvent, Slot};
+///
+/// /// In ticks of the recording's clock.
+/// fn busy(slots: &[Slot]) -> u64 {
+///     slots.iter().filter_map(PollEvent::from_slot).map(|poll| poll.ticks - poll.begin_ticks).sum()
+/// }
+/// # use spanring::events::{Head, SpanFields};
+/// # let mut fields = SpanFields::from_slot(&Slot::EMPTY);
+/// # fields.head = Head::record(Kind::Poll, None, 0);
+/// # (fields.begin_ticks, fields.ticks) = (10, 35);
+/// # let slot = fields.to_slot();
+/// assert_eq!(busy(&[slot, slot, Slot::EMPTY]), 50);
+/// ```
 pub type PollEvent = SpanEvent<{ Kind::Poll as u8 }>;
 /// Something happened.
+///
+/// ```
+/// use spanring::events::{InstantEvent, Kind, Slot};
+///
+/// fn happened_in(span: u64, slots: &[Slot]) -> usize {
+///     slots.iter().filter_map(InstantEvent::from_slot).filter(|instant| instant.parent_span_id == span).count()
+/// }
+/// # use spanring::events::{Head, SpanFields};
+/// # let mut fields = SpanFields::from_slot(&Slot::EMPTY);
+/// # (fields.head, fields.parent_span_id) = (Head::record(Kind::Instant, None, 0), 7);
+/// # let slot = fields.to_slot();
+/// assert_eq!(happened_in(7, &[slot, Slot::EMPTY]), 1);
+/// ```
 pub type InstantEvent = SpanEvent<{ Kind::Instant as u8 }>;
 
 #[cfg(test)]

@@ -71,6 +71,14 @@ impl Default for SpanringLayer {
 
 impl SpanringLayer {
     /// The layer: records spans and no events, and errors fail their spans.
+    ///
+    /// ```
+    /// use spanring_tracing::SpanringLayer;
+    /// use tracing_subscriber::layer::SubscriberExt;
+    ///
+    /// let subscriber = tracing_subscriber::registry().with(SpanringLayer::new());
+    /// tracing::subscriber::with_default(subscriber, || tracing::info_span!("work", rows = 2).in_scope(|| {}));
+    /// ```
     pub fn new() -> SpanringLayer {
         static LAYERS: AtomicU64 = AtomicU64::new(0);
         // Relaxed: this only hands out numbers.
@@ -80,12 +88,36 @@ impl SpanringLayer {
 
     /// Whether events are recorded as well: as instants whose name is the message, with the fields and the `level` as attributes. By
     /// default they are not.
+    ///
+    /// ```
+    /// use spanring_tracing::SpanringLayer;
+    /// use tracing_subscriber::layer::SubscriberExt;
+    ///
+    /// let subscriber = tracing_subscriber::registry().with(SpanringLayer::new().record_events(true));
+    /// tracing::subscriber::with_default(subscriber, || {
+    ///     let _load = tracing::info_span!("load").entered();
+    ///     tracing::info!(key = "user:7", "cache miss"); // an instant `cache miss` in the span `load`
+    /// });
+    /// ```
     pub fn record_events(self, record_events: bool) -> SpanringLayer {
         SpanringLayer { record_events, ..self }
     }
 
     /// Whether an error makes its span one that has failed, as it does by default: an event of the level `ERROR` in the span, such as that
     /// of `#[instrument(err)]`, or an error as the value of a field. The field `error` of such an event becomes an attribute of the span.
+    ///
+    /// ```
+    /// use spanring_tracing::SpanringLayer;
+    /// use tracing_subscriber::layer::SubscriberExt;
+    ///
+    /// // Where errors are logged that were expected.
+    /// let layer = SpanringLayer::new().errors_fail_spans(false);
+    /// let subscriber = tracing_subscriber::registry().with(layer);
+    /// tracing::subscriber::with_default(subscriber, || {
+    ///     let _probe = tracing::info_span!("probe").entered();
+    ///     tracing::error!("not there yet"); // the span `probe` will have completed
+    /// });
+    /// ```
     pub fn errors_fail_spans(self, errors_fail_spans: bool) -> SpanringLayer {
         SpanringLayer { errors_fail_spans, ..self }
     }

@@ -2,6 +2,17 @@
 //!
 //! The service (`service.rs`) is small, but real: sockets, a bounded pool, timeouts, tasks, blocking work. The load
 //! (`load.rs`) comes from clients with connections of their own, on a runtime of their own, which are not instrumented.
+//!
+//! ```no_run
+//! use spanring_cli::demo::{self, Options};
+//!
+//! # fn main() -> Result<(), demo::DemoError> {
+//! let options = Options { directory: "recording".into(), seconds: 3 };
+//! let report = demo::run(&options, &mut |line| println!("{line}"))?;
+//! println!("{}", report.summary());
+//! # Ok(())
+//! # }
+//! ```
 
 mod load;
 mod service;

@@ -3,6 +3,20 @@
 //! Every format is an [`Exporter`]: it is handed what [`spans::read`] hands out, and writes while that streams by. [`run`] reads
 //! the recording, counts what goes by, and counts the bytes that come out. A new format is a module here, a variant of
 //! [`Format`] and an arm of [`Format::exporter`]; what users can choose about it is a field of [`Options`].
+//!
+//! ```no_run
+//! use spanring::reader::Recording;
+//! use spanring_cli::export::{self, Destination, Format, Options};
+//! use spanring_cli::progress::Silent;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let recording = Recording::open("recording")?;
+//! let output = Destination::File("trace.perfetto-trace".into()).open()?;
+//! let exported = export::run(&recording, Format::Perfetto, &Options::default(), output, &mut Silent)?;
+//! println!("{} spans, {} bytes", exported.spans, exported.bytes);
+//! # Ok(())
+//! # }
+//! ```
 
 mod attributes;
 pub mod chrome;

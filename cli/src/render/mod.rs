@@ -1,4 +1,16 @@
 //! Reports as text for people.
+//!
+//! ```no_run
+//! use spanring::reader::Recording;
+//! use spanring_cli::{info, render};
+//!
+//! # fn main() -> Result<(), spanring::reader::ReadError> {
+//! let recording = Recording::open("recording")?;
+//! let width = 100;
+//! print!("{}", render::info(&info::describe(&recording)?, Some(width)));
+//! # Ok(())
+//! # }
+//! ```
 
 mod counters;
 mod details;

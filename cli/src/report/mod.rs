@@ -13,6 +13,19 @@
 //! | losses | all records; of more than [`MOST_LOSSES`] gaps, neighbours are drawn as one |
 //!
 //! Memory and size of the page are bounded by these limits, not by the size of the recording.
+//!
+//! ```no_run
+//! use spanring::reader::Recording;
+//! use spanring_cli::progress::Silent;
+//! use spanring_cli::report::{Options, Report};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let recording = Recording::open("recording")?;
+//! let report = Report::read(&recording, &Options::default(), &mut Silent)?;
+//! report.write(&mut std::fs::File::create("report.html")?)?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod activity;
 mod beside;

@@ -9,6 +9,26 @@
 //! [`Span::end_may_be_lost`], [`Span::busy_partial`]; and what is missing is handed out as [`Item::Loss`] and [`Item::Damage`].
 //!
 //! Attributes and instants go with their span, see [`Details`].
+//!
+//! ```no_run
+//! use spanring::reader::Recording;
+//! use spanring_cli::spans::{self, Item};
+//!
+//! # fn main() -> Result<(), spanring::reader::ReadError> {
+//! let recording = Recording::open("recording")?;
+//! let (mut spans, mut missing) = (0, 0);
+//! spans::read(&recording, &mut |item| match item {
+//!     Item::Span(span) => {
+//!         spans += 1;
+//!         println!("{} {}: {:?} ns", span.name, span.ending.word(), span.duration_ns());
+//!     }
+//!     Item::Loss(loss) => missing += loss.records,
+//!     _ => {}
+//! })?;
+//! println!("{spans} spans, {missing} records missing");
+//! # Ok(())
+//! # }
+//! ```
 
 mod beside;
 mod details;
@@ -249,6 +269,23 @@ pub(crate) fn add(total: &mut u64, records: u64) {
 ///
 /// # Errors
 /// Those of [`Recording::read`]: files that cannot be opened or read. What is damaged or lost is an [`Item`], not an error.
+///
+/// ```no_run
+/// use spanring::reader::Recording;
+/// use spanring_cli::spans::{self, Item, Span};
+///
+/// # fn main() -> Result<(), spanring::reader::ReadError> {
+/// let recording = Recording::open("recording")?;
+/// let mut open = Vec::new();
+/// spans::read(&recording, &mut |item| {
+///     if let Item::Span(Span { name, end_ns: None, .. }) = item {
+///         open.push(name.to_owned());
+///     }
+/// })?;
+/// println!("open: {}", open.join(", "));
+/// # Ok(())
+/// # }
+/// ```
 pub fn read(recording: &Recording, visit: &mut (impl FnMut(Item<'_>) + ?Sized)) -> Result<Summary, ReadError> {
     read_with(recording, &mut Silent, visit)
 }

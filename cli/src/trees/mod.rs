@@ -3,6 +3,22 @@
 //! Which spans those are ([`Choice`]) shows only at the end of a reading, and what is below a span is read before it. So a recording
 //! is read again: once to collect what is below the chosen spans, and once more to see that nothing is missing, at most
 //! [`MAX_SEARCHES`] times. Memory is bounded by [`MOST_SPANS`], whatever the recording.
+//!
+//! ```no_run
+//! use spanring::reader::Recording;
+//! use spanring_cli::filter::Filter;
+//! use spanring_cli::progress::Silent;
+//! use spanring_cli::trees::Choice;
+//! use spanring_cli::{render, trees};
+//!
+//! # fn main() -> Result<(), spanring::reader::ReadError> {
+//! let recording = Recording::open("recording")?;
+//! let filter = Filter::default();
+//! let slowest = trees::describe(&recording, &filter.of(&recording), &Choice::Slowest(3), &mut || Box::new(Silent))?;
+//! print!("{}", render::trees(&slowest, 40, None));
+//! # Ok(())
+//! # }
+//! ```
 
 mod collect;
 mod layout;
