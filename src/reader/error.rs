@@ -5,6 +5,14 @@ use std::io;
 use std::path::PathBuf;
 
 /// Why a recording could not be read.
+///
+/// ```
+/// use spanring::reader::{ReadError, Recording};
+///
+/// let error = Recording::open("/no/such/directory").unwrap_err();
+/// assert!(matches!(error, ReadError::Io { .. }));
+/// assert!(error.to_string().starts_with("/no/such/directory: "), "it says where");
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ReadError {

@@ -5,6 +5,20 @@ use crate::format::ThreadFacts;
 use std::path::PathBuf;
 
 /// Something in a recording.
+///
+/// ```
+/// use spanring::reader::Event;
+///
+/// # fn example(recording: &spanring::reader::Recording) -> Result<(), spanring::reader::ReadError> {
+/// recording.read(&mut |event| match event {
+///     Event::Thread(thread) => println!("thread {} is {:?}", thread.id, thread.name),
+///     Event::Span(span) => println!("{:?} of {}", span.phase, span.name),
+///     Event::Loss(loss) => println!("{} records are missing here", loss.records),
+///     _ => {}
+/// })?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -27,6 +41,19 @@ pub enum Event<'a> {
 }
 
 /// Begin or end.
+///
+/// ```
+/// use spanring::reader::{Phase, SpanRecord};
+/// use std::collections::HashMap;
+///
+/// /// Keeps the spans that are open.
+/// fn note(open: &mut HashMap<u64, String>, span: &SpanRecord<'_>) {
+///     match span.phase {
+///         Phase::Begin => open.insert(span.span_id, span.name.to_owned()),
+///         Phase::End => open.remove(&span.span_id),
+///     };
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// An async span was polled for the first time, or a thread span began.
@@ -36,6 +63,15 @@ pub enum Phase {
 }
 
 /// What a span is a span of.
+///
+/// ```
+/// use spanring::reader::{SpanKind, SpanRecord};
+///
+/// /// Whether it may have ended on another thread than it began on.
+/// fn may_move(span: &SpanRecord<'_>) -> bool {
+///     span.kind == SpanKind::Async
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SpanKind {
     /// A future: it may wait, move between threads, and overlap others.
@@ -45,6 +81,17 @@ pub enum SpanKind {
 }
 
 /// Whether a name is all there.
+///
+/// ```
+/// use spanring::reader::{NameState, SpanRecord};
+///
+/// fn shown(span: &SpanRecord<'_>) -> String {
+///     match span.name_state {
+///         NameState::Cut => format!("{}..", span.name),
+///         NameState::Whole | NameState::Missing => span.name.to_owned(),
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NameState {
     /// It is.
@@ -56,6 +103,15 @@ pub enum NameState {
 }
 
 /// The begin or the end of a span.
+///
+/// ```
+/// use spanring::reader::SpanRecord;
+///
+/// /// How long a span took, in nanoseconds; `None` of a begin.
+/// fn took(span: &SpanRecord<'_>) -> Option<u64> {
+///     span.begin_unix_ns.map(|begin| span.unix_ns.saturating_sub(begin))
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SpanRecord<'a> {
     /// Begin or end.
@@ -103,6 +159,14 @@ pub struct SpanRecord<'a> {
 }
 
 /// One poll of an async span's future.
+///
+/// ```
+/// use spanring::reader::PollRecord;
+///
+/// let poll = PollRecord { thread: 1, record_number: 7, span_id: 3, begin_unix_ns: 1_000, unix_ns: 26_000, number: 2 };
+/// let busy_ns = poll.unix_ns - poll.begin_unix_ns;
+/// assert_eq!(busy_ns, 25_000);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PollRecord {
     /// [`ThreadFacts::id`] of the thread that polled.
@@ -120,6 +184,14 @@ pub struct PollRecord {
 }
 
 /// What an attribute says, or a counter.
+///
+/// ```
+/// use spanring::reader::{NameState, Value};
+///
+/// assert_eq!(Value::U64(443).to_string(), "443");
+/// assert_eq!(Value::Text("GET", NameState::Whole).to_string(), "GET");
+/// assert_eq!(Value::Unknown(99, 0).to_string(), "<a value of type 99>");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'a> {
     /// True or false.
@@ -150,6 +222,19 @@ impl std::fmt::Display for Value<'_> {
 }
 
 /// Something that is known of a span, or of an instant.
+///
+/// ```
+/// use spanring::reader::Event;
+///
+/// # fn example(recording: &spanring::reader::Recording) -> Result<(), spanring::reader::ReadError> {
+/// recording.read(&mut |event| {
+///     if let Event::Attribute(attribute) = event {
+///         println!("span {}: {} = {}", attribute.span_id, attribute.key, attribute.value);
+///     }
+/// })?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AttributeRecord<'a> {
     /// [`ThreadFacts::id`] of the thread that wrote the record.
@@ -169,6 +254,20 @@ pub struct AttributeRecord<'a> {
 }
 
 /// Something that happened: a point in time in a span.
+///
+/// ```
+/// use spanring::reader::Event;
+///
+/// # fn example(recording: &spanring::reader::Recording) -> Result<(), spanring::reader::ReadError> {
+/// let mut misses = 0;
+/// recording.read(&mut |event| {
+///     if matches!(event, Event::Instant(instant) if instant.name == "cache miss") {
+///         misses += 1;
+///     }
+/// })?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InstantRecord<'a> {
     /// [`ThreadFacts::id`] of the thread on which it happened.
@@ -198,6 +297,20 @@ pub struct InstantRecord<'a> {
 }
 
 /// The value of a counter at some time.
+///
+/// ```
+/// use spanring::reader::{CounterRecord, Event, Value};
+///
+/// # fn example(recording: &spanring::reader::Recording) -> Result<(), spanring::reader::ReadError> {
+/// let mut longest = 0;
+/// recording.read(&mut |event| {
+///     if let Event::Counter(CounterRecord { name: "queue", value: Value::U64(length), .. }) = event {
+///         longest = longest.max(length);
+///     }
+/// })?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CounterRecord<'a> {
     /// [`ThreadFacts::id`] of the thread that wrote the record.
@@ -217,6 +330,15 @@ pub struct CounterRecord<'a> {
 }
 
 /// A place in the program.
+///
+/// ```
+/// use spanring::reader::SpanRecord;
+///
+/// /// Where a span stands in the program, as an editor opens it.
+/// fn place(span: &SpanRecord<'_>) -> Option<String> {
+///     span.location.map(|location| format!("{}:{}", location.file, location.line))
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Location {
     /// Level of detail, 1 to 3.
@@ -232,6 +354,18 @@ pub struct Location {
 }
 
 /// Why records are missing.
+///
+/// ```
+/// use spanring::reader::LossCause;
+///
+/// fn advice(cause: LossCause) -> &'static str {
+///     match cause {
+///         LossCause::Dropped => "the sink was too slow: give the rings more bytes",
+///         LossCause::Overwritten => "as intended: a ring holds the recent past",
+///         LossCause::Retired => "give the directory more bytes to keep more",
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LossCause {
     /// Their ring was full (drain discipline).
@@ -243,6 +377,15 @@ pub enum LossCause {
 }
 
 /// A gap in a thread's records.
+///
+/// ```
+/// use spanring::reader::Loss;
+///
+/// /// How long nothing is known of the thread, in nanoseconds, if there are records on both sides.
+/// fn gap(loss: &Loss) -> Option<u64> {
+///     Some(loss.before_unix_ns?.saturating_sub(loss.after_unix_ns?))
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Loss {
     /// The thread.
@@ -258,6 +401,19 @@ pub struct Loss {
 }
 
 /// Bytes that cannot be read.
+///
+/// ```
+/// use spanring::reader::Event;
+///
+/// # fn example(recording: &spanring::reader::Recording) -> Result<(), spanring::reader::ReadError> {
+/// recording.read(&mut |event| {
+///     if let Event::Damage(damage) = event {
+///         eprintln!("{}: at byte {}: {}", damage.path.display(), damage.offset, damage.what);
+///     }
+/// })?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Damage {
     /// The file.
@@ -276,6 +432,17 @@ pub struct Damage {
 ///
 /// That is exact, with one exception: if the last slots of a ring cannot be read, nothing tells how many records they held, and
 /// `damaged` counts the fewest possible.
+///
+/// ```
+/// use spanring::reader::Summary;
+///
+/// /// Every record that there ever was.
+/// fn recorded(summary: &Summary) -> u64 {
+///     summary.records + summary.lost + summary.retired + summary.damaged
+/// }
+/// let summary = Summary { records: 90, lost: 7, retired: 3, ..Summary::default() };
+/// assert_eq!(recorded(&summary), 100);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Summary {
     /// Records read.
@@ -302,6 +469,12 @@ pub struct Summary {
 }
 
 /// Whether the process that wrote a recording still does.
+///
+/// ```
+/// use spanring::reader::WriterState;
+///
+/// assert_eq!(WriterState::Died.to_string(), "died");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WriterState {
     /// It is alive and recording.

@@ -16,6 +16,17 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// If the directory cannot be read, or holds no session.
+///
+/// ```
+/// use spanring::reader::{ReadError, sessions};
+///
+/// # fn example() -> Result<(), ReadError> {
+/// for session in sessions("recording")? {
+///     println!("{}", session.display()); // recording/20261123T140501.250Z-4711-0
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub fn sessions(directory: impl AsRef<Path>) -> Result<Vec<PathBuf>, ReadError> {
     let directory = directory.as_ref();
     if is_session(directory) {
@@ -58,6 +69,21 @@ pub(super) fn files_of(directory: &Path, kind: FileKind) -> Vec<(u64, PathBuf)> 
 }
 
 /// One session of a recording.
+///
+/// ```
+/// use spanring::reader::{Event, Outcome, Recording};
+///
+/// # fn example() -> Result<(), spanring::reader::ReadError> {
+/// let recording = Recording::open("recording")?;
+/// let mut cancelled = 0;
+/// let summary = recording.read(&mut |event| match event {
+///     Event::Span(span) if span.outcome == Some(Outcome::Cancelled) => cancelled += 1,
+///     _ => {}
+/// })?;
+/// println!("{cancelled} spans were cancelled; {} records read, {} lost", summary.records, summary.lost);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Recording {
     path: PathBuf,
@@ -75,6 +101,18 @@ impl Recording {
     ///
     /// # Errors
     /// If there is no recording, or nothing in it says what it is of.
+    ///
+    /// ```
+    /// use spanring::reader::{ReadError, Recording};
+    ///
+    /// # fn example() -> Result<(), ReadError> {
+    /// let newest = Recording::open("recording")?;
+    /// # Ok(())
+    /// # }
+    /// let empty = tempfile::tempdir()?;
+    /// assert!(matches!(Recording::open(empty.path()), Err(ReadError::NoRecording { .. })));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Recording, ReadError> {
         let path = path.as_ref();
         let Some(session) = sessions(path)?.pop() else { return Err(ReadError::NoRecording { path: path.to_owned() }) };
@@ -118,6 +156,18 @@ impl Recording {
     ///
     /// # Errors
     /// If this is no segment, or it does not begin with facts about its process.
+    ///
+    /// ```
+    /// use spanring::reader::{ReadError, Recording};
+    ///
+    /// # fn example(recorder: &spanring::RecorderGuard) -> Result<(), Box<dyn std::error::Error>> {
+    /// recorder.flush()?;
+    /// let bytes = recorder.memory().map(|buffer| buffer.bytes()).unwrap_or_default();
+    /// let recording = Recording::from_segment(&bytes)?;
+    /// # Ok(())
+    /// # }
+    /// assert!(matches!(Recording::from_segment(b"something else"), Err(ReadError::Format { offset: 0, .. })));
+    /// ```
     pub fn from_segment(bytes: &[u8]) -> Result<Recording, ReadError> {
         let path = PathBuf::from("<memory>");
         let header = file_header(&path, bytes)?;
@@ -130,21 +180,54 @@ impl Recording {
     }
 
     /// The session's directory.
+    ///
+    /// ```
+    /// # fn example() -> Result<(), spanring::reader::ReadError> {
+    /// let newest = spanring::reader::Recording::open("recording")?;
+    /// println!("{}", newest.path().display()); // recording/20261123T140501.250Z-4711-0
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Who recorded.
+    ///
+    /// ```
+    /// # fn example(recording: &spanring::reader::Recording) {
+    /// let facts = recording.facts();
+    /// println!("{} (process {}) on {}", facts.executable, facts.pid, facts.host);
+    /// # }
+    /// ```
     pub fn facts(&self) -> &ProcessFacts {
         &self.facts
     }
 
     /// How the recording went, by the recorder's own account when it last wrote one; `None` if that is lost.
+    ///
+    /// ```
+    /// # fn example(recording: &spanring::reader::Recording) {
+    /// if let Some(status) = recording.status() {
+    ///     println!("{} records flushed, {} writes failed", status.flushed, status.write_errors);
+    /// }
+    /// # }
+    /// ```
     pub fn status(&self) -> Option<&Status> {
         self.status.as_ref()
     }
 
     /// Whether the process still records, as of [`Recording::open`].
+    ///
+    /// ```
+    /// use spanring::reader::WriterState;
+    ///
+    /// # fn example(recording: &spanring::reader::Recording) {
+    /// if recording.writer() == WriterState::Died {
+    ///     println!("what is open was running when the process died");
+    /// }
+    /// # }
+    /// ```
     pub fn writer(&self) -> WriterState {
         self.writer
     }
@@ -161,6 +244,21 @@ impl Recording {
     ///
     /// # Errors
     /// Only if the directory has disappeared. Damage, whole files included, is visited and counted.
+    ///
+    /// ```
+    /// use spanring::reader::{Event, Phase};
+    /// use std::collections::HashMap;
+    ///
+    /// # fn example(recording: &spanring::reader::Recording) -> Result<(), spanring::reader::ReadError> {
+    /// let mut counts: HashMap<String, u64> = HashMap::new();
+    /// let summary = recording.read(&mut |event| match event {
+    ///     Event::Span(span) if span.phase == Phase::Begin => *counts.entry(span.name.to_owned()).or_default() += 1,
+    ///     _ => {}
+    /// })?;
+    /// assert_eq!(summary.damages, 0, "all of it could be read");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read<V: FnMut(Event<'_>) + ?Sized>(&self, visit: &mut V) -> Result<Summary, ReadError> {
         if self.memory.is_none() && !is_session(&self.path) {
             return Err(ReadError::NoRecording { path: self.path.clone() });

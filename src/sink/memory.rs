@@ -7,15 +7,44 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Keeps every block in memory. It grows without bound.
+///
+/// ```
+/// use spanring::Recorder;
+/// use spanring::sink::MemorySink;
+///
+/// let (sink, buffer) = MemorySink::new();
+/// let builder = Recorder::builder().sink(sink); // `memory()` does the same, and the guard has the buffer
+/// ```
 #[derive(Debug)]
 pub struct MemorySink(MemoryBuffer);
 
 /// What a [`MemorySink`] keeps, to be read while it is written or afterwards.
+///
+/// ```no_run
+/// use spanring::Recorder;
+/// use spanring::reader::Recording;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let recorder = Recorder::builder().memory().start()?;
+/// let buffer = recorder.memory().cloned().unwrap_or_default();
+/// recorder.stop()?;
+/// let recording = Recording::from_segment(&buffer.bytes())?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct MemoryBuffer(Arc<Mutex<Vec<u8>>>);
 
 impl MemorySink {
     /// A sink, and the buffer that it fills.
+    ///
+    /// ```
+    /// use spanring::format::file::FILE_HEADER_BYTES;
+    /// use spanring::sink::MemorySink;
+    ///
+    /// let (sink, buffer) = MemorySink::new();
+    /// assert_eq!(buffer.bytes().len(), FILE_HEADER_BYTES, "no block so far");
+    /// ```
     pub fn new() -> (MemorySink, MemoryBuffer) {
         let buffer = MemoryBuffer::default();
         buffer.clear();
@@ -25,6 +54,16 @@ impl MemorySink {
 
 impl MemoryBuffer {
     /// The bytes so far: a segment file that `spanring::reader::Recording::from_segment` opens.
+    ///
+    /// ```
+    /// # fn example(recorder: &spanring::RecorderGuard) -> Result<(), Box<dyn std::error::Error>> {
+    /// recorder.flush()?;
+    /// if let Some(buffer) = recorder.memory() {
+    ///     std::fs::write("segment-000000.spanring", buffer.bytes())?; // a directory with this in it is a session
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn bytes(&self) -> Vec<u8> {
         self.lock().clone()
     }

@@ -4,6 +4,13 @@ use super::{Block, Sink};
 use std::io;
 
 /// Forgets every block.
+///
+/// ```
+/// use spanring::Recorder;
+/// use spanring::sink::NullSink;
+///
+/// let builder = Recorder::builder().sink(NullSink); // records, and keeps nothing
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NullSink;
 

@@ -24,6 +24,20 @@ use std::path::{Path, PathBuf};
 const MAGIC_BYTES: usize = 8;
 
 /// Writes segment files of a fixed size.
+///
+/// ```
+/// use spanring::format::{Anchor, BlockKind, SessionId, block::RecordRange};
+/// use spanring::sink::{Block, SegmentSink, Sink};
+///
+/// let directory = tempfile::tempdir()?;
+/// let mut sink = SegmentSink::new(directory.path(), SessionId([1, 2]), 64 << 10);
+/// let (anchor, records) = (Anchor::default(), RecordRange::default());
+/// sink.write(Block { kind: BlockKind::End, number: 0, anchor, records, payload: &[] })?;
+/// assert_eq!(sink.stored_bytes(), 64 << 10, "allocated at once");
+/// sink.finish()?;
+/// assert_eq!(std::fs::metadata(directory.path().join("segment-000000.spanring"))?.len(), 64 + 96);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct SegmentSink {
     directory: PathBuf,
     session: SessionId,
@@ -58,6 +72,16 @@ struct Segment {
 
 impl SegmentSink {
     /// A sink that creates `segment-000000.spanring` and so on in `directory`, which must exist.
+    ///
+    /// ```
+    /// use spanring::format::SessionId;
+    /// use spanring::sink::SegmentSink;
+    ///
+    /// let directory = tempfile::tempdir()?;
+    /// let sink = SegmentSink::new(directory.path(), SessionId([1, 2]), 8 << 20);
+    /// assert_eq!(directory.path().read_dir()?.count(), 0, "a file is created with the first block");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn new(directory: &Path, session: SessionId, segment_bytes: usize) -> SegmentSink {
         SegmentSink {
             directory: directory.to_owned(),
@@ -74,6 +98,14 @@ impl SegmentSink {
     }
 
     /// The same, with every segment synced to the disk when it is full, or the last one.
+    ///
+    /// ```
+    /// use spanring::format::SessionId;
+    /// use spanring::sink::SegmentSink;
+    /// use std::path::Path;
+    ///
+    /// let sink = SegmentSink::new(Path::new("recording"), SessionId([1, 2]), 8 << 20).syncing();
+    /// ```
     pub fn syncing(self) -> SegmentSink {
         SegmentSink { sync_sealed: true, ..self }
     }
@@ -82,6 +114,16 @@ impl SegmentSink {
     ///
     /// # Errors
     /// If the thread cannot be started.
+    ///
+    /// ```
+    /// use spanring::format::SessionId;
+    /// use spanring::sink::{SegmentSink, Sink};
+    /// use std::path::Path;
+    ///
+    /// let mut sink = SegmentSink::new(Path::new("recording"), SessionId([1, 2]), 8 << 20).compressing()?;
+    /// sink.finish()?; // waits for the thread
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[cfg(feature = "compress")]
     pub fn compressing(self) -> io::Result<SegmentSink> {
         let compressor = Compressor::start(&self.directory, self.sync_sealed)?;
