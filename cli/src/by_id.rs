@@ -1,5 +1,6 @@
 //! Values by the ids of spans.
 
+use crate::spread::spread;
 use rustc_hash::FxHashMap;
 use std::cell::Cell;
 use std::num::NonZeroU32;
@@ -143,9 +144,7 @@ impl<T> ById<T> {
     /// Where it is kept that a page is there.
     #[inline]
     fn near(&self, number: u64) -> &Cell<Near> {
-        /// Odd, and without a pattern: a product with it has the bits of the other factor in its upper half.
-        const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
-        &self.near[(number.wrapping_mul(SPREAD) >> (u64::BITS - NEAR_BITS)) as usize]
+        &self.near[spread(number, NEAR_BITS)]
     }
 
     fn new_page(&mut self, number: u64) -> usize {

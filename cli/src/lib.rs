@@ -44,6 +44,7 @@ pub mod render;
 pub mod report;
 pub mod snapshot;
 pub mod spans;
+mod spread;
 pub mod stacks;
 pub mod tail;
 pub mod text;

@@ -24,6 +24,7 @@
 use crate::info::DamageInfo;
 use crate::places::Place;
 use crate::spans::{Ending, Item, Span, add};
+use crate::spread::spread;
 use hdrhistogram::Histogram;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
@@ -175,9 +176,9 @@ impl Default for Recent {
 impl Numbers {
     /// A few bits that are others for other numbers, mostly.
     #[inline]
-    fn spread(self) -> usize {
+    fn place(self) -> usize {
         let all = u64::from(self.name) << 32 | u64::from(self.place.unwrap_or(u32::MAX));
-        (all.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - RECENT_BITS)) as usize
+        spread(all, RECENT_BITS)
     }
 }
 
@@ -292,7 +293,7 @@ impl Top {
         let place = span.place.map(|place| place.index);
         let Some(name) = span.name_index else { return self.group_by_text(span, place) };
         let numbers = Numbers { name, place, kind: span.kind };
-        let recent = &mut self.recent.0[numbers.spread()];
+        let recent = &mut self.recent.0[numbers.place()];
         match recent {
             Some((known, index)) if *known == numbers => *index,
             _ => self.group_by_numbers(span, numbers),
@@ -304,7 +305,7 @@ impl Top {
         let known = self.by_number.get(&numbers).copied();
         let index = known.unwrap_or_else(|| self.group_by_text(span, numbers.place));
         self.by_number.insert(numbers, index);
-        self.recent.0[numbers.spread()] = Some((numbers, index));
+        self.recent.0[numbers.place()] = Some((numbers, index));
         index
     }
 

@@ -5,7 +5,6 @@ use crate::places::Place;
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use spanring::reader::{AttributeRecord, InstantRecord, NameState, Value};
 use std::borrow::Cow;
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// No span, and no instant, has more attributes than this; others are counted.
@@ -195,11 +194,11 @@ impl Attributes {
     /// Takes an attribute, in place of an earlier value of its key. Whether there was room for it.
     pub(super) fn add(&mut self, attribute: Attribute) -> bool {
         let made = attribute.latest.0;
-        match made.cmp(&self.earliest.0) {
-            _ if self.records == 0 => self.earliest = (made, 1),
-            Ordering::Less => self.earliest = (made, 1),
-            Ordering::Equal => self.earliest.1 += 1,
-            Ordering::Greater => {}
+        let (earliest, together) = self.earliest;
+        if self.records == 0 || made < earliest {
+            self.earliest = (made, 1);
+        } else if made == earliest {
+            self.earliest.1 = together + 1;
         }
         self.records += 1;
         let is_same = |known: &&mut Attribute| known.is_known && attribute.is_known && known.key == attribute.key;

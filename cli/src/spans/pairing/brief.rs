@@ -9,6 +9,7 @@
 
 use super::{Begin, End, Facts, Met, Pairing, Polls, Waiting, Waits};
 use crate::spans::{Span, cut};
+use crate::spread::spread;
 use rustc_hash::FxHashMap;
 use spanring::reader::{Loss, Phase, Recording, SpanKind, SpanRecord};
 use std::collections::VecDeque;
@@ -229,10 +230,8 @@ impl Default for Marks {
 impl Marks {
     #[inline(always)]
     fn of(&mut self, id: u64) -> &mut Page {
-        /// Odd, and without a pattern: a product with it has the bits of the other factor in its upper half.
-        const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
         let number = id / u64::from(u64::BITS);
-        let page = &mut self.near[(number.wrapping_mul(SPREAD) >> (u64::BITS - NEAR_BITS)) as usize];
+        let page = &mut self.near[spread(number, NEAR_BITS)];
         if page.number != number {
             Marks::fetch(page, &mut self.far, number);
         }
