@@ -97,6 +97,12 @@ impl<T> ById<T> {
     #[inline]
     pub(crate) fn remove(&mut self, id: u64) -> Option<T> {
         let index = self.page_at(id / PAGE)?;
+        self.remove_on(index, id)
+    }
+
+    /// Removes the value of an id that is on the page at `index`.
+    #[inline]
+    fn remove_on(&mut self, index: usize, id: u64) -> Option<T> {
         let page = &mut self.pages[index];
         let value = page.values[place(id)].take()?;
         page.used -= 1;
@@ -105,6 +111,15 @@ impl<T> ById<T> {
             self.free_page(id / PAGE, index);
         }
         Some(value)
+    }
+
+    /// Removes all values. Their memory is kept.
+    pub(crate) fn clear(&mut self) {
+        self.at.clear();
+        self.near.iter().for_each(|near| near.set(Near::NOTHING));
+        self.pages.clear();
+        self.free.clear();
+        self.len = 0;
     }
 
     /// All values with their ids, in no order.
@@ -197,19 +212,21 @@ impl<T> ApartById<T> {
     }
 
     #[inline]
-    pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut T> {
-        self.values[index_of(*self.at.get(id)?)].as_mut()
+    pub(crate) fn insert(&mut self, id: u64, value: T) {
+        let at = self.place_of(id).0;
+        self.values[index_of(at)] = Some(value);
     }
 
+    /// Inserts the value of an id that has none; returns the one that it has.
     #[inline]
-    pub(crate) fn insert(&mut self, id: u64, value: T) {
-        let known = self.at.get(id).copied();
-        let at = known.unwrap_or_else(|| {
-            let at = self.new_place();
-            self.at.insert(id, at);
-            at
-        });
-        self.values[index_of(at)] = Some(value);
+    pub(crate) fn insert_new(&mut self, id: u64, value: T) -> Option<&mut T> {
+        let (at, is_new) = self.place_of(id);
+        let place = &mut self.values[index_of(at)];
+        if is_new {
+            *place = Some(value);
+            return None;
+        }
+        place.as_mut()
     }
 
     #[inline]
@@ -219,19 +236,41 @@ impl<T> ApartById<T> {
         self.values[index_of(at)].take()
     }
 
+    /// Looks at the value of an id, and removes it if `take` makes something of it.
+    #[inline]
+    pub(crate) fn remove_with<R>(&mut self, id: u64, take: impl FnOnce(&T) -> Option<R>) -> Option<Option<R>> {
+        let page = self.at.page_at(id / PAGE)?;
+        let index = index_of(self.at.pages[page].values[place(id)]?);
+        let taken = take(self.values[index].as_ref()?);
+        if taken.is_some() {
+            self.at.remove_on(page, id);
+            self.free.push(index as u32);
+            self.values[index] = None;
+        }
+        Some(taken)
+    }
+
     /// All values with their ids, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
         self.at.iter().filter_map(|(id, at)| Some((id, self.values[index_of(*at)].as_ref()?)))
     }
 
+    /// The place of the value of an id, and whether it is new.
     #[inline]
-    fn new_place(&mut self) -> NonZeroU32 {
+    fn place_of(&mut self, id: u64) -> (NonZeroU32, bool) {
+        let ApartById { at, values, free } = self;
+        let at = at.place_of(id);
+        if let Some(at) = *at {
+            return (at, false);
+        }
         // The one that was left last is still at hand.
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.values.push(None);
-            (self.values.len() - 1) as u32
+        let index = free.pop().unwrap_or_else(|| {
+            values.push(None);
+            (values.len() - 1) as u32
         });
-        NonZeroU32::new(index + 1).expect("memory ends before that")
+        let new = NonZeroU32::new(index + 1).expect("memory ends before that");
+        *at = Some(new);
+        (new, true)
     }
 }
 
@@ -261,11 +300,47 @@ mod tests {
                     }
                     2 => prop_assert_eq!(map.remove(id), model.remove(&id)),
                     3 => prop_assert_eq!(*map.get_or_default(id), *model.entry(id).or_default()),
+                    4 if id == u64::MAX => {
+                        map.clear();
+                        model.clear();
+                    }
                     _ => prop_assert_eq!(map.get_mut(id).map(|value| std::mem::replace(value, step)), model.get_mut(&id).map(|value| std::mem::replace(value, step))),
                 }
                 prop_assert_eq!(map.get(id), model.get(&id));
                 prop_assert_eq!((map.len(), map.is_empty(), map.contains(id)), (model.len(), model.is_empty(), model.contains_key(&id)));
             }
+            let mut all: Vec<(u64, u32)> = map.iter().map(|(id, value)| (id, *value)).collect();
+            all.sort_unstable();
+            prop_assert_eq!(all, model.into_iter().collect::<Vec<_>>());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_map_if_values_are_apart(steps in prop::collection::vec((0u8..4, 0u64..60), 0..300)) {
+            let (mut map, mut model) = (ApartById::default(), BTreeMap::new());
+            for (step, (what, id)) in (1u32..).zip(steps) {
+                match what {
+                    0 => {
+                        map.insert(id, step);
+                        model.insert(id, step);
+                    }
+                    1 => {
+                        let known = model.get(&id).copied();
+                        prop_assert_eq!(map.insert_new(id, step).copied(), known);
+                        model.entry(id).or_insert(step);
+                    }
+                    2 => prop_assert_eq!(map.remove(id), model.remove(&id)),
+                    _ => {
+                        let even = |value: &u32| (value % 2 == 0).then_some(*value);
+                        let found = model.get(&id).map(even);
+                        prop_assert_eq!(map.remove_with(id, even), found);
+                        found.flatten().and_then(|_| model.remove(&id));
+                    }
+                }
+                prop_assert_eq!((map.get(id), map.len()), (model.get(&id), model.len()));
+            }
+            prop_assert!(map.values.len() <= 60);
             let mut all: Vec<(u64, u32)> = map.iter().map(|(id, value)| (id, *value)).collect();
             all.sort_unstable();
             prop_assert_eq!(all, model.into_iter().collect::<Vec<_>>());

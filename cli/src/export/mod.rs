@@ -323,10 +323,10 @@ pub fn run(
         Step::Begun(record) if failure.is_none() => exporter.begun(record),
         Step::Polled(record) if failure.is_none() => exporter.polled(&record),
         Step::Begun(_) | Step::Polled(_) => {}
-        Step::Item(item) => {
-            exported.count(&item);
+        Step::Item(ref item) => {
+            exported.count(item);
             if failure.is_none() {
-                failure = exporter.add(&item).err();
+                failure = exporter.add(item).err();
             }
         }
     })

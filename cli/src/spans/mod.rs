@@ -320,9 +320,9 @@ pub fn read_brief(
     let mut told = Told { progress, records: 0, told: 0 };
     let summary = recording.read(&mut |event| {
         match event {
-            Event::Span(record) => {
+            Event::Span(ref record) => {
                 told.records(1);
-                if let Some(span) = brief.record(&record) {
+                if let Some(span) = brief.record(record) {
                     visit(Item::Span(span));
                 }
             }
@@ -389,12 +389,13 @@ pub fn read_steps(
                 pairing.thread();
                 visit(Step::Item(Item::Thread(thread)));
             }
-            Event::Span(record) => {
+            // It is large, and stays where it is.
+            Event::Span(ref record) => {
                 told.records(1);
                 if record.phase == Phase::Begin {
-                    visit(Step::Begun(&record));
+                    visit(Step::Begun(record));
                 }
-                if let Some(span) = pairing.record(&record) {
+                if let Some(span) = pairing.record(record) {
                     visit(Step::Item(Item::Span(span)));
                 }
             }

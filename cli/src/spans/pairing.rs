@@ -338,9 +338,9 @@ impl Pairing {
     fn begin<'a>(&'a mut self, record: &SpanRecord<'a>) -> Option<Span<'a>> {
         let id = record.span_id;
         let begin = Begin::of(record);
-        let Some(met) = self.met.get_mut(id) else {
-            let facts = self.facts(record);
-            self.met.insert(id, Met { facts, begin: Some(begin), end: None, is_done: false });
+        let facts = self.facts(record);
+        let new = Met { facts, begin: Some(begin), end: None, is_done: false };
+        let Some(met) = self.met.insert_new(id, new) else {
             self.keep_text(record);
             return None;
         };
@@ -357,12 +357,11 @@ impl Pairing {
     fn end<'a>(&'a mut self, record: &SpanRecord<'a>) -> Option<Span<'a>> {
         let id = record.span_id;
         let is_async = record.kind == SpanKind::Async;
-        let begin = match self.met.get(id) {
+        let begun = |met: &Met| met.end.is_none().then_some((met.begin, met.facts.name.is_none()));
+        let begin = match self.met.remove_with(id, begun) {
             // A second end likewise.
-            Some(Met { end: Some(_), .. }) => return None,
-            Some(met) => {
-                let (begin, has_text) = (met.begin, met.facts.name.is_none());
-                self.met.remove(id);
+            Some(None) => return None,
+            Some(Some((begin, has_text))) => {
                 if has_text {
                     let text = self.texts.remove(&id);
                     text.into_iter().for_each(|text| self.spare(text));

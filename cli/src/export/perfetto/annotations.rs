@@ -1,6 +1,6 @@
 //! What is said of names and attributes, as arguments of events.
 
-use super::packets::Event;
+use super::packets::Fields;
 use super::proto::{DebugAnnotation, Value};
 use super::texts::{Argument, Texts};
 use crate::export::attributes::{self, SIGNED, Simple, cut_keys, simple};
@@ -9,17 +9,18 @@ use spanring::reader::NameState;
 use std::borrow::Cow;
 
 /// Says of a name that it is not whole.
-pub(super) fn state(event: &mut Event, texts: &mut Texts, state: NameState) {
+#[inline]
+pub(super) fn state(fields: &mut Fields, texts: &mut Texts, state: NameState) {
     let word = match state {
         NameState::Whole => return,
         NameState::Cut => "cut",
         NameState::Missing => "missing",
     };
-    event.argument(Argument::NameState, Value::StringIid(texts.value(word)));
+    fields.argument(Argument::NameState, Value::StringIid(texts.value(word)));
 }
 
 /// Adds attributes.
-pub(super) fn annotate(event: &mut Event, texts: &mut Texts, attributes: &Attributes) {
+pub(super) fn annotate(fields: &mut Fields, texts: &mut Texts, attributes: &Attributes) {
     if !attributes.is_empty() {
         let entries = attributes.with_unique_keys().map(|(key, attribute)| {
             let value = match simple(attribute.value(), &SIGNED) {
@@ -36,15 +37,15 @@ pub(super) fn annotate(event: &mut Event, texts: &mut Texts, attributes: &Attrib
             DebugAnnotation { name_iid, name, value: Some(value), ..DebugAnnotation::default() }
         });
         let entries = Argument::Attributes.dictionary(entries.collect());
-        event.annotation(&entries);
+        fields.annotation(&entries);
     }
     let cut = cut_keys(attributes)
         .map(|key| DebugAnnotation { value: Some(Value::String(key.into_owned())), ..DebugAnnotation::default() });
     let cut: Vec<_> = cut.collect();
     if !cut.is_empty() {
-        event.annotation(&Argument::CutAttributes.list(cut));
+        fields.annotation(&Argument::CutAttributes.list(cut));
     }
     if attributes::lost(attributes) > 0 {
-        event.number(Argument::LostAttributes, attributes::lost(attributes));
+        fields.number(Argument::LostAttributes, attributes::lost(attributes));
     }
 }

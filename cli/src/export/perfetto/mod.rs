@@ -23,11 +23,13 @@
 //! The export streams: it holds the spans that are open and at most [`WINDOW`] finished ones, to sort them by their begin.
 
 mod annotations;
+mod bodies;
 mod held;
 mod lanes;
 mod packets;
 pub mod proto;
 mod texts;
+mod threads;
 mod wire;
 
 use crate::export::attributes::{SIGNED, Simple, as_float, simple};
@@ -35,21 +37,23 @@ use crate::export::{ExportError, Exporter, cause_word, no_numbers};
 use crate::spans::{Counter, Ending, Instant, Item, Span, thread_label};
 use crate::text::count;
 use annotations::{annotate, state};
-use held::{Details, More, Name, Shape, Waiting};
-use lanes::{AsyncLanes, OPEN, Placed, Stay, ThreadLanes};
-use packets::{Event, Packets, encoded};
+use bodies::Body;
+use held::{Shape, Waiting};
+use lanes::{AsyncLanes, OPEN, Placed, Stay};
+use packets::{Fields, Head, Name, Packets};
 use proto::{CounterValue, Data, EventType, TracePacket, TrackDescriptor, Value};
 use rustc_hash::FxHashMap;
 use spanring::reader::{self, Damage, Loss, Recording, SpanKind, ThreadFacts};
 use std::io::Write;
 use texts::{Argument, Category, Texts};
+use threads::{Thread, Threads};
 
 /// As many finished spans are held back, at most, to be sorted. In recordings with fewer spans children always find their
 /// parents; in longer ones a span that took very long may be drawn apart from its children, and without arrows to them.
 pub const WINDOW: usize = 1 << 17;
 
-/// So many are taken out of the memory in which they wait before the first of them is drawn: to wait for that memory once for many, and not
-/// for each, is most of the time saved.
+/// So many are taken out of the memory in which they wait before the first of them gets its place: to wait for that memory once for many,
+/// and not for each, is most of the time saved.
 const AT_ONCE: usize = 128;
 
 const PROCESS_TRACK: u64 = 1;
@@ -71,18 +75,21 @@ pub struct Process {
 /// Turns items of a recording into a trace.
 pub struct TraceWriter<'w> {
     packets: Packets<'w>,
-    /// The event that was written last.
-    event: Event,
+    /// Those of the event that was written last and did not wait.
+    fields: Fields,
     texts: Texts,
     process: Process,
     next_track: u64,
-    threads: FxHashMap<u32, Thread>,
+    threads: Threads,
     lanes: AsyncLanes,
     /// By family: the tracks of its rows, 0 for those that have none so far.
     rows: Vec<Vec<u64>>,
     waiting: Waiting,
     /// Spans and instants drawn so far, modulo 2^32.
     drawn: u32,
+    /// Memory for a batch: the numbers of what is in it, and where each has its place.
+    batch: Vec<u64>,
+    drawing: Vec<Drawn>,
     window: usize,
     /// The tracks of counters.
     counters: FxHashMap<Box<str>, u64>,
@@ -90,19 +97,16 @@ pub struct TraceWriter<'w> {
     no_numbers: u64,
 }
 
-struct Thread {
-    label: String,
-    /// The number of the label's text.
-    text: u64,
-    /// The arguments that say that a span began on it, and that it ended there.
-    begin: Box<[u8]>,
-    end: Box<[u8]>,
-    lanes: ThreadLanes,
-    /// The tracks of its rows.
-    tracks: Vec<u64>,
-    /// Where its losses are drawn, and the tracks of those rows.
-    loss_lanes: ThreadLanes,
-    loss_tracks: Vec<u64>,
+/// Something that has its place in the picture, and is to be written.
+struct Drawn {
+    body: Body,
+    begin_ns: u64,
+    end_ns: u64,
+    id: u64,
+    track: u64,
+    is_instant: bool,
+    /// An arrow leads to it.
+    is_target: bool,
 }
 
 impl Process {
@@ -121,7 +125,9 @@ impl Process {
 impl Exporter for TraceWriter<'_> {
     fn add(&mut self, item: &Item<'_>) -> Result<(), ExportError> {
         match item {
-            Item::Thread(facts) => self.thread(facts),
+            Item::Thread(facts) => {
+                self.thread(facts);
+            }
             Item::Span(span) => self.span(span),
             Item::Loss(loss) => self.loss(loss),
             Item::Damage(damage) => self.damage(damage),
@@ -161,15 +167,17 @@ impl<'w> TraceWriter<'w> {
     pub fn with_window(out: Box<dyn Write + Send + 'w>, process: Process, window: usize) -> TraceWriter<'w> {
         let mut writer = TraceWriter {
             packets: Packets::new(out),
-            event: Event::default(),
+            fields: Fields::default(),
             texts: Texts::new(),
             process,
             next_track: ASYNC_TRACK + 1,
-            threads: FxHashMap::default(),
+            threads: Threads::default(),
             lanes: AsyncLanes::new(window),
             rows: Vec::new(),
             waiting: Waiting::default(),
             drawn: 0,
+            batch: Vec::new(),
+            drawing: Vec::new(),
             window: window.max(2),
             counters: FxHashMap::default(),
             no_numbers: 0,
@@ -216,9 +224,10 @@ impl<'w> TraceWriter<'w> {
         });
     }
 
-    fn thread(&mut self, facts: &ThreadFacts) {
-        if self.threads.contains_key(&facts.id) {
-            return;
+    /// Makes sure of a thread, and returns its number.
+    fn thread(&mut self, facts: &ThreadFacts) -> usize {
+        if let Some(number) = self.threads.find(facts.id) {
+            return number;
         }
         let uuid = self.new_track();
         self.track(TrackDescriptor {
@@ -233,90 +242,140 @@ impl<'w> TraceWriter<'w> {
         });
         let label = thread_label(facts);
         let text = self.texts.value(&label);
-        let thread = Thread {
-            text,
-            begin: encoded(&[Argument::BeginThread.text(text)]),
-            end: encoded(&[Argument::EndThread.text(text)]),
-            label,
-            lanes: ThreadLanes::default(),
-            tracks: vec![uuid],
-            loss_lanes: ThreadLanes::default(),
-            loss_tracks: Vec::new(),
-        };
-        self.threads.insert(facts.id, thread);
+        self.threads.add(facts.id, Thread::new(label, text, uuid))
     }
 
-    /// A thread, even if the recording has not introduced it (its facts are damaged).
-    fn known_thread(&mut self, id: u32) -> &mut Thread {
-        if !self.threads.contains_key(&id) {
-            self.thread(&ThreadFacts { id, os_id: 0, name: String::new() });
+    /// The number of a thread, even if the recording has not introduced it (its facts are damaged).
+    #[inline]
+    fn known_thread(&mut self, id: u32) -> usize {
+        match self.threads.find(id) {
+            Some(number) => number,
+            None => self.thread(&ThreadFacts { id, os_id: 0, name: String::new() }),
         }
-        self.threads.get_mut(&id).expect("made sure of just now")
     }
 
     fn loss(&mut self, loss: &Loss) {
         let begin_ns = loss.after_unix_ns.unwrap_or(self.process.started_unix_ns);
         let begin_ns = begin_ns.min(loss.before_unix_ns.unwrap_or(begin_ns)).min(OPEN - 1);
         let end_ns = loss.before_unix_ns.unwrap_or(begin_ns).min(OPEN - 1);
-        let track = self.loss_track(loss.thread, Stay { id: 0, parent: 0, begin_ns, end_ns });
+        let thread = self.known_thread(loss.thread);
+        let track = self.loss_track(thread, Stay { id: 0, parent: 0, begin_ns, end_ns });
         let cause = self.texts.value(cause_word(loss.cause));
-        let event = &mut self.event;
-        event.begin(EventType::SliceBegin, track);
-        event.title(Category::Loss, &Name::Text(format!("{} lost", count(loss.records, "event")).into()));
-        event.argument(Argument::Thread, Value::StringIid(self.threads[&loss.thread].text));
-        event.number(Argument::Records, loss.records);
-        event.argument(Argument::Cause, Value::StringIid(cause));
+        let fields = &mut self.fields;
+        fields.title(Category::Loss, Name::Text(&format!("{} lost", count(loss.records, "event"))));
+        fields.argument(Argument::Thread, Value::StringIid(self.threads.get(thread).text));
+        fields.number(Argument::Records, loss.records);
+        fields.argument(Argument::Cause, Value::StringIid(cause));
         for (argument, time) in [(Argument::AfterNs, loss.after_unix_ns), (Argument::BeforeNs, loss.before_unix_ns)] {
-            time.into_iter().for_each(|time| event.number(argument, time));
+            time.into_iter().for_each(|time| fields.number(argument, time));
         }
-        self.write_event(begin_ns);
-        self.end(end_ns, track);
+        self.write_event(&Head::new(EventType::SliceBegin, track, begin_ns));
+        self.packets.end(track, end_ns);
     }
 
-    fn loss_track(&mut self, id: u32, stay: Stay) -> u64 {
-        let thread = self.known_thread(id);
+    fn loss_track(&mut self, number: usize, stay: Stay) -> u64 {
+        let thread = self.threads.get_mut(number);
         let (row, _) = thread.loss_lanes.place(stay, true);
         if let Some(&track) = thread.loss_tracks.get(row) {
             return track;
         }
         let (parent, name) = (thread.tracks[0], format!("{}, lost events", thread.label));
         let track = self.row(parent, name, usize::MAX);
-        let tracks = &mut self.known_thread(id).loss_tracks;
+        let tracks = &mut self.threads.get_mut(number).loss_tracks;
         // Rows are numbered without gaps, but the first is left to what nests.
         tracks.resize(row + 1, track);
         track
     }
 
     fn damage(&mut self, damage: &Damage) {
-        let event = &mut self.event;
-        event.begin(EventType::Instant, PROCESS_TRACK);
-        event.title(Category::Damage, &Name::Text(format!("damage: {}", damage.what).into()));
-        event.argument(Argument::File, Value::String(damage.path.display().to_string()));
-        event.number(Argument::Offset, damage.offset);
-        event.number(Argument::Bytes, damage.bytes);
-        event.number(Argument::Records, damage.records);
-        self.write_event(self.process.started_unix_ns);
+        let fields = &mut self.fields;
+        fields.title(Category::Damage, Name::Text(&format!("damage: {}", damage.what)));
+        fields.argument(Argument::File, Value::String(damage.path.display().to_string()));
+        fields.number(Argument::Offset, damage.offset);
+        fields.number(Argument::Bytes, damage.bytes);
+        fields.number(Argument::Records, damage.records);
+        self.write_event(&Head::new(EventType::Instant, PROCESS_TRACK, self.process.started_unix_ns));
     }
 
     fn span(&mut self, span: &Span<'_>) {
-        let name = match self.texts.name(span) {
-            Some(number) => Name::Numbered(number),
-            None => Name::Text(span.name.into()),
+        let begin_thread = span.begin_thread.map(|id| self.known_thread(id));
+        let end_thread = span.end_thread.map(|id| self.known_thread(id));
+        let drawn_on = match (span.kind, end_thread.or(begin_thread)) {
+            (SpanKind::Async, _) => 0,
+            (SpanKind::Thread, Some(thread)) => thread,
+            (SpanKind::Thread, None) => self.known_thread(0),
         };
-        if let Some(place) = span.place {
-            self.texts.meet(place);
+        let TraceWriter { texts, threads, waiting, .. } = self;
+        let fields = waiting.body();
+        let category = match span.kind {
+            SpanKind::Async => Category::Async,
+            SpanKind::Thread => Category::Thread,
+        };
+        fields.title(category, texts.name(span));
+        span.place.iter().for_each(|place| texts.meet(place));
+        let place = span.place.map(|place| texts.place(place));
+        let outcome = texts.outcome(span.ending);
+        fields.arguments(|arguments| {
+            arguments.number(Argument::SpanId, span.id);
+            arguments.number(Argument::ParentId, span.parent);
+            arguments.number(Argument::Depth, u64::from(span.depth));
+            arguments.piece(outcome);
+            if span.kind == SpanKind::Async && span.ending != Ending::Open {
+                arguments.number(Argument::Polls, u64::from(span.polls));
+            }
+            for (argument, ns) in [
+                (Argument::BusyNs, span.busy_ns),
+                (Argument::IdleNs, span.idle_ns()),
+                (Argument::WaitNs, span.wait_ns()),
+            ] {
+                ns.into_iter().for_each(|ns| arguments.number(argument, ns));
+            }
+            if let Some(place) = place {
+                arguments.piece(place);
+            }
+            if let Some(thread) = begin_thread {
+                arguments.piece(&threads.get(thread).begin);
+            }
+            if let Some(thread) = end_thread {
+                arguments.piece(&threads.get(thread).end);
+            }
+        });
+        state(fields, texts, span.name_state);
+        let marks = [
+            (Argument::BeginLost, span.begin_lost),
+            (Argument::EndMayBeLost, span.end_may_be_lost),
+            (Argument::BusyPartial, span.busy_partial),
+        ];
+        for (argument, _) in marks.into_iter().filter(|(_, holds)| *holds) {
+            fields.argument(argument, Value::Bool(true));
         }
-        self.waiting.push(span, name);
+        if let Some(details) = span.details {
+            annotate(fields, texts, &details.attributes);
+            if details.dropped_instants > 0 {
+                fields.number(Argument::LostInstants, details.dropped_instants);
+            }
+        }
+        waiting.push(span, drawn_on);
         // None of them is drawn before all of them wait.
         span.instants().iter().for_each(|instant| self.hold_instant(instant));
         self.release_some();
     }
 
     fn hold_instant(&mut self, instant: &Instant) {
+        let thread = self.known_thread(instant.thread);
+        let TraceWriter { texts, threads, waiting, .. } = self;
+        let fields = waiting.body();
+        fields.title(Category::Instant, Name::Text(&instant.name));
+        fields.number(Argument::InstantId, instant.id);
+        fields.number(Argument::ParentId, instant.parent);
+        fields.argument(Argument::Thread, Value::StringIid(threads.get(thread).text));
         if let Some(place) = &instant.place {
-            self.texts.meet(place);
+            texts.meet(place);
+            fields.arguments(|arguments| arguments.piece(texts.place(place)));
         }
-        self.waiting.push_instant(instant);
+        state(fields, texts, instant.name_state);
+        annotate(fields, texts, &instant.attributes);
+        waiting.push_instant(instant, thread);
     }
 
     fn release_some(&mut self) {
@@ -339,13 +398,11 @@ impl<'w> TraceWriter<'w> {
             _ => None,
         };
         let value = integer.map_or(CounterValue::Double(float), CounterValue::Int);
-        let event = &mut self.event;
-        event.begin(EventType::Counter, track);
         if !is_exact(counter.value, float) {
-            event.argument(Argument::ExactValue, Value::String(counter.value.to_string()));
+            self.fields.argument(Argument::ExactValue, Value::String(counter.value.to_string()));
         }
-        event.counter(value);
-        self.write_event(counter.unix_ns.min(OPEN - 1));
+        self.fields.counter(value);
+        self.write_event(&Head::new(EventType::Counter, track, counter.unix_ns.min(OPEN - 1)));
     }
 
     fn counter_track(&mut self, name: &str) -> u64 {
@@ -363,11 +420,11 @@ impl<'w> TraceWriter<'w> {
 
     /// Draws the `count` spans that began first.
     fn release(&mut self, count: usize) {
-        let batch = self.waiting.take(count);
+        let mut batch = std::mem::take(&mut self.batch);
+        self.waiting.take(count, &mut batch);
         let first = self.drawn;
         self.drawn = first.wrapping_add(batch.len() as u32);
-        // For each the row, and whether an arrow leads to it.
-        let mut drawn: Vec<(u64, bool)> = Vec::with_capacity(batch.len());
+        let mut drawn = std::mem::take(&mut self.drawing);
         // From which place in the batch, to which span.
         let mut arrows: Vec<(u32, u64)> = Vec::new();
         let mut parents = Sieve::for_ids(batch.len());
@@ -375,10 +432,10 @@ impl<'w> TraceWriter<'w> {
         let mut place = 0;
         for numbers in batch.chunks(AT_ONCE) {
             shapes.clear();
-            shapes.extend(numbers.iter().map(|&number| *self.waiting.shape(number)));
+            shapes.extend(numbers.iter().map(|&number| self.waiting.draw(number)));
             for shape in &shapes {
-                let Shape { stay, kind, is_promised, is_instant, .. } = *shape;
-                let Stay { id, parent, .. } = stay;
+                let Shape { stay, body, kind, is_promised, is_instant, .. } = *shape;
+                let Stay { id, parent, begin_ns, end_ns } = stay;
                 let (track, around) = match kind {
                     SpanKind::Async => {
                         parents.add(id);
@@ -395,129 +452,44 @@ impl<'w> TraceWriter<'w> {
                         is_target = true;
                     }
                 }
-                drawn.push((track, is_target));
+                drawn.push(Drawn { body, begin_ns, end_ns, id, track, is_instant, is_target });
                 place += 1;
             }
         }
         // Of children that are drawn later, it shows only then whether they could have been drawn inside.
-        let lanes = &self.lanes;
-        self.waiting.rest(|span| {
+        for span in self.waiting.rest() {
             if !parents.may_have(span.stay.parent) {
-                return;
+                continue;
             }
-            if let Some(parent) = place_in_batch(lanes, span.stay.parent, first, place) {
+            if let Some(parent) = place_in_batch(&self.lanes, span.stay.parent, first, place) {
                 arrows.push((parent, span.stay.id));
                 span.is_promised = true;
             }
-        });
+        }
         arrows.sort_by_key(|&(parent, _)| parent);
         let mut arrows = arrows.as_slice();
-        let mut drawn = (0..).zip(drawn);
-        let mut taken = Vec::with_capacity(AT_ONCE);
-        for numbers in batch.chunks(AT_ONCE) {
-            taken.extend(numbers.iter().map(|&number| self.waiting.draw(number)));
-            for ((shape, details), (place, (track, is_target))) in taken.drain(..).zip(&mut drawn) {
-                // One or none, nearly always.
-                let own = arrows.iter().take_while(|(parent, _)| *parent == place).count();
-                let (own, others) = arrows.split_at(own);
-                arrows = others;
-                match shape.is_instant {
-                    true => self.point(&shape, &details, track, is_target),
-                    false => self.slice(&shape, &details, track, is_target, own),
-                }
-            }
+        for (place, one) in (0..).zip(&drawn) {
+            // One or none, nearly always.
+            let own = arrows.iter().take_while(|(parent, _)| *parent == place).count();
+            let (own, others) = arrows.split_at(own);
+            arrows = others;
+            self.write(one, own);
         }
+        drawn.clear();
+        (self.drawing, self.batch) = (drawn, batch);
         self.waiting.forget_drawn();
     }
 
-    /// `arrows` lead from here.
-    fn slice(&mut self, shape: &Shape, span: &Details, track: u64, is_target: bool, arrows: &[(u32, u64)]) {
-        self.threads_of(span);
-        let Shape { stay, kind, .. } = *shape;
-        let event = &mut self.event;
-        event.begin(EventType::SliceBegin, track);
-        let category = match kind {
-            SpanKind::Async => Category::Async,
-            SpanKind::Thread => Category::Thread,
-        };
-        event.title(category, &span.name);
-        event.number(Argument::SpanId, stay.id);
-        event.number(Argument::ParentId, stay.parent);
-        event.number(Argument::Depth, u64::from(span.depth));
-        event.arguments(self.texts.outcome(span.ending));
-        if kind == SpanKind::Async && span.ending != Ending::Open {
-            event.number(Argument::Polls, u64::from(span.polls));
-        }
-        if let Some(more) = &span.more {
-            let More { busy_ns, idle_ns, wait_ns, .. } = **more;
-            for (argument, ns) in
-                [(Argument::BusyNs, busy_ns), (Argument::IdleNs, idle_ns), (Argument::WaitNs, wait_ns)]
-            {
-                ns.into_iter().for_each(|ns| event.number(argument, ns));
-            }
-        }
-        if let Some(place) = span.place {
-            event.arguments(self.texts.place(place));
-        }
-        if let Some(thread) = span.begin_thread.and_then(|id| self.threads.get(&id)) {
-            event.arguments(&thread.begin);
-        }
-        if let Some(thread) = span.end_thread.and_then(|id| self.threads.get(&id)) {
-            event.arguments(&thread.end);
-        }
-        state(event, &mut self.texts, span.name_state);
-        let marks = [
-            (Argument::BeginLost, span.begin_lost),
-            (Argument::EndMayBeLost, span.end_may_be_lost),
-            (Argument::BusyPartial, span.busy_partial),
-        ];
-        for (argument, _) in marks.into_iter().filter(|(_, holds)| *holds) {
-            event.argument(argument, Value::Bool(true));
-        }
-        if let Some(more) = &span.more {
-            annotate(event, &mut self.texts, &more.attributes);
-            if more.lost_instants > 0 {
-                event.number(Argument::LostInstants, more.lost_instants);
-            }
-        }
-        arrows.iter().for_each(|&(_, child)| event.arrow(child, false));
-        if is_target {
-            event.arrow(stay.id, true);
-        }
-        self.write_event(stay.begin_ns);
-        if stay.end_ns != OPEN {
-            self.end(stay.end_ns, track);
-        }
-    }
-
-    /// Draws an instant.
-    fn point(&mut self, shape: &Shape, instant: &Details, track: u64, is_target: bool) {
-        self.threads_of(instant);
-        let Shape { stay, thread, .. } = *shape;
-        let event = &mut self.event;
-        event.begin(EventType::Instant, track);
-        event.title(Category::Instant, &instant.name);
-        event.number(Argument::InstantId, stay.id);
-        event.number(Argument::ParentId, stay.parent);
-        event.argument(Argument::Thread, Value::StringIid(self.threads[&thread].text));
-        if let Some(place) = instant.place {
-            event.arguments(self.texts.place(place));
-        }
-        state(event, &mut self.texts, instant.name_state);
-        if let Some(more) = &instant.more {
-            annotate(event, &mut self.texts, &more.attributes);
-        }
-        if is_target {
-            event.arrow(stay.id, true);
-        }
-        self.write_event(stay.begin_ns);
-    }
-
-    /// Makes sure that the trace has the threads of a span.
-    fn threads_of(&mut self, details: &Details) {
-        let Details { begin_thread, end_thread, .. } = *details;
-        for id in [begin_thread, end_thread].into_iter().flatten() {
-            self.known_thread(id);
+    /// Writes a span or an instant. `arrows` lead from it.
+    #[inline]
+    fn write(&mut self, drawn: &Drawn, arrows: &[(u32, u64)]) {
+        let Drawn { body, begin_ns, end_ns, id, track, is_instant, is_target } = *drawn;
+        let kind = if is_instant { EventType::Instant } else { EventType::SliceBegin };
+        let head = Head { kind, track, time_ns: begin_ns, arrows, arrow_here: is_target.then_some(id) };
+        let new = self.texts.take_new();
+        self.packets.event(&head, new.as_ref(), self.waiting.body_of(body));
+        if !is_instant && end_ns != OPEN {
+            self.packets.end(track, end_ns);
         }
     }
 
@@ -546,15 +518,15 @@ impl<'w> TraceWriter<'w> {
 
     /// The row of a thread span, and the span around it there.
     fn thread_track(&mut self, shape: &Shape) -> (u64, Option<u64>) {
-        let Shape { stay, thread: id, is_doubtful, .. } = *shape;
-        let thread = self.known_thread(id);
+        let Shape { stay, thread: number, is_doubtful, .. } = *shape;
+        let thread = self.threads.get_mut(number as usize);
         let (row, around) = thread.lanes.place(stay, is_doubtful);
         if let Some(&track) = thread.tracks.get(row) {
             return (track, around);
         }
         let (parent, name) = (thread.tracks[0], format!("{}, overlapping {row}", thread.label));
         let track = self.row(parent, name, row);
-        self.known_thread(id).tracks.push(track);
+        self.threads.get_mut(number as usize).tracks.push(track);
         (track, around)
     }
 
@@ -581,15 +553,11 @@ impl<'w> TraceWriter<'w> {
         self.packets.add(TracePacket { data: Some(Data::TrackDescriptor(track)), ..TracePacket::default() });
     }
 
-    fn end(&mut self, time: u64, track: u64) {
-        self.event.begin(EventType::SliceEnd, track);
-        self.write_event(time);
-    }
-
-    /// Writes [`TraceWriter::event`].
-    fn write_event(&mut self, time: u64) {
+    /// Writes an event with [`TraceWriter::fields`].
+    fn write_event(&mut self, head: &Head<'_>) {
         let new = self.texts.take_new();
-        self.packets.event(time, new.as_ref(), &self.event);
+        self.packets.event(head, new.as_ref(), self.fields.bytes());
+        self.fields.clear();
     }
 }
 

@@ -1,12 +1,11 @@
 //! Packets as bytes, collected until there are enough to be written.
 //!
 //! Most of a trace is two packets for each span. Those are encoded field by field into memory that is used again, the same as
-//! their messages in [`proto`] would be, and texts that recur are copied as they were encoded the first time.
+//! their messages in [`proto`] would be, and what recurs is copied as it was encoded the first time.
 
-use super::held::Name;
 use super::proto::{self, CounterValue, DebugAnnotation, EventType, InternedData, TracePacket, Value};
 use super::texts::{Argument, Category};
-use super::wire::{Wire, key, varint_length};
+use super::wire::{Piece, Room, Wire, key, varint_length};
 use prost::Message;
 use prost::encoding::{self, WireType};
 use std::io::{self, Write};
@@ -24,6 +23,29 @@ pub(super) struct Packets<'w> {
     wire: Wire,
 }
 
+/// What is not said by the [`Fields`] of an event.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head<'a> {
+    pub(super) kind: EventType,
+    pub(super) track: u64,
+    pub(super) time_ns: u64,
+    /// The arrows that lead from here, as the second of each says.
+    pub(super) arrows: &'a [(u32, u64)],
+    /// The arrow that leads here.
+    pub(super) arrow_here: Option<u64>,
+}
+
+impl Head<'_> {
+    /// Of an event without arrows.
+    pub(super) fn new(kind: EventType, track: u64, time_ns: u64) -> Head<'static> {
+        Head { kind, track, time_ns, arrows: &[], arrow_here: None }
+    }
+}
+
+/// The key of a field of so many bytes.
+const LENGTH: WireType = WireType::LengthDelimited;
+const NUMBER: WireType = WireType::Varint;
+
 impl<'w> Packets<'w> {
     pub(super) fn new(out: Box<dyn Write + Send + 'w>) -> Packets<'w> {
         Packets { out, failure: None, wire: Wire::with_capacity(2 * WRITE_BYTES) }
@@ -37,27 +59,61 @@ impl<'w> Packets<'w> {
         self.write_much();
     }
 
-    /// Adds a packet with an event, and with texts that it is the first to use.
-    pub(super) fn event(&mut self, time_ns: u64, new: Option<&InternedData>, event: &Event) {
+    /// Adds a packet with an event, and with texts that have been numbered since the last one.
+    #[inline]
+    pub(super) fn event(&mut self, head: &Head<'_>, new: Option<&InternedData>, fields: &[u8]) {
         const FLAGS: u8 = proto::SequenceFlags::NeedsIncrementalState as u8;
-        const CONSTANT: [u8; 4] = [key(10, WireType::Varint), SEQUENCE as u8, key(13, WireType::Varint), FLAGS];
-        let event = event.wire.bytes();
-        let length = 1
-            + varint_length(time_ns)
-            + CONSTANT.len()
-            + new.map_or(0, |new| encoding::message::encoded_len(12, new))
-            + 1
-            + varint_length(event.len() as u64)
-            + event.len();
+        const CONSTANT: [u8; 4] = [key(10, NUMBER), SEQUENCE as u8, key(13, NUMBER), FLAGS];
+        let Head { kind, track, time_ns, arrows, arrow_here } = *head;
+        let arrow_bytes = ARROW_BYTES * (arrows.len() + usize::from(arrow_here.is_some()));
+        let event_bytes = 3 + varint_length(track) + fields.len() + arrow_bytes;
+        let new_bytes = new.map_or(0, |new| encoding::message::encoded_len(12, new));
+        let bytes = 1 + varint_length(time_ns) + CONSTANT.len() + new_bytes;
+        let bytes = bytes + 1 + varint_length(event_bytes as u64) + event_bytes;
         let wire = &mut self.wire;
-        wire.number(key(1, WireType::LengthDelimited).into(), 1, length as u64);
-        wire.number(key(8, WireType::Varint).into(), 1, time_ns);
-        wire.put(&CONSTANT);
+        wire.at_once::<32>(|room| {
+            room.put([key(1, LENGTH)]);
+            room.number(bytes as u64);
+            room.put([key(8, NUMBER)]);
+            room.number(time_ns);
+            room.put(CONSTANT);
+        });
         if let Some(new) = new {
             wire.append(|bytes| encoding::message::encode(12, new, bytes));
         }
-        wire.number(key(11, WireType::LengthDelimited).into(), 1, event.len() as u64);
-        wire.put(event);
+        wire.at_once::<32>(|room| {
+            room.put([key(11, LENGTH)]);
+            room.number(event_bytes as u64);
+            room.put([key(9, NUMBER), kind as u8, key(11, NUMBER)]);
+            room.number(track);
+        });
+        wire.put(fields);
+        arrows.iter().for_each(|(_, number)| arrow(wire, ARROW_FROM, *number));
+        arrow_here.into_iter().for_each(|number| arrow(wire, ARROW_TO, number));
+        self.write_much();
+    }
+
+    /// Adds a packet with the end of a slice. It refers to no text.
+    #[inline]
+    pub(super) fn end(&mut self, track: u64, time_ns: u64) {
+        const END: u8 = EventType::SliceEnd as u8;
+        // All of these are less than 128.
+        let event_bytes = 3 + varint_length(track);
+        let bytes = 1 + varint_length(time_ns) + 4 + event_bytes;
+        self.wire.at_once::<40>(|room| {
+            room.put([key(1, LENGTH), bytes as u8, key(8, NUMBER)]);
+            room.number(time_ns);
+            room.put([
+                key(10, NUMBER),
+                SEQUENCE as u8,
+                key(11, LENGTH),
+                event_bytes as u8,
+                key(9, NUMBER),
+                END,
+                key(11, NUMBER),
+            ]);
+            room.number(track);
+        });
         self.write_much();
     }
 
@@ -81,6 +137,7 @@ impl<'w> Packets<'w> {
     }
 
     /// Writes what there is so far.
+    #[cold]
     pub(super) fn write(&mut self) {
         if self.failure.is_none() {
             self.failure = self.out.write_all(self.wire.bytes()).err();
@@ -89,44 +146,80 @@ impl<'w> Packets<'w> {
     }
 }
 
-/// A [`proto::TrackEvent`] as bytes.
+/// Fields 47 and 48 of an event, of eight bytes each, with their keys.
+const ARROW_FROM: [u8; 2] = [0xf9, 0x02];
+const ARROW_TO: [u8; 2] = [0x81, 0x03];
+const ARROW_BYTES: usize = 10;
+
+fn arrow(wire: &mut Wire, key: [u8; 2], number: u64) {
+    wire.put(&key);
+    wire.put(&number.to_le_bytes());
+}
+
+/// Fields of [`proto::TrackEvent`]s as bytes, one after the other.
 #[derive(Debug, Default)]
-pub(super) struct Event {
+pub(super) struct Fields {
     wire: Wire,
 }
 
-impl Event {
-    /// Begins an event, in the memory of the one before.
-    #[inline]
-    pub(super) fn begin(&mut self, kind: EventType, track: u64) {
+/// What an event is called: by the number of a text that the trace has, or as it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Name<'a> {
+    Numbered(u64),
+    Text(&'a str),
+}
+
+impl Fields {
+    pub(super) fn with_capacity(bytes: usize) -> Fields {
+        Fields { wire: Wire::with_capacity(bytes) }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.wire.len()
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.wire.bytes()
+    }
+
+    pub(super) fn clear(&mut self) {
         self.wire.clear();
-        let before = [key(9, WireType::Varint), kind as u8, key(11, WireType::Varint)];
-        self.wire.number(little_endian(before), before.len(), track);
+    }
+
+    /// Adds the fields of another event, as they are.
+    pub(super) fn copy(&mut self, bytes: &[u8]) {
+        self.wire.put(bytes);
     }
 
     #[inline]
-    pub(super) fn title(&mut self, category: Category, name: &Name) {
-        let category = [key(3, WireType::Varint), category as u8];
-        match name {
-            Name::Numbered(number) => {
-                let before = [category[0], category[1], key(10, WireType::Varint)];
-                self.wire.number(little_endian(before), before.len(), *number);
+    pub(super) fn title(&mut self, category: Category, name: Name<'_>) {
+        self.wire.at_once::<32>(|room| {
+            room.put([key(3, NUMBER), category as u8]);
+            match name {
+                Name::Numbered(number) => {
+                    room.put([key(10, NUMBER)]);
+                    room.number(number);
+                }
+                Name::Text(text) => {
+                    const NAME: u64 = 23 << 3 | LENGTH as u64;
+                    room.number(NAME);
+                    room.number(text.len() as u64);
+                }
             }
-            Name::Text(text) => {
-                const NAME: u64 = 23 << 3 | WireType::LengthDelimited as u64;
-                self.wire.number(little_endian(category), category.len(), NAME);
-                self.wire.number(0, 0, text.len() as u64);
-                self.wire.put(text.as_bytes());
-            }
+        });
+        if let Name::Text(text) = name {
+            self.wire.put(text.as_bytes());
         }
     }
 
-    #[inline]
+    /// Adds arguments. There is room for ten that are a number or a text, and those of a place.
+    #[inline(always)]
+    pub(super) fn arguments(&mut self, add: impl FnOnce(&mut Arguments<'_, '_>)) {
+        self.wire.at_once(|room| add(&mut Arguments { room }));
+    }
+
     pub(super) fn number(&mut self, argument: Argument, value: u64) {
-        let length = (3 + varint_length(value)) as u8;
-        let name = [key(1, WireType::Varint), argument as u8, key(3, WireType::Varint)];
-        let before = [key(4, WireType::LengthDelimited), length, name[0], name[1], name[2]];
-        self.wire.number(little_endian(before), before.len(), value);
+        self.arguments(|arguments| arguments.number(argument, value));
     }
 
     pub(super) fn argument(&mut self, argument: Argument, value: Value) {
@@ -142,30 +235,58 @@ impl Event {
     pub(super) fn counter(&mut self, value: CounterValue) {
         self.wire.append(|bytes| value.encode(bytes));
     }
+}
 
-    /// Arguments that were encoded by [`encoded`].
-    #[inline]
-    pub(super) fn arguments(&mut self, encoded: &[u8]) {
-        self.wire.put(encoded);
+/// Arguments of an event in the making.
+pub(super) struct Arguments<'r, 'w> {
+    room: &'r mut Room<'w, ARGUMENT_BYTES>,
+}
+
+impl Arguments<'_, '_> {
+    /// An argument that is a number. It takes [`TEXT_BYTES`] at most.
+    #[inline(always)]
+    pub(super) fn number(&mut self, argument: Argument, value: u64) {
+        let length = (3 + varint_length(value)) as u8;
+        self.room.put([key(4, LENGTH), length, key(1, NUMBER), argument as u8, key(3, NUMBER)]);
+        self.room.number(value);
     }
 
-    /// An arrow from here to the event that `ends` it.
-    pub(super) fn arrow(&mut self, number: u64, ends: bool) {
-        let field: u64 = if ends { 48 } else { 47 };
-        self.wire.number(0, 0, field << 3 | WireType::SixtyFourBit as u64);
-        self.wire.put(&number.to_le_bytes());
+    /// Those that were encoded by [`piece`].
+    #[inline(always)]
+    pub(super) fn piece<const N: usize>(&mut self, piece: &Piece<N>) {
+        self.room.piece(piece);
     }
 }
 
-/// Bytes as one number, the first the lowest.
-#[inline]
-fn little_endian<const N: usize>(bytes: [u8; N]) -> u64 {
-    bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
-}
+/// More than all arguments take that are added at once: ten that are a number or a text, and those of a place.
+const ARGUMENT_BYTES: usize = (10 + 3) * TEXT_BYTES;
 
-/// Arguments of events as they are in those.
-pub(super) fn encoded(arguments: &[DebugAnnotation]) -> Box<[u8]> {
+/// As many bytes as one argument has that is the number of a text, at most.
+pub(super) const TEXT_BYTES: usize = 16;
+
+/// Arguments of events as they are in those, of [`TEXT_BYTES`] each at most.
+pub(super) fn piece<const N: usize>(arguments: &[DebugAnnotation]) -> Piece<N> {
     let mut bytes = Vec::new();
     encoding::message::encode_repeated(4, arguments, &mut bytes);
-    bytes.into()
+    Piece::new(&bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_argument_with_the_greatest_number_fits() {
+        let bytes = encoding::message::encoded_len(4, &Argument::ExactValue.text(u64::MAX));
+        assert_eq!(bytes, TEXT_BYTES);
+    }
+
+    #[test]
+    fn keys_of_arrows_are_those_of_their_fields() {
+        for (field, bytes) in [(47, ARROW_FROM), (48, ARROW_TO)] {
+            let mut key = Vec::new();
+            encoding::encode_key(field, WireType::SixtyFourBit, &mut key);
+            assert_eq!(key, bytes);
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! Texts that a trace holds once, and refers to by number.
 
-use super::packets::encoded;
+use super::packets::{Name, TEXT_BYTES, piece};
 use super::proto::{DebugAnnotation, InternedData, InternedText, Value};
+use super::wire::Piece;
 use crate::places::Place;
 use crate::spans::{Ending, Span};
 use rustc_hash::FxHashMap;
@@ -110,18 +111,21 @@ impl Argument {
     }
 }
 
+/// A place takes three arguments.
+const PLACE_BYTES: usize = 3 * TEXT_BYTES;
+
 /// Numbers for texts that recur: names that the program has, locations, threads. Not names that were made at run time: there is no
 /// bound on how many there are.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Texts {
     values: FxHashMap<String, u64>,
     /// Numbers given since [`Texts::take_new`]: a packet that uses one must not come before it.
     new: InternedData,
     any_new: bool,
     /// By [`Place::index`]: the arguments that say where a span is made.
-    places: Vec<Box<[u8]>>,
-    /// By [`Ending`]: the arguments that say it.
-    outcomes: [Box<[u8]>; 5],
+    places: Vec<Piece<PLACE_BYTES>>,
+    /// By [`Ending`]: the argument that says it.
+    outcomes: [Piece<TEXT_BYTES>; 5],
     /// By [`Span::name_index`]: whether the trace has the name.
     names: Vec<bool>,
     /// Keys of attributes, which are names of arguments too.
@@ -137,9 +141,17 @@ impl Texts {
             debug_annotation_names: numbered(&ARGUMENTS),
             ..InternedData::default()
         };
-        let mut texts = Texts { new, any_new: true, ..Texts::default() };
+        let mut texts = Texts {
+            values: FxHashMap::default(),
+            new,
+            any_new: true,
+            places: Vec::new(),
+            outcomes: [Piece::NONE; 5],
+            names: Vec::new(),
+            keys: FxHashMap::default(),
+        };
         for ending in [Ending::Completed, Ending::Failed, Ending::Cancelled, Ending::Panicked, Ending::Open] {
-            texts.outcomes[ending as usize] = encoded(&[Argument::Outcome.text(texts.value(ending.word()))]);
+            texts.outcomes[ending as usize] = piece(&[Argument::Outcome.text(texts.value(ending.word()))]);
         }
         texts
     }
@@ -156,18 +168,24 @@ impl Texts {
         number
     }
 
-    /// The number of a span's name, if it has one.
-    pub(super) fn name(&mut self, span: &Span<'_>) -> Option<u64> {
-        let index = span.name_index? as usize;
-        let number = index as u64 + 1;
+    /// A span's name, by its number if it has one.
+    #[inline]
+    pub(super) fn name<'a>(&mut self, span: &Span<'a>) -> Name<'a> {
+        let Some(index) = span.name_index else { return Name::Text(span.name) };
+        if self.names.get(index as usize) != Some(&true) {
+            self.meet_name(index as usize, span.name);
+        }
+        Name::Numbered(number_of(index as usize))
+    }
+
+    #[cold]
+    fn meet_name(&mut self, index: usize, name: &str) {
         if self.names.len() <= index {
             self.names.resize(index + 1, false);
         }
-        if !std::mem::replace(&mut self.names[index], true) {
-            self.new.event_names.push(interned(number, span.name));
-            self.any_new = true;
-        }
-        Some(number)
+        self.names[index] = true;
+        self.new.event_names.push(interned(number_of(index), name));
+        self.any_new = true;
     }
 
     /// The number of an attribute's key as the name of an argument. There are as many as the program has.
@@ -183,28 +201,37 @@ impl Texts {
     }
 
     /// Makes sure that the trace has the texts of a place.
+    #[inline]
     pub(super) fn meet(&mut self, place: &Place) {
-        let index = place.index as usize;
-        if self.places.len() <= index {
-            self.places.resize(index + 1, Box::default());
-        }
-        if self.places[index].is_empty() {
-            let location = &place.location;
-            self.places[index] = encoded(&[
-                Argument::Target.text(self.value(&location.target)),
-                Argument::Module.text(self.value(&location.module_path)),
-                Argument::Location.text(self.value(&place.file_line())),
-            ]);
+        if self.places.get(place.index as usize).is_none_or(Piece::is_empty) {
+            self.add(place);
         }
     }
 
-    /// The arguments that say where a span is made, by the index of a place that was met.
-    pub(super) fn place(&self, index: u32) -> &[u8] {
-        &self.places[index as usize]
+    #[cold]
+    fn add(&mut self, place: &Place) {
+        let location = &place.location;
+        let arguments = [
+            Argument::Target.text(self.value(&location.target)),
+            Argument::Module.text(self.value(&location.module_path)),
+            Argument::Location.text(self.value(&place.file_line())),
+        ];
+        let index = place.index as usize;
+        if self.places.len() <= index {
+            self.places.resize(index + 1, Piece::NONE);
+        }
+        self.places[index] = piece(&arguments);
+    }
+
+    /// The arguments that say where a span is made, of a place that was met.
+    #[inline]
+    pub(super) fn place(&self, place: &Place) -> &Piece<PLACE_BYTES> {
+        &self.places[place.index as usize]
     }
 
     /// The argument that says how a span ended.
-    pub(super) fn outcome(&self, ending: Ending) -> &[u8] {
+    #[inline]
+    pub(super) fn outcome(&self, ending: Ending) -> &Piece<TEXT_BYTES> {
         &self.outcomes[ending as usize]
     }
 
@@ -212,6 +239,11 @@ impl Texts {
     pub(super) fn take_new(&mut self) -> Option<InternedData> {
         std::mem::take(&mut self.any_new).then(|| std::mem::take(&mut self.new))
     }
+}
+
+/// The number of the name with that index.
+fn number_of(index: usize) -> u64 {
+    index as u64 + 1
 }
 
 fn interned(number: u64, text: &str) -> InternedText {
