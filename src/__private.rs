@@ -1,9 +1,10 @@
 //! What the macros expand to, and nobody else may rely on.
 
 pub use crate::future::{Literal, counter, instant, instrument_seeing, instrument_with, named_with, static_with};
+use crate::levels::Verbosity;
 use crate::recorder::gate;
 pub use crate::recorder::is_recording as recording;
-use crate::recorder::record::running_generation;
+use crate::recorder::record::running_generation_at;
 use crate::spans::{SpanSite, ThreadSpanGuard};
 
 /// Ends a thread span by the result of what it was around.
@@ -15,13 +16,13 @@ pub fn end_by<S: SpanSite, T, E>(guard: ThreadSpanGuard<S>, result: Result<T, E>
     result
 }
 
-/// What [`generation`] is while nobody records.
+/// What [`generation`] is while nobody records, or wants what the macros make.
 pub const CLOSED: u64 = gate::CLOSED;
 
-/// The generation of the running recorder. One load; a constant without the feature `enable`.
+/// The generation of the running recorder, in which spans of the macros' level begin. One load; a constant without the feature `enable`.
 #[inline(always)]
 pub fn generation() -> u64 {
-    running_generation()
+    running_generation_at(Verbosity::Max)
 }
 
 /// What a function pointer returns.

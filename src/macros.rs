@@ -453,19 +453,22 @@ macro_rules! span_scope_named {
     };
     ($variable:ident, $name:expr) => {
         $crate::static_span_location!($variable);
-        let mut _span_scope =
-            $crate::spans::ThreadSpanGuard::prepare_named(&$variable, $crate::__while_recording!($name));
-        _span_scope.begin();
+        let generation = $crate::__private::generation();
+        let name = $crate::__while_recording!(generation, $name);
+        let mut _span_scope = $crate::spans::ThreadSpanGuard::prepare_named(&$variable, name);
+        _span_scope.begin_in(generation);
     };
     ($name:expr) => {
+        let generation = $crate::__private::generation();
+        let name = $crate::__while_recording!(generation, $name);
         let mut _span_scope = $crate::spans::ThreadSpanGuard::prepare_named(
             {
                 $crate::static_span_location!(__SPANRING_LOCATION);
                 &__SPANRING_LOCATION
             },
-            $crate::__while_recording!($name),
+            name,
         );
-        _span_scope.begin();
+        _span_scope.begin_in(generation);
     };
 }
 

@@ -153,6 +153,13 @@ impl<S: SpanSite> ThreadSpanGuard<S> {
     pub fn begin(&mut self) {
         self.span.begin_scope();
     }
+
+    /// The same of a guard that was prepared in that generation, so that nobody has to look again.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn begin_in(&mut self, generation: u64) {
+        self.span.begin_scope_in(generation);
+    }
 }
 
 impl<S: SpanSite> Drop for ThreadSpanGuard<S> {

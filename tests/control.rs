@@ -222,6 +222,8 @@ fn what_no_rule_can_bring_back_is_refused_by_its_level() {
         span_scope_named!("another scope");
     };
     make_all();
+    run(span_async_named!(String::from(unreachable_name()), async {}));
+    span_scope_named!(String::from(unreachable_name()));
     recorder.set_filter(filter("min,name:\"one of all\"=max"));
     make_all();
     recorder.set_filter(filter("off"));
@@ -312,9 +314,10 @@ fn spans_by_hand_and_polls_that_are_measured_are_filtered_too() {
         spanring::dispatch::on_end_async_named_scope(id, 0, &HERE, name, 0);
         spanring::dispatch::on_begin_named_scope(&HERE, name);
         spanring::dispatch::on_end_named_scope(&HERE, name);
+        span_scope_named!(name);
     }
     let contents = contents_of(recorder);
-    assert_eq!(names_of(&contents), ["wanted"; 3]);
+    assert_eq!(names_of(&contents), ["wanted"; 4]);
     let is_known = contents.spans().any(|record| record.phase == Phase::Begin && record.created_unix_ns.is_some());
     assert!(is_known, "when a future was made that a filter wants");
 }

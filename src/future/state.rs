@@ -5,20 +5,18 @@ pub(crate) use enabled::{FutureSpan, ThreadSpan};
 
 #[cfg(feature = "enable")]
 mod enabled {
-    use crate::events::{Outcome, StringId};
+    use crate::events::Outcome;
     use crate::future::SpanSite;
     use crate::future::attributes::SpanRef;
     use crate::future::context::{Entered, current};
     use crate::recorder::context::{CurrentSpan, this_thread};
-    use crate::recorder::gate::{
-        CLOSED, asks, filters, is_generation, is_level_unwanted, looks_closer, measures_polls, samples,
-    };
+    use crate::recorder::gate::{CLOSED, asks, filters, is_generation, looks_closer, measures_polls, samples};
     use crate::recorder::record::{
-        Begun, Frame, Place, Span, SpanHead, begin_quickly, begin_slowly, end_quickly, end_slowly, ending_generation,
-        measured_ticks, poll, recording, running_generation,
+        Begun, Frame, Name, Place, Span, SpanHead, begin_quickly, begin_slowly, end_quickly, end_slowly,
+        ending_generation, measured_ticks, poll, recording, running_generation, running_generation_at,
     };
     use crate::recorder::sampling::{UNSAMPLED, is_sampled, scope_ends};
-    use crate::recorder::verdict::is_wanted;
+    use crate::recorder::verdict::{is_known_as_wanted, is_wanted};
     use std::mem::MaybeUninit;
     use std::task::Poll;
 
@@ -90,10 +88,10 @@ mod enabled {
             }
             let mut created = generation;
             if let Some(site) = site.as_ref().filter(|_| looks_closer(generation)) {
-                if is_level_unwanted(generation, site.site().level()) {
+                if running_generation_at(site.site().level()) == CLOSED {
                     return SpanState::new(Phase::OVER, None);
                 }
-                match look_closer(site.site().place(), site.name().id(), site.name().whole()) {
+                match look_closer(site.site().place(), site.name()) {
                     Some(looked_at) => created = looked_at,
                     None => return SpanState::new(Phase::OVER, None),
                 }
@@ -156,7 +154,18 @@ mod enabled {
         /// At the first poll of a future that was created while nobody recorded. Returns the span's id.
         #[inline(always)]
         fn begin_early(&mut self) -> u64 {
-            let begins = running_generation();
+            if !recording() {
+                self.phase = Phase::OVER;
+                return NONE;
+            }
+            self.begin_after_all()
+        }
+
+        /// The same once somebody records.
+        #[cold]
+        #[inline(never)]
+        fn begin_after_all(&mut self) -> u64 {
+            let begins = running_generation_at(self.site().site().level());
             if begins == CLOSED || filters(begins) && !self.is_wanted() {
                 self.phase = Phase::OVER;
                 return NONE;
@@ -199,17 +208,70 @@ mod enabled {
         #[inline(always)]
         pub(crate) fn begin_scope(&mut self) {
             if self.phase == Phase::FRESH {
-                if !recording() {
-                    self.phase = Phase::OVER;
-                    return;
-                }
-                let context = this_thread();
-                let depth = context.scope_depth();
-                self.frame.write(Frame { parent: context.current().id, depth });
-                // If it does not begin, this is taken back.
-                context.set_scope_depth(depth.deeper());
-                self.begin();
+                self.begin_scope_in(running_generation_at(self.site().site().level()));
             }
+        }
+
+        /// The same, if it was prepared while that was [`running_generation_at`] its level.
+        #[inline(always)]
+        pub(crate) fn begin_scope_in(&mut self, begins: u64) {
+            if self.phase == Phase::FRESH {
+                if begins == CLOSED {
+                    self.phase = Phase::OVER;
+                } else if looks_closer(begins) {
+                    self.begin_scope_asked();
+                } else {
+                    self.enter_scope();
+                    self.begin();
+                }
+            }
+        }
+
+        /// The same while a filter or sampling is asked, or polls are measured. Goes on by a jump, so that a scope that is refused saves no
+        /// register.
+        #[cold]
+        #[inline(never)]
+        fn begin_scope_asked(&mut self) {
+            if !filters(running_generation()) {
+                return self.begin_scope_wanted();
+            }
+            match is_known_as_wanted(self.site().site().place(), self.site().name()) {
+                Some(true) => self.begin_scope_wanted(),
+                Some(false) => self.phase = Phase::OVER,
+                None => self.begin_scope_judged(),
+            }
+        }
+
+        /// The same if this thread does not know whether the filter wants it.
+        #[cold]
+        #[inline(never)]
+        fn begin_scope_judged(&mut self) {
+            if self.is_wanted() {
+                self.begin_scope_wanted();
+            } else {
+                self.phase = Phase::OVER;
+            }
+        }
+
+        /// The same if the filter wants it.
+        #[cold]
+        #[inline(never)]
+        fn begin_scope_wanted(&mut self) {
+            self.enter_scope();
+            if samples(running_generation()) && !self.span().is_sampled() {
+                self.open_unsampled();
+            } else {
+                self.begin_asked();
+            }
+        }
+
+        /// Counts the scope that is about to begin. If it does not, this is taken back.
+        #[inline(always)]
+        fn enter_scope(&mut self) {
+            let context = this_thread();
+            let depth = context.scope_depth();
+            self.frame.write(Frame { parent: context.current().id, depth });
+            context.set_scope_depth(depth.deeper());
         }
 
         /// Ends the span of a scope, if it is open.
@@ -272,16 +334,11 @@ mod enabled {
             self.open(begun, generation)
         }
 
-        /// The same while a filter or sampling is asked, as a future was when it was created.
+        /// The same while a filter or sampling is asked, and whoever made the span has asked them.
         #[cold]
         #[inline(never)]
         fn begin_asked(&mut self) -> u64 {
-            let begins = running_generation();
-            if THREAD && (is_level_unwanted(begins, self.site().site().level()) || filters(begins) && !self.is_wanted())
-            {
-                return self.is_refused();
-            }
-            if self.measured() == UNSAMPLED || THREAD && samples(begins) && !self.span().is_sampled() {
+            if self.measured() == UNSAMPLED {
                 return self.open_unsampled();
             }
             let generation = ending_generation();
@@ -310,7 +367,7 @@ mod enabled {
         #[inline(always)]
         fn is_wanted(&self) -> bool {
             let (site, name) = (self.site().site(), self.site().name());
-            is_wanted(site.place(), name.id(), name.whole())
+            is_wanted(site.place(), name)
         }
 
         /// A span that might have begun does not.
@@ -415,18 +472,43 @@ mod enabled {
     }
 
     /// Of a future that is created now, and that is not just recorded: when that is, if it is measured; or [`UNSAMPLED`]. `None`: the
-    /// filter does not want it.
-    #[cold]
-    #[inline(never)]
-    fn look_closer(place: Place, name: StringId, text: &str) -> Option<u64> {
-        let begins = running_generation();
-        if filters(begins) && !is_wanted(place, name, text) {
-            return None;
+    /// filter does not want it. Out of line, once for each sort of name, so that few arguments are to be passed, all in registers.
+    #[inline(always)]
+    fn look_closer(place: Place, name: Name<'_>) -> Option<u64> {
+        #[cold]
+        #[inline(never)]
+        fn of_site(place: Place) -> Option<u64> {
+            look(place, Name::OfSite)
         }
-        if samples(begins) && !is_sampled(current().id) {
-            return Some(UNSAMPLED);
+
+        #[cold]
+        #[inline(never)]
+        fn of_static_name(place: Place, name: &'static str) -> Option<u64> {
+            look(place, Name::Static(&name))
         }
-        Some(if measures_polls(ending_generation()) { measured_ticks() | MEASURED } else { 0 })
+
+        #[cold]
+        #[inline(never)]
+        fn of_run_time_name(place: Place, text: &str) -> Option<u64> {
+            look(place, Name::RunTime(text))
+        }
+
+        #[inline(always)]
+        fn look(place: Place, name: Name<'_>) -> Option<u64> {
+            if filters(running_generation()) && !is_wanted(place, name) {
+                return None;
+            }
+            if samples(running_generation()) && !is_sampled(current().id) {
+                return Some(UNSAMPLED);
+            }
+            Some(if measures_polls(ending_generation()) { measured_ticks() | MEASURED } else { 0 })
+        }
+
+        match name {
+            Name::OfSite => of_site(place),
+            Name::Static(name) => of_static_name(place, name),
+            Name::RunTime(text) => of_run_time_name(place, text),
+        }
     }
 
     /// Ends the span as panicked if its poll unwinds.
@@ -499,6 +581,9 @@ mod disabled {
 
         #[inline(always)]
         pub(crate) fn begin_scope(&mut self) {}
+
+        #[inline(always)]
+        pub(crate) fn begin_scope_in(&mut self, _: u64) {}
 
         #[inline(always)]
         pub(crate) fn end_scope(&mut self) {}

@@ -165,7 +165,7 @@ pub(crate) fn instant(site: Site<'_>, name: Name<'_>, attributes: u32) -> Option
     if samples(begins) && is_left_out(context, frame.parent) {
         return None;
     }
-    if filters(begins) && !is_wanted(site.place(), name.id(), name.whole()) {
+    if filters(begins) && !is_wanted(site.place(), name) {
         return None;
     }
     let generation = ending_generation();

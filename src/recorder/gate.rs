@@ -6,7 +6,7 @@
 //! stores to its own cache line.
 //!
 //! What a span looks at that is about to begin is a word of its own, closed too while the recorder is paused: then nothing begins, and
-//! what is open still ends.
+//! what is open still ends. There is one for each level of detail, so that a filter that wants nothing of a level costs what a closed gate does.
 //!
 //! While a thread is idle its mark says for which generation it may record without further ado; so one comparison tells that there
 //! is a ring, of the right recording, and that no signal handler has interrupted a record.
@@ -26,12 +26,12 @@ const ASKS: u64 = 1 << 62;
 /// Who is asked.
 const FILTERS: u64 = 1 << 60;
 const SAMPLES: u64 = 1 << 59;
-/// Two bits of it: how many levels of detail, from the most detailed on, the filter wants nothing of. Whoever knows a span's level need
-/// not ask about those.
-const UNWANTED_LEVELS: u32 = 57;
 
 /// Less, [`MEASURES_POLLS`] aside, is no recorder's generation, so that a word that has one may say something else.
 pub(crate) const FIRST_GENERATION: u64 = 4;
+
+/// Levels of detail, from 0 on, which is none.
+const LEVELS: usize = Verbosity::Max as usize + 1;
 
 /// Whether a word that has a generation or says something else has a generation.
 #[inline(always)]
@@ -46,12 +46,9 @@ pub(crate) const fn measures_polls(generation: u64) -> bool {
 }
 
 /// What [`Gate::begins`] is while a filter is asked, or sampling, or both. It is no thread's mark, so whoever begins a span takes the slow
-/// path. The filter, if there is one, wants nothing of so many levels, from the most detailed on.
-pub(crate) const fn asking(generation: u64, filters: Option<u8>, samples: bool) -> u64 {
-    let filters = match filters {
-        Some(unwanted) => FILTERS | ASKS | MEASURES_POLLS | (unwanted as u64 & 3) << UNWANTED_LEVELS,
-        None => 0,
-    };
+/// path.
+pub(crate) const fn asking(generation: u64, filters: bool, samples: bool) -> u64 {
+    let filters = if filters { FILTERS | ASKS | MEASURES_POLLS } else { 0 };
     let samples = if samples { SAMPLES | ASKS | MEASURES_POLLS } else { 0 };
     generation | filters | samples
 }
@@ -80,18 +77,16 @@ pub(crate) const fn looks_closer(begins: u64) -> bool {
     begins & MEASURES_POLLS != 0
 }
 
-/// Whether the filter wants no span of this level, whatever else may be said of it, by what [`Gate::begins`] is.
-#[inline(always)]
-pub(crate) const fn is_level_unwanted(begins: u64, level: Verbosity) -> bool {
-    Verbosity::Max as u64 - (level as u64) < begins >> UNWANTED_LEVELS & 3
-}
-
 /// Whether anyone records: the generation of the running recorder, or [`CLOSED`].
+///
+/// On a cache line of its own, as every span looks at it.
+#[repr(align(64))]
 pub struct Gate {
     /// Whose records are let in.
     generation: AtomicU64,
-    /// In which generation a span may begin: the same, or none; and whether a filter or sampling is asked. Nobody is let in for what it says.
-    begins: AtomicU64,
+    /// In which generation a span may begin: the same, or none; and whether a filter or sampling is asked. For each level of detail, and first
+    /// whatever the level. Nobody is let in for what they say.
+    begins: [AtomicU64; LEVELS],
 }
 
 /// One thread's mark: that it is recording, or else whether it is ready to. [`AWAY`], if it is not.
@@ -123,14 +118,14 @@ impl Gate {
     /// A closed gate.
     #[cfg(not(spanring_loom))]
     pub const fn new() -> Gate {
-        Gate { generation: AtomicU64::new(CLOSED), begins: AtomicU64::new(CLOSED) }
+        Gate { generation: AtomicU64::new(CLOSED), begins: [const { AtomicU64::new(CLOSED) }; LEVELS] }
     }
 
     /// A closed gate.
     #[cfg(spanring_loom)]
     #[expect(clippy::new_without_default, reason = "as in production")]
     pub fn new() -> Gate {
-        Gate { generation: AtomicU64::new(CLOSED), begins: AtomicU64::new(CLOSED) }
+        Gate { generation: AtomicU64::new(CLOSED), begins: std::array::from_fn(|_| AtomicU64::new(CLOSED)) }
     }
 
     /// The generation whose records are let in. Relaxed: what follows from it is checked again by [`Gate::enter`].
@@ -143,7 +138,13 @@ impl Gate {
     /// [`Gate::generation`].
     #[inline(always)]
     pub fn begins(&self) -> u64 {
-        self.begins.load(Ordering::Relaxed)
+        self.begins[0].load(Ordering::Relaxed)
+    }
+
+    /// The same for a span of that level: [`CLOSED`] too if the filter wants none of them, whatever else may be said of it.
+    #[inline(always)]
+    pub(crate) fn begins_at(&self, level: Verbosity) -> u64 {
+        self.begins[level as usize].load(Ordering::Relaxed)
     }
 
     /// Lets threads of this generation in.
@@ -154,9 +155,13 @@ impl Gate {
     }
 
     /// From now on spans begin in this generation, [`asking`] or not, or in none ([`CLOSED`]), while the gate stays open for the
-    /// records of those that are open. The word lets nobody in, so a thread that has not seen it yet does no harm: its span begins a moment late or early.
-    pub fn set_begins(&self, generation: u64) {
-        self.begins.store(generation, Ordering::Relaxed);
+    /// records of those that are open; but none of so many levels, from the most detailed on. The words let nobody in, so a thread that has not
+    /// seen them yet, or not all of them, does no harm: its span begins a moment late or early.
+    pub fn set_begins(&self, generation: u64, unwanted_levels: u8) {
+        for (level, begins) in self.begins.iter().enumerate() {
+            let is_wanted = level + usize::from(unwanted_levels) < LEVELS;
+            begins.store(if is_wanted { generation } else { CLOSED }, Ordering::Relaxed);
+        }
     }
 
     /// Marks this thread as recording, if the gate is open for its generation. [`Busy::leave`] ends it.
@@ -195,7 +200,7 @@ impl Gate {
 
     /// Lets nobody in any more. Threads that are in already have to be waited for: [`Gate::wait_until_idle`].
     pub fn close(&self) {
-        self.begins.store(CLOSED, Ordering::Relaxed);
+        self.set_begins(CLOSED, 0);
         self.generation.store(CLOSED, Ordering::Relaxed);
         if !cfg!(spanring_mutant = "no_heavy_barrier") {
             heavy_barrier();
@@ -205,7 +210,7 @@ impl Gate {
     /// Closes the gate in a forked child, which has no other thread.
     #[cfg(not(spanring_loom))]
     pub(crate) fn close_in_child(&self) {
-        self.begins.store(CLOSED, Ordering::Relaxed);
+        self.set_begins(CLOSED, 0);
         self.generation.store(CLOSED, Ordering::Relaxed);
     }
 

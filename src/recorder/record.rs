@@ -35,6 +35,12 @@ pub(crate) fn running_generation() -> u64 {
     if cfg!(feature = "enable") { GATE.begins() } else { CLOSED }
 }
 
+/// The same for spans of that level: [`CLOSED`] too if the filter wants none of them.
+#[inline(always)]
+pub(crate) fn running_generation_at(level: Verbosity) -> u64 {
+    if cfg!(feature = "enable") { GATE.begins_at(level) } else { CLOSED }
+}
+
 /// The generation of the running recorder, whatever is asked, also while it is paused: in it spans that are open end, and get their attributes.
 #[inline(always)]
 pub(crate) fn ending_generation() -> u64 {
@@ -303,7 +309,7 @@ impl SpanHead {
 #[inline(never)]
 pub(crate) fn begin(span: &Span<'_>) -> Option<(Begun, u64)> {
     let begins = GATE.begins();
-    if filters(begins) && !is_wanted(span.site.place(), span.name.id(), span.name.whole()) {
+    if filters(begins) && !is_wanted(span.site.place(), span.name) {
         return None;
     }
     if samples(begins) && !span.is_sampled() {

@@ -65,7 +65,7 @@ pub(super) fn set_running(new: Running, filter: Filter, share: Sampling) -> bool
     verdict::set(filter);
     sampling::set(share);
     GATE.open(new.session.generation);
-    GATE.set_begins(begins(new.session.generation));
+    let_begin(new.session.generation);
     // One that a forked child has inherited belongs to its parent: it is neither stopped nor flushed here.
     std::mem::forget(running.replace(new));
     true
@@ -75,7 +75,7 @@ pub(super) fn set_running(new: Running, filter: Filter, share: Sampling) -> bool
 pub(super) fn set_paused(session: &Session, paused: bool) {
     let running = lock(&RUNNING);
     if running.as_ref().is_some_and(|running| std::ptr::eq(&*running.session, session)) {
-        GATE.set_begins(if paused { CLOSED } else { begins(session.generation) });
+        if paused { GATE.set_begins(CLOSED, 0) } else { let_begin(session.generation) }
     }
 }
 
@@ -86,14 +86,16 @@ pub(super) fn choose(session: &Session, change: impl FnOnce()) {
     if running.as_ref().is_some_and(|running| std::ptr::eq(&*running.session, session)) {
         change();
         if GATE.begins() != CLOSED {
-            GATE.set_begins(begins(session.generation));
+            let_begin(session.generation);
         }
     }
 }
 
-/// In what spans of that generation begin, as long as it is not paused.
-fn begins(generation: u64) -> u64 {
-    asking(generation, verdict::current().map(Filter::unwanted_levels), sampling::is_ever_used())
+/// From now on spans of that generation begin, as far as the filter and sampling want them.
+fn let_begin(generation: u64) {
+    let filter = verdict::current();
+    let begins = asking(generation, filter.is_some(), sampling::is_ever_used());
+    GATE.set_begins(begins, filter.map_or(0, Filter::unwanted_levels));
 }
 
 /// Closes the gate; nothing runs afterwards.
