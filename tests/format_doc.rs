@@ -48,11 +48,13 @@ fn module_doc(source: &str) -> String {
     markdown(source.lines().map_while(|line| line.strip_prefix("//!")))
 }
 
+/// Without its example.
 fn item_doc(source: &str, item: &str) -> String {
     let before = &source[..source.find(item).unwrap_or_else(|| panic!("there is no {item}"))];
     let above = before.lines().rev().skip_while(|line| line.starts_with("#["));
     let lines: Vec<&str> = above.map_while(|line| line.strip_prefix("///")).collect();
-    markdown(lines.into_iter().rev())
+    let text = markdown(lines.into_iter().rev());
+    text.split_once("\n```").map_or(text.as_str(), |(before_example, _)| before_example).to_owned()
 }
 
 #[test]

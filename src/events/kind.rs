@@ -18,6 +18,14 @@
 /// own, and says in the low half of its depth how many thread spans were open around it.
 ///
 /// `0x20..=0x3f` are otherwise reserved: a reader skips what it does not know, by the slot count.
+///
+/// ```
+/// use spanring::events::Kind;
+///
+/// let kind = Kind::from_u8(0x13);
+/// assert_eq!(kind, Some(Kind::EndAsyncNamed));
+/// assert!(kind.is_some_and(|kind| kind.is_end() && kind.is_named() && !kind.is_thread()));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Kind {
@@ -51,6 +59,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every span kind, in order of its number.
+    ///
+    /// ```
+    /// use spanring::events::Kind;
+    ///
+    /// let ends = Kind::SPANS.into_iter().filter(|kind| kind.is_end());
+    /// assert_eq!(ends.count(), 4);
+    /// ```
     pub const SPANS: [Kind; 8] = [
         Kind::BeginAsync,
         Kind::EndAsync,
@@ -67,6 +82,13 @@ impl Kind {
     const THREAD: u8 = 4;
 
     /// The kind with this number, or `None` for one that this version does not know.
+    ///
+    /// ```
+    /// use spanring::events::Kind;
+    ///
+    /// assert_eq!(Kind::from_u8(0x28), Some(Kind::Instant));
+    /// assert_eq!(Kind::from_u8(0x2f), None);
+    /// ```
     pub const fn from_u8(number: u8) -> Option<Kind> {
         match number {
             // One by one, and not out of a table: a compiler sees that this is the number.
@@ -88,11 +110,23 @@ impl Kind {
     }
 
     /// Whether a record of this kind is laid out as [`ValueFields`](super::ValueFields).
+    ///
+    /// ```
+    /// use spanring::events::Kind;
+    ///
+    /// assert!(Kind::Attribute.is_value() && Kind::Counter.is_value() && !Kind::Instant.is_value());
+    /// ```
     pub const fn is_value(self) -> bool {
         matches!(self, Kind::Attribute | Kind::Counter)
     }
 
     /// Whether this is one of the eight span kinds.
+    ///
+    /// ```
+    /// use spanring::events::Kind;
+    ///
+    /// assert!(Kind::SPANS.into_iter().all(Kind::is_span) && !Kind::Poll.is_span());
+    /// ```
     pub const fn is_span(self) -> bool {
         self as u8 & !(Self::END | Self::NAMED | Self::THREAD) == Kind::BeginAsync as u8
     }
@@ -109,21 +143,45 @@ impl Kind {
     }
 
     /// Whether this span kind marks an end.
+    ///
+    /// ```
+    /// use spanring::events::Kind;
+    ///
+    /// assert!(Kind::EndThread.is_end() && !Kind::BeginThread.is_end());
+    /// ```
     pub const fn is_end(self) -> bool {
         self.is_span_with(Self::END)
     }
 
     /// Whether this span kind carries a location and a name of its own.
+    ///
+    /// ```
+    /// use spanring::events::Kind;
+    ///
+    /// assert!(Kind::BeginAsyncNamed.is_named() && !Kind::BeginAsync.is_named());
+    /// ```
     pub const fn is_named(self) -> bool {
         self.is_span_with(Self::NAMED)
     }
 
     /// Whether this span kind belongs to a thread rather than to a future.
+    ///
+    /// ```
+    /// use spanring::events::Kind;
+    ///
+    /// assert!(Kind::BeginThread.is_thread() && !Kind::BeginAsync.is_thread());
+    /// ```
     pub const fn is_thread(self) -> bool {
         self.is_span_with(Self::THREAD)
     }
 
     /// The event's name in the self-description and in the documentation.
+    ///
+    /// ```
+    /// use spanring::events::Kind;
+    ///
+    /// assert_eq!(Kind::EndThread.event_name(), "EndThreadSpanEvent");
+    /// ```
     pub const fn event_name(self) -> &'static str {
         match self {
             Kind::Continuation => "Continuation",
@@ -144,6 +202,16 @@ impl Kind {
 }
 
 /// How a span ended. Two bits of an end record; begin records carry none.
+///
+/// ```
+/// use spanring::events::Outcome;
+///
+/// fn is_to_be_looked_at(outcome: Outcome) -> bool {
+///     matches!(outcome, Outcome::Failed | Outcome::Panicked)
+/// }
+/// assert!(!is_to_be_looked_at(Outcome::Cancelled));
+/// assert_eq!(Outcome::Cancelled.to_string(), "cancelled");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Outcome {
@@ -159,6 +227,12 @@ pub enum Outcome {
 
 impl Outcome {
     /// The outcome in the lowest two bits, which are an end record's.
+    ///
+    /// ```
+    /// use spanring::events::Outcome;
+    ///
+    /// assert_eq!(Outcome::from_bits(Outcome::Panicked as u8), Outcome::Panicked);
+    /// ```
     pub const fn from_bits(bits: u8) -> Outcome {
         match bits & 3 {
             0 => Outcome::Failed,

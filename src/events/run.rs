@@ -9,6 +9,14 @@ use super::value::ValueFields;
 ///
 /// # Errors
 /// If none begins there that is whole; then the first slot is to be passed over.
+///
+/// ```
+/// use spanring::events::{Head, Kind, Slot, first_record};
+///
+/// let begin = Slot([Head::record(Kind::BeginAsync, None, 0).0, 1, 2, 3, 4, 0, 0, 0]);
+/// assert_eq!(first_record(&[begin, Slot::EMPTY]), Ok(&[begin][..]));
+/// assert_eq!(first_record(&[Slot::EMPTY]), Err("a slot that was never written, among records"));
+/// ```
 pub fn first_record(run: &[Slot]) -> Result<&[Slot], &'static str> {
     let head = run.first().ok_or("no slot")?.head();
     if head.kind_number() == 0 {
@@ -58,6 +66,14 @@ fn is_consistent(first: &Slot, slots: usize) -> bool {
 
 /// How many slots at the start of a run are records of one slot, of spans or polls, in which [`first_record`] finds no fault, and whose
 /// numbers follow each other from `number` on.
+///
+/// ```
+/// use spanring::events::{Head, Kind, Slot, plain_records};
+///
+/// let of_number = |number| Slot([Head::record(Kind::BeginAsync, None, 0).with_record_number(number).0, 1, 2, 3, 4, 0, 0, 0]);
+/// let run = [of_number(5), of_number(6), of_number(8)];
+/// assert_eq!(plain_records(&run, 5), 2);
+/// ```
 pub fn plain_records(run: &[Slot], number: u32) -> usize {
     let is_plain = |(slot, index): &(&Slot, u32)| {
         let number = number.wrapping_add(*index);
@@ -108,6 +124,15 @@ fn is_poll(slot: &Slot, number: u32) -> bool {
 }
 
 /// The whole records in a run; what is no part of one is passed over.
+///
+/// ```
+/// use spanring::events::{Head, Kind, Slot, records};
+///
+/// let begin = Slot([Head::record(Kind::BeginAsync, None, 0).0, 1, 2, 3, 4, 0, 0, 0]);
+/// let text_of_nothing = Slot([Head::continuation(1, 2).0; 8]);
+/// let run = [begin, text_of_nothing, begin];
+/// assert_eq!(records(&run).count(), 2);
+/// ```
 pub fn records(run: &[Slot]) -> impl Iterator<Item = &[Slot]> {
     let mut rest = run;
     std::iter::from_fn(move || {

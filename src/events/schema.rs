@@ -86,6 +86,12 @@ fn fields_of(kind: Kind) -> Vec<Field> {
 }
 
 /// The self-description as text.
+///
+/// ```
+/// use spanring::events::self_description;
+///
+/// assert!(self_description().lines().any(|line| line == "11 EndAsyncSpanEvent span_id 16 8 u64 id"));
+/// ```
 pub fn self_description() -> String {
     let mut text = String::new();
     let others = [Kind::Attribute, Kind::Instant, Kind::Counter, Kind::Poll, Kind::Continuation];

@@ -59,27 +59,70 @@ const _: () = {
 
 impl SpanFields {
     /// The record as the words of a slot.
+    ///
+    /// ```
+    /// use spanring::events::{Slot, SpanFields};
+    ///
+    /// let mut fields = SpanFields::from_slot(&Slot::EMPTY);
+    /// fields.span_id = 7;
+    /// assert_eq!(fields.to_slot(), Slot([0, 0, 7, 0, 0, 0, 0, 0]));
+    /// ```
     #[inline(always)]
     pub fn to_slot(self) -> Slot {
         bytemuck::cast(self)
     }
 
     /// The record in a slot, whatever its kind.
+    ///
+    /// ```
+    /// use spanring::events::{Slot, SpanFields};
+    ///
+    /// let fields = SpanFields::from_slot(&Slot([0, 1, 2, 3, 4, 5, 7 << 32 | 6, 8]));
+    /// assert_eq!((fields.ticks, fields.span_id, fields.parent_span_id), (1, 2, 3));
+    /// assert_eq!((fields.name_length, fields.polls, fields.begin_ticks), (6, 7, 8));
+    /// ```
     pub fn from_slot(slot: &Slot) -> SpanFields {
         bytemuck::cast(*slot)
     }
 
     /// How the span ended; `None` in a begin record.
+    ///
+    /// ```
+    /// use spanring::events::{Head, Kind, Outcome, Slot, SpanFields};
+    ///
+    /// let mut fields = SpanFields::from_slot(&Slot::EMPTY);
+    /// fields.head = Head::record(Kind::EndThread, Some(Outcome::Completed), 0);
+    /// assert_eq!(fields.outcome(), Some(Outcome::Completed));
+    /// ```
     pub fn outcome(&self) -> Option<Outcome> {
         self.head.outcome()
     }
 
     /// Depth of the span below its root, saturating at 65535.
+    ///
+    /// ```
+    /// use spanring::events::{Head, Kind, Slot, SpanFields};
+    ///
+    /// let mut fields = SpanFields::from_slot(&Slot::EMPTY);
+    /// fields.head = Head::record(Kind::BeginThread, None, 2);
+    /// assert_eq!(fields.depth(), 2);
+    /// ```
     pub fn depth(&self) -> u16 {
         self.head.depth()
     }
 
     /// The name's address and length, in a named record whose name is static.
+    ///
+    /// ```
+    /// use spanring::events::{Head, Kind, Slot, SpanFields};
+    /// use spanring::string_id::StringId;
+    ///
+    /// let mut fields = SpanFields::from_slot(&Slot::EMPTY);
+    /// (fields.head, fields.name_address, fields.name_length) = (Head::record(Kind::BeginAsyncNamed, None, 0), 4096, 4);
+    /// assert_eq!(fields.name(), Some(StringId { ptr: 4096, len: 4 }));
+    /// fields.head = fields.head.with_run_time_name();
+    /// assert_eq!(fields.name(), None, "its text is in the slots that follow");
+    /// ```
     pub fn name(&self) -> Option<StringId> {
         let named = self.head.kind().is_some_and(Kind::is_named);
         (named && !self.head.has_run_time_name())
@@ -108,6 +151,15 @@ pub struct SpanEvent<const KIND: u8>(SpanFields);
 
 impl<const KIND: u8> SpanEvent<KIND> {
     /// The event in a slot; `None` if the slot holds another kind.
+    ///
+    /// ```
+    /// use spanring::events::{Head, Kind, Slot};
+    /// use spanring::spans::{BeginAsyncSpanEvent, EndAsyncSpanEvent};
+    ///
+    /// let slot = Slot([Head::record(Kind::BeginAsync, None, 0).0, 1, 2, 3, 4, 0, 0, 0]);
+    /// assert_eq!(BeginAsyncSpanEvent::from_slot(&slot).map(|begin| begin.span_id), Some(2));
+    /// assert!(EndAsyncSpanEvent::from_slot(&slot).is_none());
+    /// ```
     pub fn from_slot(slot: &Slot) -> Option<Self> {
         (slot.head().kind_number() == KIND).then(|| SpanEvent(SpanFields::from_slot(slot)))
     }

@@ -32,6 +32,12 @@ use std::mem::{offset_of, size_of};
 /// | 4 | floating point | IEEE 754, 64 bits |
 /// | 5 | static text | its address |
 /// | 6 | run-time text | its full length |
+///
+/// ```
+/// use spanring::events::ValueType;
+///
+/// assert_eq!(ValueType::from_u32(4), Some(ValueType::F64));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum ValueType {
@@ -51,6 +57,13 @@ pub enum ValueType {
 
 impl ValueType {
     /// The type with this number, or `None` for one that this version does not know.
+    ///
+    /// ```
+    /// use spanring::events::ValueType;
+    ///
+    /// assert_eq!(ValueType::from_u32(ValueType::Text as u32), Some(ValueType::Text));
+    /// assert_eq!(ValueType::from_u32(7), None);
+    /// ```
     pub const fn from_u32(number: u32) -> Option<ValueType> {
         match number {
             1 => Some(ValueType::Bool),
@@ -65,6 +78,17 @@ impl ValueType {
 }
 
 /// The fields of an attribute or a counter: one slot.
+///
+/// ```
+/// use spanring::events::{Head, Kind, Slot, ValueFields, ValueType};
+///
+/// let mut rows = ValueFields::from_slot(&Slot::EMPTY);
+/// rows.head = Head::record(Kind::Attribute, None, 0);
+/// (rows.span_id, rows.value, rows.value_type) = (7, 512, ValueType::U64 as u32);
+///
+/// let read = ValueFields::from_slot(&rows.to_slot());
+/// assert_eq!((read.span_id, read.value_type(), read.value), (7, Some(ValueType::U64), 512));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct ValueFields {
@@ -103,16 +127,44 @@ const _: () = {
 
 impl ValueFields {
     /// The record as the words of a slot.
+    ///
+    /// ```
+    /// use spanring::events::{Slot, ValueFields};
+    ///
+    /// let mut fields = ValueFields::from_slot(&Slot::EMPTY);
+    /// (fields.span_id, fields.value) = (7, 512);
+    /// assert_eq!(fields.to_slot(), Slot([0, 0, 7, 512, 0, 0, 0, 0]));
+    /// ```
     pub fn to_slot(self) -> Slot {
         bytemuck::cast(self)
     }
 
     /// The record in a slot, whatever its kind.
+    ///
+    /// ```
+    /// use spanring::events::{Kind, Slot, ValueFields};
+    ///
+    /// /// Of a counter, what was sampled; as it stands there, whatever its type.
+    /// fn values(slots: &[Slot]) -> Vec<u64> {
+    ///     let counters = slots.iter().filter(|slot| slot.head().kind() == Some(Kind::Counter));
+    ///     counters.map(|slot| ValueFields::from_slot(slot).value).collect()
+    /// }
+    /// assert_eq!(values(&[Slot([Kind::Counter as u64, 1, 2, 3, 4, 5, 6, 0]), Slot::EMPTY]), [3]);
+    /// ```
     pub fn from_slot(slot: &Slot) -> ValueFields {
         bytemuck::cast(*slot)
     }
 
     /// What the value is, if this version knows it.
+    ///
+    /// ```
+    /// use spanring::events::{Slot, ValueFields, ValueType};
+    ///
+    /// let mut fields = ValueFields::from_slot(&Slot::EMPTY);
+    /// assert_eq!(fields.value_type(), None);
+    /// fields.value_type = ValueType::Bool as u32;
+    /// assert_eq!(fields.value_type(), Some(ValueType::Bool));
+    /// ```
     pub fn value_type(&self) -> Option<ValueType> {
         ValueType::from_u32(self.value_type)
     }

@@ -21,8 +21,22 @@
 use super::word_at;
 
 /// Bytes of a [`BlockHeader`].
+///
+/// ```
+/// use spanring::format::BlockHeader;
+/// use spanring::format::block::BLOCK_HEADER_BYTES;
+///
+/// // Where a block would begin, zeroes end the file.
+/// assert_eq!(BlockHeader::decode(&[0; BLOCK_HEADER_BYTES]), Ok(None));
+/// ```
 pub const BLOCK_HEADER_BYTES: usize = 96;
 /// Blocks begin at multiples of this many bytes.
+///
+/// ```
+/// use spanring::format::block::{BLOCK_ALIGNMENT, block_bytes};
+///
+/// assert!((0..100).all(|payload| block_bytes(payload) % BLOCK_ALIGNMENT == 0));
+/// ```
 pub const BLOCK_ALIGNMENT: usize = 8;
 
 /// Offset of the header's checksum.
@@ -31,6 +45,18 @@ const CHECKSUM: usize = 88;
 const MAGIC: u32 = u32::from_le_bytes(*b"SRBK");
 
 /// What a block's payload is.
+///
+/// ```
+/// use spanring::format::{BlockHeader, BlockKind};
+///
+/// /// Whether the recorder was stopped, by the last block of its last segment.
+/// fn is_whole(last: &BlockHeader) -> bool {
+///     last.kind == BlockKind::End
+/// }
+/// # use spanring::format::{Anchor, block::RecordRange};
+/// # let end = BlockHeader::new(BlockKind::End, 0, Anchor::default(), RecordRange::default(), &[]);
+/// # assert!(is_whole(&end));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u16)]
 pub enum BlockKind {
@@ -66,6 +92,18 @@ impl BlockKind {
 }
 
 /// One instant on three clocks, so that ticks can be turned into time.
+///
+/// ```
+/// use spanring::format::Anchor;
+///
+/// /// When it was so many ticks, in nanoseconds since 1970, if there are so many in a second.
+/// fn unix_ns(anchor: Anchor, ticks: u64, ticks_per_second: u64) -> u64 {
+///     let since = u128::from(ticks - anchor.ticks) * 1_000_000_000 / u128::from(ticks_per_second);
+///     anchor.unix_ns + since as u64
+/// }
+/// let anchor = Anchor { ticks: 1_000, monotonic_ns: 50, unix_ns: 9_000 };
+/// assert_eq!(unix_ns(anchor, 4_000, 3_000_000_000), 10_000);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Anchor {
     /// The recording's tick counter.
@@ -77,6 +115,18 @@ pub struct Anchor {
 }
 
 /// Which records a block of [`BlockKind::Records`] holds.
+///
+/// ```
+/// use spanring::format::block::RecordRange;
+///
+/// /// Records that are missing between two blocks of one ring.
+/// fn missing(before: RecordRange, after: RecordRange) -> u64 {
+///     after.first_record - before.next_record
+/// }
+/// let before = RecordRange { first_record: 0, next_record: 10, ..RecordRange::default() };
+/// let after = RecordRange { first_record: 12, next_record: 20, ..RecordRange::default() };
+/// assert_eq!(missing(before, after), 2);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RecordRange {
     /// The thread.
@@ -94,6 +144,21 @@ pub struct RecordRange {
 }
 
 /// What stands before a payload.
+///
+/// ```
+/// use spanring::format::block::{RecordRange, block_bytes};
+/// use spanring::format::{Anchor, BlockHeader, BlockKind};
+///
+/// let (payload, nothing) = (b"id=1\nname=worker\n", RecordRange::default());
+/// let header = BlockHeader::new(BlockKind::Thread, 3, Anchor::default(), nothing, payload);
+/// let mut block = header.encode().to_vec();
+/// block.extend(payload);
+/// block.resize(block_bytes(payload.len()), 0);
+///
+/// let read = BlockHeader::decode(&block)?.expect("there is a block");
+/// assert_eq!((read, read.payload(&block)?), (header, &payload[..]));
+/// # Ok::<(), &'static str>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockHeader {
     /// What the payload is.
@@ -114,6 +179,14 @@ impl BlockHeader {
     ///
     /// # Panics
     /// If the payload is longer than `u32::MAX` bytes.
+    ///
+    /// ```
+    /// use spanring::format::block::RecordRange;
+    /// use spanring::format::{Anchor, BlockHeader, BlockKind};
+    ///
+    /// let header = BlockHeader::new(BlockKind::End, 4, Anchor::default(), RecordRange::default(), &[]);
+    /// assert_eq!((header.number, header.payload_bytes), (4, 0));
+    /// ```
     pub fn new(kind: BlockKind, number: u64, anchor: Anchor, records: RecordRange, payload: &[u8]) -> BlockHeader {
         let payload_bytes = u32::try_from(payload.len()).expect("a block is smaller than 4 GiB");
         let payload_checksum = crc32fast::hash(payload);
@@ -121,6 +194,14 @@ impl BlockHeader {
     }
 
     /// The header as bytes.
+    ///
+    /// ```
+    /// use spanring::format::block::RecordRange;
+    /// use spanring::format::{Anchor, BlockHeader, BlockKind};
+    ///
+    /// let header = BlockHeader::new(BlockKind::End, 4, Anchor::default(), RecordRange::default(), &[]);
+    /// assert!(header.encode().starts_with(b"SRBK"));
+    /// ```
     pub fn encode(&self) -> [u8; BLOCK_HEADER_BYTES] {
         let records = &self.records;
         let words = [
@@ -150,6 +231,17 @@ impl BlockHeader {
     ///
     /// # Errors
     /// What is wrong with the header.
+    ///
+    /// ```
+    /// use spanring::format::block::RecordRange;
+    /// use spanring::format::{Anchor, BlockHeader, BlockKind};
+    ///
+    /// let header = BlockHeader::new(BlockKind::End, 4, Anchor::default(), RecordRange::default(), &[]);
+    /// let mut bytes = header.encode();
+    /// assert_eq!(BlockHeader::decode(&bytes), Ok(Some(header)));
+    /// bytes[16] ^= 1;
+    /// assert_eq!(BlockHeader::decode(&bytes), Err("the block header's checksum is wrong"));
+    /// ```
     pub fn decode(bytes: &[u8]) -> Result<Option<BlockHeader>, &'static str> {
         let Some(header) = bytes.get(..BLOCK_HEADER_BYTES) else {
             let rest_is_empty = bytes.iter().all(|byte| *byte == 0);
@@ -189,6 +281,18 @@ impl BlockHeader {
     ///
     /// # Errors
     /// What is wrong with the payload.
+    ///
+    /// ```
+    /// use spanring::format::block::RecordRange;
+    /// use spanring::format::{Anchor, BlockHeader, BlockKind};
+    ///
+    /// let header = BlockHeader::new(BlockKind::Facts, 0, Anchor::default(), RecordRange::default(), b"pid=7\n");
+    /// let mut block = header.encode().to_vec();
+    /// block.extend(b"pid=7\n");
+    /// assert_eq!(header.payload(&block), Ok(&b"pid=7\n"[..]));
+    /// block.pop();
+    /// assert_eq!(header.payload(&block), Err("the block is longer than what is left of the file"));
+    /// ```
     pub fn payload<'a>(&self, bytes: &'a [u8]) -> Result<&'a [u8], &'static str> {
         let end = BLOCK_HEADER_BYTES + self.payload_bytes as usize;
         let payload = bytes.get(BLOCK_HEADER_BYTES..end).ok_or("the block is longer than what is left of the file")?;
@@ -199,11 +303,27 @@ impl BlockHeader {
     }
 
     /// Bytes from the start of this block to the start of the next.
+    ///
+    /// ```
+    /// use spanring::format::block::RecordRange;
+    /// use spanring::format::{Anchor, BlockHeader, BlockKind};
+    ///
+    /// let header = BlockHeader::new(BlockKind::Facts, 0, Anchor::default(), RecordRange::default(), b"pid=7\n");
+    /// assert_eq!(header.block_bytes(), 96 + 8);
+    /// ```
     pub fn block_bytes(&self) -> usize {
         block_bytes(self.payload_bytes as usize)
     }
 
     /// Offset in `bytes` of the next block magic, from `from` on.
+    ///
+    /// ```
+    /// use spanring::format::BlockHeader;
+    ///
+    /// let bytes = b"damaged ........SRBK.... a block";
+    /// assert_eq!(BlockHeader::find(bytes, 1), Some(16));
+    /// assert_eq!(BlockHeader::find(bytes, 17), None);
+    /// ```
     pub fn find(bytes: &[u8], from: usize) -> Option<usize> {
         let from = from.next_multiple_of(BLOCK_ALIGNMENT);
         let magic = MAGIC.to_le_bytes();
@@ -212,6 +332,12 @@ impl BlockHeader {
 }
 
 /// Bytes that a block with such a payload takes in a file.
+///
+/// ```
+/// use spanring::format::block::block_bytes;
+///
+/// assert_eq!(block_bytes(13), 96 + 16);
+/// ```
 pub fn block_bytes(payload_bytes: usize) -> usize {
     BLOCK_HEADER_BYTES + payload_bytes.next_multiple_of(BLOCK_ALIGNMENT)
 }

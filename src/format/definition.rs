@@ -20,6 +20,12 @@ const CONTINUATION: u8 = 1;
 const FIRST_TEXT: usize = 24;
 
 /// What a definition defines.
+///
+/// ```
+/// use spanring::format::definition::{Definition, DefinitionKind};
+///
+/// assert_eq!(Definition::of_name("load").kind, DefinitionKind::Name);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum DefinitionKind {
@@ -39,6 +45,19 @@ impl DefinitionKind {
 }
 
 /// One definition. Which fields mean something depends on the kind; the others are empty.
+///
+/// ```
+/// use spanring::format::definition::{Definition, decode_all};
+/// use spanring::prelude::*;
+///
+/// static_span_desc!(LOAD, "load");
+/// let written = Definition::of_metadata(&LOAD).encode();
+/// let bytes: Vec<u8> = written.iter().flatten().flat_map(|word| word.to_le_bytes()).collect();
+///
+/// let mut read = Vec::new();
+/// let damaged = decode_all(&bytes, |definition| read.push(definition));
+/// assert_eq!((read[0].name.as_str(), read[0].file.as_str(), damaged.len()), ("load", file!(), 0));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Definition<T> {
     /// What is defined.
@@ -61,6 +80,14 @@ pub struct Definition<T> {
 
 impl Definition<&'static str> {
     /// The definition of a static name.
+    ///
+    /// ```
+    /// use spanring::format::definition::Definition;
+    /// use spanring::string_id::StringId;
+    ///
+    /// let name: &'static str = "load";
+    /// assert_eq!(Definition::of_name(name).address, StringId::from(name).ptr);
+    /// ```
     pub fn of_name(name: &'static str) -> Self {
         Definition {
             kind: DefinitionKind::Name,
@@ -75,6 +102,15 @@ impl Definition<&'static str> {
     }
 
     /// The definition of a location.
+    ///
+    /// ```
+    /// use spanring::format::definition::Definition;
+    /// use spanring::prelude::*;
+    ///
+    /// static_span_location!(HERE, Verbosity::Med);
+    /// let definition = Definition::of_location(&HERE);
+    /// assert_eq!((definition.lod, definition.target, definition.name), (2, module_path!(), ""));
+    /// ```
     pub fn of_location(location: &'static SpanLocation) -> Self {
         Definition {
             kind: DefinitionKind::Location,
@@ -89,6 +125,14 @@ impl Definition<&'static str> {
     }
 
     /// The definition of a static site.
+    ///
+    /// ```
+    /// use spanring::format::definition::Definition;
+    /// use spanring::prelude::*;
+    ///
+    /// static_span_desc!(LOAD, "load");
+    /// assert_eq!(Definition::of_metadata(&LOAD).name, "load");
+    /// ```
     pub fn of_metadata(metadata: &'static SpanMetadata) -> Self {
         Definition {
             kind: DefinitionKind::Metadata,
@@ -99,6 +143,14 @@ impl Definition<&'static str> {
     }
 
     /// The definition of a caller's location.
+    ///
+    /// ```
+    /// use spanring::format::definition::Definition;
+    /// use std::panic::Location;
+    ///
+    /// let definition = Definition::of_caller(Location::caller());
+    /// assert_eq!((definition.file, definition.target), (file!(), ""));
+    /// ```
     pub fn of_caller(caller: &'static Caller<'static>) -> Self {
         Definition {
             kind: DefinitionKind::Caller,
@@ -119,12 +171,27 @@ impl<T: AsRef<str>> Definition<T> {
     }
 
     /// Slots that the definition takes.
+    ///
+    /// ```
+    /// use spanring::format::definition::Definition;
+    ///
+    /// // The first slot has 24 bytes of text.
+    /// assert_eq!(Definition::of_name("load").slots(), 1);
+    /// assert_eq!(Definition::of_name("load all users of this shard").slots(), 2);
+    /// ```
     pub fn slots(&self) -> usize {
         let text: usize = self.texts().iter().map(|text| text.len()).sum();
         1 + text.saturating_sub(FIRST_TEXT).div_ceil(TEXT_BYTES)
     }
 
     /// The definition as slots; the first one's word 0 is what makes it valid.
+    ///
+    /// ```
+    /// use spanring::format::definition::{Definition, DefinitionKind};
+    ///
+    /// let slots = Definition::of_name("load").encode();
+    /// assert_eq!((slots.len(), slots[0][0] as u8), (1, DefinitionKind::Name as u8));
+    /// ```
     pub fn encode(&self) -> Vec<[u64; SLOT_WORDS]> {
         let mut slots = vec![[0; SLOT_WORDS]; self.slots()];
         self.encode_into(&mut slots);
@@ -136,6 +203,14 @@ impl<T: AsRef<str>> Definition<T> {
     ///
     /// # Panics
     /// If there are no slots at all.
+    ///
+    /// ```
+    /// use spanring::format::definition::Definition;
+    ///
+    /// let (definition, mut slots) = (Definition::of_name("load"), [[0; 8]; 1]);
+    /// definition.encode_into(&mut slots);
+    /// assert_eq!(slots.to_vec(), definition.encode());
+    /// ```
     pub fn encode_into(&self, slots: &mut [[u64; SLOT_WORDS]]) {
         let texts = self.texts();
         let length = |index: usize| texts[index].len() as u64;
@@ -172,6 +247,14 @@ fn checksum<'a>(first: &[u64; SLOT_WORDS], texts: impl IntoIterator<Item = &'a [
 }
 
 /// What stands in a slot of definitions.
+///
+/// ```
+/// use spanring::format::definition::{Definition, SlotUse};
+///
+/// let slots = Definition::of_name("load all users of this shard").encode();
+/// let uses = [SlotUse::First(2), SlotUse::Continuation];
+/// assert!(slots.iter().map(|slot| SlotUse::of(slot[0])).eq(uses));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlotUse {
     /// Nothing yet.
@@ -184,6 +267,12 @@ pub enum SlotUse {
 
 impl SlotUse {
     /// What a slot with this first word holds. The slot count may be anything in damaged memory.
+    ///
+    /// ```
+    /// use spanring::format::definition::SlotUse;
+    ///
+    /// assert_eq!(SlotUse::of(0), SlotUse::Empty);
+    /// ```
     pub fn of(word: u64) -> SlotUse {
         match word as u8 {
             0 => SlotUse::Empty,
@@ -194,6 +283,20 @@ impl SlotUse {
 }
 
 /// Reads the definitions in `slots`, whatever stands between them, and returns the offsets of the damaged ones.
+///
+/// ```
+/// use spanring::format::definition::{Definition, decode_all};
+///
+/// let words = Definition::of_name("load").encode();
+/// let mut bytes: Vec<u8> = words.iter().flatten().flat_map(|word| word.to_le_bytes()).collect();
+/// let mut names = Vec::new();
+/// assert_eq!(decode_all(&bytes, |definition| names.push(definition.name)), []);
+/// assert_eq!(names, ["load"]);
+///
+/// // A damaged one is passed over, and its offset returned.
+/// bytes[40] ^= 1;
+/// assert_eq!(decode_all(&bytes, |_| unreachable!()), [0]);
+/// ```
 pub fn decode_all(slots: &[u8], mut each: impl FnMut(Definition<String>)) -> Vec<usize> {
     let mut damaged = Vec::new();
     let mut offset = 0;

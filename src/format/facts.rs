@@ -24,6 +24,17 @@
 use super::block::Anchor;
 
 /// What a recording's ticks count.
+///
+/// ```
+/// use spanring::format::TickSource;
+///
+/// /// As of a recording, of which `Recording::facts` says it.
+/// fn needs_calibration(source: TickSource) -> bool {
+///     source != TickSource::Monotonic
+/// }
+/// assert!(needs_calibration(TickSource::Tsc));
+/// assert_eq!(TickSource::Tsc.to_string(), "tsc");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TickSource {
     /// The invariant time stamp counter of an x86-64 processor.
@@ -46,6 +57,13 @@ impl std::fmt::Display for TickSource {
 }
 
 /// What happens to a record for which its thread's ring has no room.
+///
+/// ```
+/// use spanring::{Discipline, Recorder};
+///
+/// let in_production = Recorder::builder().directory("recording").discipline(Discipline::Flight);
+/// assert_eq!(Discipline::Flight.to_string(), "flight");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Discipline {
     /// It is dropped and counted. Rings are drained to the sink all the time: everything is kept, as long as the sink keeps up.
@@ -71,6 +89,14 @@ fn named<T: PartialEq + Copy>(names: &[(T, &'static str)], name: &str) -> Option
 }
 
 /// Who recorded, and how.
+///
+/// ```
+/// use spanring::format::ProcessFacts;
+///
+/// let facts = ProcessFacts::decode("pid=4711\nexecutable=/usr/bin/service\ndiscipline=flight\n");
+/// assert_eq!((facts.pid, facts.executable.as_str()), (4711, "/usr/bin/service"));
+/// assert_eq!(facts.host, "", "nothing says it");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessFacts {
     /// Name of the session's directory.
@@ -120,6 +146,15 @@ pub struct ProcessFacts {
 
 impl ProcessFacts {
     /// The facts as text.
+    ///
+    /// ```
+    /// use spanring::format::ProcessFacts;
+    ///
+    /// let facts = ProcessFacts { host: "a\nb".to_owned(), ..ProcessFacts::decode("") };
+    /// let text = facts.encode();
+    /// assert!(text.lines().any(|line| line == "host=a\\nb"));
+    /// assert_eq!(ProcessFacts::decode(&text), facts);
+    /// ```
     pub fn encode(&self) -> String {
         lines(&[
             ("session", &self.session),
@@ -156,6 +191,13 @@ impl ProcessFacts {
     }
 
     /// The facts in `text`. A line that is missing or makes no sense leaves its field empty or zero.
+    ///
+    /// ```
+    /// use spanring::format::{Discipline, ProcessFacts};
+    ///
+    /// let facts = ProcessFacts::decode("discipline=flight\nunheard_of=1\n");
+    /// assert_eq!((facts.discipline, facts.pid), (Discipline::Flight, 0));
+    /// ```
     pub fn decode(text: &str) -> ProcessFacts {
         let facts = Lines(text);
         ProcessFacts {
@@ -189,6 +231,14 @@ impl ProcessFacts {
 }
 
 /// One thread that recorded.
+///
+/// ```
+/// use spanring::format::ThreadFacts;
+///
+/// let worker = ThreadFacts { id: 1, os_id: 4712, name: "worker".to_owned() };
+/// assert_eq!(worker.encode(), "id=1\nos_id=4712\nname=worker\n");
+/// assert_eq!(ThreadFacts::decode(&worker.encode()), worker);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ThreadFacts {
     /// Unique in the session, from 1.
@@ -201,11 +251,23 @@ pub struct ThreadFacts {
 
 impl ThreadFacts {
     /// The facts as text.
+    ///
+    /// ```
+    /// use spanring::format::ThreadFacts;
+    ///
+    /// assert_eq!(ThreadFacts::default().encode(), "id=0\nos_id=0\nname=\n");
+    /// ```
     pub fn encode(&self) -> String {
         lines(&[("id", &self.id), ("os_id", &self.os_id), ("name", &self.name)])
     }
 
     /// The facts in `text`, as [`ProcessFacts::decode`] takes them.
+    ///
+    /// ```
+    /// use spanring::format::ThreadFacts;
+    ///
+    /// assert_eq!(ThreadFacts::decode("id=2\n"), ThreadFacts { id: 2, ..ThreadFacts::default() });
+    /// ```
     pub fn decode(text: &str) -> ThreadFacts {
         let facts = Lines(text);
         ThreadFacts { id: facts.number("id") as u32, os_id: facts.number("os_id"), name: facts.text("name") }

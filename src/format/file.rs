@@ -23,14 +23,40 @@
 use super::word_at;
 
 /// The version of the format that this crate writes, and the newest that it reads.
+///
+/// ```
+/// use spanring::format::{FormatError, VERSION};
+///
+/// let newer = FormatError::Newer { version: VERSION + 1 };
+/// assert!(newer.to_string().contains("use a newer spanring"));
+/// ```
 pub const VERSION: u32 = 3;
 
 /// Bytes of a [`FileHeader`].
+///
+/// ```
+/// use spanring::format::FileHeader;
+/// use spanring::format::file::FILE_HEADER_BYTES;
+/// use std::io::Read;
+///
+/// fn header_of(file: &std::path::Path) -> Result<FileHeader, Box<dyn std::error::Error>> {
+///     let mut bytes = [0; FILE_HEADER_BYTES];
+///     std::fs::File::open(file)?.read_exact(&mut bytes)?;
+///     Ok(FileHeader::decode(&bytes)?)
+/// }
+/// # assert!(header_of(std::path::Path::new("/no/such/file")).is_err());
+/// ```
 pub const FILE_HEADER_BYTES: usize = 64;
 
 const MAGIC: &[u8; 8] = b"SPANRING";
 
 /// What tells one process run from every other.
+///
+/// ```
+/// use spanring::format::SessionId;
+///
+/// assert_eq!(SessionId([1, 0xff]).to_string(), "000000000000000100000000000000ff");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SessionId(pub [u64; 2]);
 
@@ -41,6 +67,12 @@ impl std::fmt::Display for SessionId {
 }
 
 /// What a file holds.
+///
+/// ```
+/// use spanring::format::FileKind;
+///
+/// assert_eq!(FileKind::Names.file_name(0), "names.spanring");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum FileKind {
@@ -58,6 +90,13 @@ impl FileKind {
     const ALL: [FileKind; 4] = [FileKind::Session, FileKind::Ring, FileKind::Names, FileKind::Segment];
 
     /// The file's name in its directory.
+    ///
+    /// ```
+    /// use spanring::format::FileKind;
+    ///
+    /// assert_eq!(FileKind::Ring.file_name(3), "ring-00003.spanring");
+    /// assert_eq!(FileKind::Segment.file_name(17), "segment-000017.spanring");
+    /// ```
     pub fn file_name(self, number: u64) -> String {
         match self {
             FileKind::Session => "session.spanring".to_owned(),
@@ -69,6 +108,14 @@ impl FileKind {
 }
 
 /// The first 64 bytes of a file.
+///
+/// ```
+/// use spanring::format::{FileHeader, FileKind, SessionId};
+///
+/// let (kind, session) = (FileKind::Segment, SessionId([1, 2]));
+/// let header = FileHeader { kind, session, number: 3, created_unix_ns: 4, header_bytes: 64 };
+/// assert_eq!(FileHeader::decode(&header.encode()), Ok(header));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileHeader {
     /// What the file holds.
@@ -85,6 +132,14 @@ pub struct FileHeader {
 
 impl FileHeader {
     /// The header as bytes.
+    ///
+    /// ```
+    /// use spanring::format::{FileHeader, FileKind, SessionId};
+    ///
+    /// let (kind, session) = (FileKind::Names, SessionId([1, 2]));
+    /// let header = FileHeader { kind, session, number: 0, created_unix_ns: 4, header_bytes: 64 };
+    /// assert!(header.encode().starts_with(b"SPANRING"));
+    /// ```
     pub fn encode(&self) -> [u8; FILE_HEADER_BYTES] {
         let mut bytes = [0; FILE_HEADER_BYTES];
         bytes[0..8].copy_from_slice(MAGIC);
@@ -104,6 +159,13 @@ impl FileHeader {
     ///
     /// # Errors
     /// If this is no spanring file, one of a newer version, or a damaged one.
+    ///
+    /// ```
+    /// use spanring::format::{FileHeader, FormatError};
+    ///
+    /// assert_eq!(FileHeader::decode(b"PK\x03\x04 another file"), Err(FormatError::NotSpanring));
+    /// assert_eq!(FileHeader::decode(b"SPANRING"), Err(FormatError::Short { bytes: 8 }));
+    /// ```
     pub fn decode(bytes: &[u8]) -> Result<FileHeader, FormatError> {
         let half = |offset: usize| (word_at(bytes, offset & !7).unwrap_or(0) >> ((offset & 7) * 8)) as u32;
         let word = |offset: usize| word_at(bytes, offset).unwrap_or(0);
@@ -132,6 +194,13 @@ impl FileHeader {
 }
 
 /// Why bytes are not what they should be. The reader adds the path and the offset.
+///
+/// ```
+/// use spanring::format::FormatError;
+///
+/// let error = FormatError::Short { bytes: 8 };
+/// assert_eq!(error.to_string(), "only 8 bytes long: cut off, or still being created");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FormatError {
     /// There are fewer bytes than a header has.

@@ -21,6 +21,14 @@ use crate::events::{Kind, SLOT_BYTES, SLOT_WORDS, Slot};
 use bytemuck::Zeroable;
 
 /// The most slots in a block of packed records.
+///
+/// ```
+/// use spanring::events::Slot;
+/// use spanring::format::packed::{MAX_PACKED_SLOTS, pack};
+///
+/// let slots = vec![Slot::EMPTY; MAX_PACKED_SLOTS + 1];
+/// assert!(pack(&slots).is_none() && pack(&slots[1..]).is_some());
+/// ```
 pub const MAX_PACKED_SLOTS: usize = 4096;
 
 /// Bytes before the compressed columns.
@@ -34,6 +42,17 @@ const LEVEL: u8 = 1;
 const SPARSE: u64 = 1 << 32;
 
 /// The payload of a block of packed records. `None`: more slots than such a block may have.
+///
+/// ```
+/// use spanring::events::{Head, Kind, Slot};
+/// use spanring::format::packed::{pack, unpack};
+///
+/// let begin = |number| Slot([Head::record(Kind::BeginAsync, None, 0).0 | number << 32, 1000 + 7 * number, number, 0, 4096, 0, 0, 0]);
+/// let slots: Vec<Slot> = (0..1000).map(begin).collect();
+/// let packed = pack(&slots).expect("there are few enough");
+/// assert!(packed.len() < slots.len() * 64 / 20);
+/// assert_eq!(unpack(&packed), Ok(slots));
+/// ```
 pub fn pack(slots: &[Slot]) -> Option<Vec<u8>> {
     if slots.len() > MAX_PACKED_SLOTS {
         return None;
@@ -80,6 +99,12 @@ fn columns_of(slots: &[&Slot], word: usize, columns: &mut Vec<u8>, mask_at: usiz
 ///
 /// # Errors
 /// What is wrong with it. No more memory is taken than the largest block needs, whatever the payload says.
+///
+/// ```
+/// use spanring::format::packed::unpack;
+///
+/// assert_eq!(unpack(b"abc"), Err("the packed records are cut off"));
+/// ```
 pub fn unpack(payload: &[u8]) -> Result<Vec<Slot>, &'static str> {
     let first = super::word_at(payload, 0).ok_or("the packed records are cut off")?;
     let (slots, layout) = ((first & 0xffff_ffff) as usize, first & !0xffff_ffff);

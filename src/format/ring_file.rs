@@ -50,34 +50,125 @@ use super::word_at;
 use crate::events::{SLOT_BYTES, SLOT_WORDS};
 
 /// Bytes before the slots.
+///
+/// ```
+/// use spanring::events::SLOT_BYTES;
+/// use spanring::format::ring_file::RING_HEADER_BYTES;
+///
+/// /// How many slots there is room for in a ring file.
+/// fn slots(file: &[u8]) -> usize {
+///     file.len().saturating_sub(RING_HEADER_BYTES) / SLOT_BYTES
+/// }
+/// assert_eq!(slots(&[0; 4096 + 64 * 128]), 128);
+/// ```
 pub const RING_HEADER_BYTES: usize = 4096;
 /// Owners that are remembered.
+///
+/// ```
+/// use spanring::format::ring_file::{OWNERS, Owner};
+///
+/// assert_eq!(Owner::word_index(OWNERS), Owner::word_index(0));
+/// ```
 pub const OWNERS: u64 = 32;
 
 /// Index of the word with the number of slots.
+///
+/// ```
+/// use spanring::format::ring_file::CAPACITY_WORD;
+///
+/// assert_eq!(CAPACITY_WORD * 8, 64, "the offset in the file");
+/// ```
 pub const CAPACITY_WORD: usize = 8;
 /// Index of the word with the discipline.
+///
+/// ```
+/// use spanring::format::ring_file::DISCIPLINE_WORD;
+///
+/// assert_eq!(DISCIPLINE_WORD * 8, 72, "the offset in the file");
+/// ```
 pub const DISCIPLINE_WORD: usize = 9;
 /// Index of the word with the position after the last published record.
+///
+/// ```
+/// use spanring::format::ring_file::TAIL_WORD;
+///
+/// assert_eq!(TAIL_WORD * 8, 128, "the offset in the file");
+/// ```
 pub const TAIL_WORD: usize = 16;
 /// Index of the word with the number of the record after the last dropped one.
+///
+/// ```
+/// use spanring::format::ring_file::DROP_MARK_WORD;
+///
+/// assert_eq!(DROP_MARK_WORD * 8, 136, "the offset in the file");
+/// ```
 pub const DROP_MARK_WORD: usize = 17;
 /// Index of the word with the records dropped.
+///
+/// ```
+/// use spanring::format::ring_file::DROPPED_WORD;
+///
+/// assert_eq!(DROPPED_WORD * 8, 144, "the offset in the file");
+/// ```
 pub const DROPPED_WORD: usize = 18;
 /// Index of the word with the position flushed so far.
+///
+/// ```
+/// use spanring::format::ring_file::FLUSHED_POSITION_WORD;
+///
+/// assert_eq!(FLUSHED_POSITION_WORD * 8, 192, "the offset in the file");
+/// ```
 pub const FLUSHED_POSITION_WORD: usize = 24;
 /// Index of the word with the number of the record after the last flushed one.
+///
+/// ```
+/// use spanring::format::ring_file::FLUSHED_RECORD_WORD;
+///
+/// assert_eq!(FLUSHED_RECORD_WORD * 8, 200, "the offset in the file");
+/// ```
 pub const FLUSHED_RECORD_WORD: usize = 25;
 /// Index of the word with the number of some recent record.
+///
+/// ```
+/// use spanring::format::ring_file::RECENT_RECORD_WORD;
+///
+/// assert_eq!(RECENT_RECORD_WORD * 8, 208, "the offset in the file");
+/// ```
 pub const RECENT_RECORD_WORD: usize = 26;
 /// Index of the word with the number of owners so far.
+///
+/// ```
+/// use spanring::format::ring_file::OWNER_COUNT_WORD;
+///
+/// assert_eq!(OWNER_COUNT_WORD * 8, 256, "the offset in the file");
+/// ```
 pub const OWNER_COUNT_WORD: usize = 32;
 /// Index of the first word of the owners.
+///
+/// ```
+/// use spanring::format::ring_file::{OWNERS_WORD, Owner};
+///
+/// /// The first owner that a ring file remembers at all, whichever number it has.
+/// fn any_owner(file: &[u8]) -> Option<Owner> {
+///     file.get(OWNERS_WORD * 8..)?.chunks_exact(64).take(32).find_map(Owner::decode)
+/// }
+/// # assert_eq!(any_owner(&[0; 4096]), None);
+/// ```
 pub const OWNERS_WORD: usize = 256;
 
 const NAME_BYTES: usize = 32;
 
 /// A thread's ownership of a ring.
+///
+/// ```
+/// use spanring::format::ThreadFacts;
+/// use spanring::format::ring_file::Owner;
+///
+/// let thread = ThreadFacts { id: 1, os_id: 4712, name: "worker".to_owned() };
+/// let owner = Owner { thread, position: 0, record_number: 0 };
+/// let bytes: Vec<u8> = owner.encode().into_iter().flat_map(u64::to_le_bytes).collect();
+/// assert_eq!(Owner::decode(&bytes), Some(owner));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// The thread.
@@ -90,11 +181,25 @@ pub struct Owner {
 
 impl Owner {
     /// Where in the file owner `number` (from 0) stands, in words.
+    ///
+    /// ```
+    /// use spanring::format::ring_file::Owner;
+    ///
+    /// assert_eq!(Owner::word_index(1) * 8, 2048 + 64);
+    /// ```
     pub fn word_index(number: u64) -> usize {
         OWNERS_WORD + (number % OWNERS) as usize * SLOT_WORDS
     }
 
     /// The owner as words.
+    ///
+    /// ```
+    /// use spanring::format::ThreadFacts;
+    /// use spanring::format::ring_file::Owner;
+    ///
+    /// let owner = Owner { thread: ThreadFacts::default(), position: 5, record_number: 6 };
+    /// assert_eq!(owner.encode()[1..3], [5, 6]);
+    /// ```
     pub fn encode(&self) -> [u64; SLOT_WORDS] {
         let mut name = [0; NAME_BYTES];
         let cut = self.thread.name.floor_char_boundary_at(NAME_BYTES);
@@ -110,6 +215,12 @@ impl Owner {
     }
 
     /// The owner in `bytes`; `None` if there is none, or a damaged one.
+    ///
+    /// ```
+    /// use spanring::format::ring_file::Owner;
+    ///
+    /// assert_eq!(Owner::decode(&[0; 64]), None, "nobody has owned it");
+    /// ```
     pub fn decode(bytes: &[u8]) -> Option<Owner> {
         let bytes = bytes.get(..SLOT_BYTES)?;
         let words: [u64; SLOT_WORDS] = std::array::from_fn(|index| word_at(bytes, index * 8).unwrap_or(0));

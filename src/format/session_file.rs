@@ -30,13 +30,46 @@ use super::block::Anchor;
 use super::word_at;
 
 /// Words of a status.
+///
+/// ```
+/// use spanring::format::Status;
+/// use spanring::format::session_file::STATUS_WORDS;
+///
+/// let words: [u64; STATUS_WORDS] = Status::default().encode();
+/// assert_eq!(words[1], 1, "recording");
+/// ```
 pub const STATUS_WORDS: usize = 16;
 /// Index of the first word of the first copy of the status.
+///
+/// ```
+/// use spanring::format::Status;
+/// use spanring::format::session_file::STATUS_WORD;
+///
+/// assert_eq!(Status::word_index(0), STATUS_WORD);
+/// ```
 pub const STATUS_WORD: usize = 8;
 /// Bytes before the first block.
+///
+/// ```
+/// use spanring::format::BlockHeader;
+/// use spanring::format::session_file::SESSION_HEADER_BYTES;
+///
+/// /// The first block of a session file: the facts.
+/// fn facts(file: &[u8]) -> Option<&[u8]> {
+///     let blocks = file.get(SESSION_HEADER_BYTES..)?;
+///     BlockHeader::decode(blocks).ok()??.payload(blocks).ok()
+/// }
+/// # assert_eq!(facts(&[0; 1000]), None);
+/// ```
 pub const SESSION_HEADER_BYTES: usize = 64 + 2 * STATUS_WORDS * 8;
 
 /// Whether the recorder runs, as it says itself.
+///
+/// ```
+/// use spanring::format::{Status, StatusState};
+///
+/// assert_eq!(Status::default().state, StatusState::Recording);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum StatusState {
     /// It was not stopped. Whether the process still lives is another question.
@@ -47,6 +80,19 @@ pub enum StatusState {
 }
 
 /// How a recording goes, by its own account.
+///
+/// ```
+/// use spanring::format::session_file::SESSION_HEADER_BYTES;
+/// use spanring::format::{Status, StatusState};
+///
+/// let status = Status { updates: 1, state: StatusState::Stopped, flushed: 55_607, ..Status::default() };
+/// let mut file = vec![0; SESSION_HEADER_BYTES];
+/// let start = Status::word_index(status.updates) * 8;
+/// for (bytes, word) in file[start..].chunks_exact_mut(8).zip(status.encode()) {
+///     bytes.copy_from_slice(&word.to_le_bytes());
+/// }
+/// assert_eq!(Status::decode(&file), Some(status));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Status {
     /// Updates so far.
@@ -79,11 +125,24 @@ pub struct Status {
 
 impl Status {
     /// Index of the first word of the copy that update number `updates` overwrites.
+    ///
+    /// ```
+    /// use spanring::format::Status;
+    ///
+    /// assert_ne!(Status::word_index(6), Status::word_index(7), "so one of the two is whole");
+    /// assert_eq!(Status::word_index(6), Status::word_index(8));
+    /// ```
     pub fn word_index(updates: u64) -> usize {
         STATUS_WORD + (updates % 2) as usize * STATUS_WORDS
     }
 
     /// The status as words.
+    ///
+    /// ```
+    /// use spanring::format::Status;
+    ///
+    /// assert_eq!(Status { flushed: 7, lost: 2, ..Status::default() }.encode()[5..7], [7, 2]);
+    /// ```
     pub fn encode(&self) -> [u64; STATUS_WORDS] {
         let state = match self.state {
             StatusState::Recording => 1,
@@ -112,6 +171,17 @@ impl Status {
     }
 
     /// The newer whole copy in the bytes of a session file.
+    ///
+    /// ```
+    /// use spanring::format::Status;
+    ///
+    /// /// Of a session's directory.
+    /// fn status(session: &std::path::Path) -> std::io::Result<Option<Status>> {
+    ///     Ok(Status::decode(&std::fs::read(session.join("session.spanring"))?))
+    /// }
+    /// # assert!(status(std::path::Path::new("/no/such/session")).is_err());
+    /// assert_eq!(Status::decode(&[0; 320]), None, "there never was one");
+    /// ```
     pub fn decode(file: &[u8]) -> Option<Status> {
         [0, 1].into_iter().filter_map(|copy| Self::decode_copy(file, copy)).max_by_key(|status| status.updates)
     }

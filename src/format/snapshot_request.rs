@@ -21,6 +21,18 @@ const NEW: &str = ".new";
 const MOST_BYTES: u64 = 8192;
 
 /// What came of a request.
+///
+/// ```
+/// use spanring::format::snapshot_request::Answer;
+///
+/// fn said(answer: &Answer) -> String {
+///     match answer {
+///         Answer::Taken(path) => format!("spanring slow {}", path.display()),
+///         Answer::Failed(why) => format!("there is none: {why}"),
+///     }
+/// }
+/// assert_eq!(said(&Answer::Failed("no disk".to_owned())), "there is none: no disk");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The snapshot is in this directory.
@@ -33,6 +45,18 @@ pub enum Answer {
 ///
 /// # Errors
 /// `AlreadyExists` if another request waits there; or why none can be written.
+///
+/// ```
+/// use spanring::format::snapshot_request;
+/// use std::io::ErrorKind;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let session = directory.path();
+/// snapshot_request::ask(session, "a customer called")?;
+/// let error = snapshot_request::ask(session, "me too").unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn ask(session: &Path, reason: &str) -> io::Result<()> {
     // An answer that nobody has fetched is no answer to this.
     let _ = std::fs::remove_file(session.join(ANSWER));
@@ -45,11 +69,32 @@ pub fn ask(session: &Path, reason: &str) -> io::Result<()> {
 }
 
 /// Takes the request back, if it was not heard.
+///
+/// ```
+/// use spanring::format::snapshot_request;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let session = directory.path();
+/// snapshot_request::ask(session, "a customer called")?;
+/// snapshot_request::withdraw(session);
+/// assert_eq!(snapshot_request::read(session), None);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn withdraw(session: &Path) {
     let _ = std::fs::remove_file(session.join(REQUEST));
 }
 
 /// The reason in a request, if there is one.
+///
+/// ```
+/// use spanring::format::snapshot_request;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let session = directory.path();
+/// snapshot_request::ask(session, "a customer called")?;
+/// assert_eq!(snapshot_request::read(session).as_deref(), Some("a customer called"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn read(session: &Path) -> Option<String> {
     read_whole(&session.join(REQUEST))
 }
@@ -58,6 +103,17 @@ pub fn read(session: &Path) -> Option<String> {
 ///
 /// # Errors
 /// If the answer cannot be written.
+///
+/// ```
+/// use spanring::format::snapshot_request::{self, Answer};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let session = directory.path();
+/// snapshot_request::ask(session, "a customer called")?;
+/// snapshot_request::answer(session, &Answer::Failed("no disk".to_owned()))?;
+/// assert_eq!(snapshot_request::read(session), None);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn answer(session: &Path, answer: &Answer) -> io::Result<()> {
     let text = match answer {
         Answer::Taken(path) => format!("taken={}", path.display()),
@@ -70,6 +126,18 @@ pub fn answer(session: &Path, answer: &Answer) -> io::Result<()> {
 }
 
 /// Fetches the answer, if there is one.
+///
+/// ```
+/// use spanring::format::snapshot_request::{self, Answer};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let session = directory.path();
+/// let taken = Answer::Taken("/recording/snapshots/20261123T140501.250Z-4711-1".into());
+/// snapshot_request::answer(session, &taken)?;
+/// assert_eq!(snapshot_request::fetch(session), Some(taken));
+/// assert_eq!(snapshot_request::fetch(session), None);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn fetch(session: &Path) -> Option<Answer> {
     let path = session.join(ANSWER);
     let text = read_whole(&path)?;
