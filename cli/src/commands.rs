@@ -134,21 +134,11 @@ fn show_info(source: &Source, json: bool) -> Result<(), Stop> {
 
 fn show_top(source: &Source, json: bool, sort: Sort, limit: Option<usize>, filter: &Filter) -> Result<(), Stop> {
     let (recording, _) = find(source)?;
-    let (mut top, mut late) = (Top::default(), 0);
-    let mut bar = Bar::new(&recording, "reading");
-    let mut add = |item: &Item<'_>| {
-        if let Item::Details(totals) = item {
-            late = totals.late_attributes;
-        }
-        top.add(item);
-    };
-    filter.of(&recording).read(&recording, &mut bar, &mut add).map_err(input)?;
+    let mut top = Top::default();
+    let late = read_wanted(&recording, filter, &mut |item| top.add(item))?;
     let mut report = top.finish(sort.into());
     check(report.damage.as_ref(), report.damaged, source.partial)?;
-    // No other filter, and nothing that is shown, depends on attributes.
-    if late > 0 && !filter.conditions.is_empty() {
-        say(&late_attributes(late));
-    }
+    say_late("", late, filter);
     if json {
         if let Some(limit) = limit.filter(|&limit| limit > 0) {
             report.rows.truncate(limit);
@@ -156,6 +146,19 @@ fn show_top(source: &Source, json: bool, sort: Sort, limit: Option<usize>, filte
         return print_json(&report);
     }
     print(&render::top(&report, limit.unwrap_or(30), width()))
+}
+
+/// Reads what is asked for. Returns how many attributes came too late for their span.
+fn read_wanted(recording: &Recording, filter: &Filter, visit: &mut dyn FnMut(&Item<'_>)) -> Result<u64, Stop> {
+    let (mut bar, mut late) = (Bar::new(recording, "reading"), 0);
+    let mut add = |item: &Item<'_>| {
+        if let Item::Details(totals) = item {
+            late = totals.late_attributes;
+        }
+        visit(item);
+    };
+    filter.of(recording).read(recording, &mut bar, &mut add).map_err(input)?;
+    Ok(late)
 }
 
 /// How to watch.
@@ -228,6 +231,7 @@ fn show_paths(source: &Source, json: bool, rows: usize, filter: &Filter) -> Resu
     let mut bar = Bar::new(&recording, "reading");
     let report = paths::describe(&recording, &filter.of(&recording), &mut bar).map_err(input)?;
     check(report.damage.as_ref(), report.damaged, source.partial)?;
+    say_late("", report.late_attributes, filter);
     if json { print_json(&report) } else { print(&render::paths(&report, rows, width())) }
 }
 
@@ -242,13 +246,14 @@ fn show_diff(
     let side = |dir: &Path| {
         let (recording, _) = find(&Source { dir: dir.to_owned(), session: None, partial })?;
         let mut side = Side::default();
-        let mut bar = Bar::new(&recording, "reading");
-        filter.of(&recording).read(&recording, &mut bar, &mut |item| side.add(item)).map_err(input)?;
-        Ok(side)
+        let late = read_wanted(&recording, filter, &mut |item| side.add(item))?;
+        Ok((side, late))
     };
-    let mut report = diff::compare(side(before)?, side(after)?);
-    for whole in [&report.before, &report.after] {
+    let ((before, late_before), (after, late_after)) = (side(before)?, side(after)?);
+    let mut report = diff::compare(before, after);
+    for (when, whole, late) in [("before: ", &report.before, late_before), ("after: ", &report.after, late_after)] {
         check(whole.damage.as_ref(), whole.damaged, partial)?;
+        say_late(when, late, filter);
     }
     if json {
         if let Some(limit) = limit.filter(|&limit| limit > 0) {
@@ -292,6 +297,13 @@ fn follow(source: &Source, json: bool, last: usize, filter: &Filter) -> Result<(
         }
         std::thread::sleep(PAUSE.max(begin.elapsed() * 4));
         recording = Recording::open(&path).map_err(input)?;
+    }
+}
+
+/// Says that so many attributes came too late for their span, if spans are chosen by attributes: nothing else that is shown depends on them.
+fn say_late(when: &str, attributes: u64, filter: &Filter) {
+    if attributes > 0 && !filter.conditions.is_empty() {
+        say(&format!("{when}{}", late_attributes(attributes)));
     }
 }
 

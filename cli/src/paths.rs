@@ -35,6 +35,8 @@ pub struct PathsReport {
     pub self_ns: u64,
     /// Parents before what is below them; of those with the same parent, the one with most total time first.
     pub rows: Vec<Row>,
+    /// Attributes that are of no span that is there, see [`spans::DetailTotals::late_attributes`]. No filter has seen them.
+    pub late_attributes: u64,
     /// Records that are missing from the recording.
     pub lost_records: u64,
     /// Stretches of the recording's files that could not be understood.
@@ -84,7 +86,8 @@ pub fn describe(
             report.damaged += 1;
             report.damage.get_or_insert_with(|| DamageInfo::new(&damage));
         }
-        Step::Polled(_) | Step::Item(Item::Thread(_) | Item::Instant(_) | Item::Counter(_) | Item::Details(_)) => {}
+        Step::Item(Item::Details(totals)) => report.late_attributes = totals.late_attributes,
+        Step::Polled(_) | Step::Item(Item::Thread(_) | Item::Instant(_) | Item::Counter(_)) => {}
     })?;
     let rows = rows(&sums.finish());
     report.spans = rows.iter().map(|row| row.count).sum();

@@ -338,10 +338,18 @@ fn attributes_that_come_after_their_span_are_spoken_of_where_they_would_have_cou
         span.record("late", 1).record("later", 2);
     });
     let path = dir.path().to_str().expect("UTF-8");
-    let said = "spanring: 2 attributes of spans that are not there, or that had been read before\n";
-    for (arguments, expected) in
-        [(&["top", path, "--where", "late"][..], said), (&["tail", path], said), (&["top", path], "")]
-    {
+    let remark = "2 attributes of spans that are not there, or that had been read before\n";
+    let (said, of_both) =
+        (format!("spanring: {remark}"), format!("spanring: before: {remark}spanring: after: {remark}"));
+    for (arguments, expected) in [
+        (&["top", path, "--where", "late"][..], said.as_str()),
+        (&["tail", path], &said),
+        (&["tree", path, "--aggregate", "--where", "known"], &said),
+        (&["diff", path, path, "--where", "known"], &of_both),
+        (&["top", path], ""),
+        (&["tree", path, "--aggregate"], ""),
+        (&["diff", path, path], ""),
+    ] {
         let output = run(arguments);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?}: {errors}");
