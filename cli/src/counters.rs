@@ -56,6 +56,12 @@ pub struct Row {
 }
 
 /// A value as it was recorded: an integer stays exact.
+///
+/// ```
+/// use spanring_cli::counters::Number;
+///
+/// assert_eq!(Number::Integer(7).to_string(), "7");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Number {
     /// A signed or unsigned integer, or 0 and 1 for false and true.
@@ -66,6 +72,14 @@ pub enum Number {
 
 impl Number {
     /// The number that a counter has; `None` if it is none.
+    ///
+    /// ```
+    /// use spanring::reader::Value;
+    /// use spanring_cli::counters::Number;
+    ///
+    /// assert_eq!(Number::of(Value::U64(u64::MAX)), Some(Number::Integer(u64::MAX.into())));
+    /// assert_eq!(Number::of(Value::F64(f64::NAN)), None);
+    /// ```
     pub fn of(value: Value<'_>) -> Option<Number> {
         match value {
             Value::Bool(value) => Some(Number::Integer(value.into())),
@@ -77,6 +91,12 @@ impl Number {
     }
 
     /// The nearest floating-point number.
+    ///
+    /// ```
+    /// use spanring_cli::counters::Number;
+    ///
+    /// assert_eq!(Number::Integer(7).as_f64(), 7.0);
+    /// ```
     pub fn as_f64(self) -> f64 {
         match self {
             Number::Integer(value) => value as f64,
@@ -115,6 +135,20 @@ impl Serialize for Number {
 }
 
 /// Adds up counters.
+///
+/// ```
+/// use spanring::reader::Value;
+/// use spanring_cli::counters::{Counters, Number};
+/// use spanring_cli::spans::Counter;
+///
+/// let mut counters = Counters::default();
+/// for (unix_ns, value) in [(1, 3), (2, 9)] {
+///     let value = Value::U64(value);
+///     counters.add(&Counter { name: "queue length", name_index: Some(0), span: 0, thread: 1, unix_ns, value });
+/// }
+/// let rows = counters.finish();
+/// assert_eq!((rows[0].count, rows[0].mean, rows[0].last), (2, Some(6.0), Some(Number::Integer(9))));
+/// ```
 #[derive(Debug, Default)]
 pub struct Counters {
     rows: Vec<(Row, Sum)>,

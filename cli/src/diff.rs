@@ -109,6 +109,12 @@ pub struct Measured {
 }
 
 /// What is to be said of a name.
+///
+/// ```
+/// use spanring_cli::diff::Verdict;
+///
+/// assert!(Verdict::Slower < Verdict::Unclear, "what got slower comes first");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -126,6 +132,12 @@ pub enum Verdict {
 
 impl Verdict {
     /// One lower-case word.
+    ///
+    /// ```
+    /// use spanring_cli::diff::Verdict;
+    ///
+    /// assert_eq!(Verdict::Faster.word(), "faster");
+    /// ```
     pub fn word(self) -> &'static str {
         match self {
             Verdict::Slower => "slower",
@@ -151,6 +163,13 @@ impl Side {
 }
 
 /// Compares two recordings.
+///
+/// ```
+/// use spanring_cli::diff::{Side, compare};
+///
+/// let report = compare(Side::default(), Side::default());
+/// assert!(report.rows.is_empty());
+/// ```
 pub fn compare(before: Side, after: Side) -> DiffReport {
     type Key = (String, &'static str, Option<String>);
     let mut rows: BTreeMap<Key, (Measured, Measured)> = BTreeMap::new();

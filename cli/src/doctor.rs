@@ -49,6 +49,16 @@ pub struct Check {
 }
 
 /// How something is.
+///
+/// ```
+/// use spanring_cli::doctor::{Examination, Verdict};
+///
+/// fn faults(examination: &Examination) -> Vec<&'static str> {
+///     let bad = examination.checks.iter().filter(|check| check.verdict == Verdict::Bad);
+///     bad.map(|check| check.what).collect()
+/// }
+/// # assert!(faults(&Examination { checks: Vec::new(), healthy: true }).is_empty());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -74,6 +84,16 @@ fn bad(what: &'static str, found: impl std::fmt::Display, advice: &'static str) 
 
 /// Looks at the machine, then makes recordings in `directory` and reads them back. Nothing of them stays; a directory that was not there
 /// goes too.
+///
+/// ```no_run
+/// use spanring_cli::doctor::examine;
+/// use std::path::Path;
+///
+/// let examination = examine(Path::new("/var/lib/service/recording"));
+/// for check in &examination.checks {
+///     println!("{}: {}", check.what, check.found);
+/// }
+/// ```
 pub fn examine(directory: &Path) -> Examination {
     let existed = directory.exists();
     let mut checks = machine();

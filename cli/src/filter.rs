@@ -56,6 +56,14 @@ pub struct Filter {
 }
 
 /// What an attribute has to be like.
+///
+/// ```
+/// use spanring_cli::filter::{Condition, Filter};
+///
+/// let customer = Condition { key: "customer".to_owned(), value: Some("acme".to_owned()) };
+/// let of_customer = Filter { conditions: vec![customer], ..Filter::default() };
+/// assert_ne!(of_customer, Filter::default());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
     /// Its key.
@@ -65,6 +73,13 @@ pub struct Condition {
 }
 
 /// A moment that a user names.
+///
+/// ```
+/// use spanring_cli::filter::{Filter, Moment};
+/// use std::time::Duration;
+///
+/// let first_second = Filter { to: Some(Moment::After(Duration::from_secs(1))), ..Filter::default() };
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     /// Nanoseconds since 1970.
@@ -74,6 +89,16 @@ pub enum Moment {
 }
 
 /// A [`Filter`] for the spans of one recording.
+///
+/// ```
+/// use spanring_cli::filter::Wanted;
+/// use spanring_cli::spans::Item;
+///
+/// /// To be handed what `spans::read` hands out.
+/// fn count(wanted: &Wanted<'_>, item: &Item<'_>, spans: &mut u64) {
+///     *spans += u64::from(matches!(item, Item::Span(span) if wanted.has(span)));
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Wanted<'f> {
     filter: &'f Filter,
@@ -165,6 +190,13 @@ impl Condition {
 ///
 /// # Errors
 /// Without a key.
+///
+/// ```
+/// use spanring_cli::filter::parse_condition;
+///
+/// assert_eq!(parse_condition("batch").map(|condition| condition.value), Ok(None));
+/// assert!(parse_condition("=7").is_err());
+/// ```
 pub fn parse_condition(text: &str) -> Result<Condition, String> {
     let (key, value) = text.split_once('=').map_or((text, None), |(key, value)| (key, Some(value.to_owned())));
     if key.is_empty() {
@@ -177,6 +209,14 @@ pub fn parse_condition(text: &str) -> Result<Condition, String> {
 ///
 /// # Errors
 /// If it is anything else; what to write instead.
+///
+/// ```
+/// use spanring_cli::filter::{Moment, parse_moment};
+/// use std::time::Duration;
+///
+/// assert_eq!(parse_moment("1m30s"), Ok(Moment::After(Duration::from_secs(90))));
+/// assert!(parse_moment("yesterday").is_err());
+/// ```
 pub fn parse_moment(text: &str) -> Result<Moment, String> {
     if let Ok(after) = parse_duration(text) {
         return Ok(Moment::After(after));

@@ -294,11 +294,26 @@ impl DamageInfo {
 
 impl Missing {
     /// Records that are missing although they should not: all but those that newer ones overwrote, and those that were retired.
+    ///
+    /// ```
+    /// use spanring_cli::info::Missing;
+    ///
+    /// let missing = Missing { dropped_records: 3, overwritten_records: 1000, ..Missing::default() };
+    /// assert_eq!(missing.records(), 3);
+    /// ```
     pub fn records(&self) -> u64 {
         self.dropped_records.saturating_add(self.damaged_records)
     }
 
     /// Nothing is missing but what newer records overwrote or the directory's budget retired, begins included.
+    ///
+    /// ```
+    /// use spanring_cli::info::Missing;
+    ///
+    /// let overwritten = Missing { overwritten_records: 1000, ..Missing::default() };
+    /// assert!(overwritten.is_by_design());
+    /// assert!(!Missing { dropped_records: 3, ..overwritten }.is_by_design());
+    /// ```
     pub fn is_by_design(&self) -> bool {
         let Missing { overwritten_records, retired_records, .. } = *self;
         let begins = if overwritten_records > 0 || retired_records > 0 { self.begins } else { 0 };

@@ -32,6 +32,15 @@ pub struct Place {
 
 impl Place {
     /// `file:line`.
+    ///
+    /// ```
+    /// use spanring::reader::Location;
+    /// use spanring_cli::places::Place;
+    ///
+    /// let text = |text: &str| text.to_owned();
+    /// let location = Location { lod: 3, target: text("db"), module_path: text("db"), file: text("src/db.rs"), line: 17 };
+    /// assert_eq!(Place { index: 0, location }.file_line(), "src/db.rs:17");
+    /// ```
     pub fn file_line(&self) -> String {
         format!("{}:{}", self.location.file, self.location.line)
     }

@@ -39,6 +39,14 @@ pub trait Progress {
 }
 
 /// Nobody wants to know.
+///
+/// ```
+/// use spanring_cli::progress::{Progress, Silent};
+///
+/// let mut progress = Silent;
+/// progress.at(1000);
+/// progress.finish();
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 

@@ -33,6 +33,16 @@ pub struct Taken {
 }
 
 /// Why there is no snapshot.
+///
+/// ```
+/// use spanring_cli::snapshot::SnapshotError;
+///
+/// /// Whether to ask again in a moment.
+/// fn is_passing(error: &SnapshotError) -> bool {
+///     matches!(error, SnapshotError::Busy { .. } | SnapshotError::NoAnswer { .. })
+/// }
+/// # assert!(is_passing(&SnapshotError::Busy { session: "recording".into() }));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SnapshotError {

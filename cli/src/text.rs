@@ -18,6 +18,12 @@ use std::time::Duration;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// A duration with three significant digits and a unit: `0ns`, `12.3µs`, `4.56s`, `2h46m`.
+///
+/// ```
+/// use spanring_cli::text::duration;
+///
+/// assert_eq!([950, 12_345, 4_560_000_000].map(duration), ["950ns", "12.3µs", "4.56s"]);
+/// ```
 pub fn duration(ns: u64) -> String {
     const UNITS: [(&str, f64); 3] = [("µs", 1e3), ("ms", 1e6), ("s", 1e9)];
     if ns < 1000 {
@@ -43,6 +49,14 @@ pub fn duration(ns: u64) -> String {
 ///
 /// # Errors
 /// If it is anything else, or longer than a [`Duration`] can be; what to write instead.
+///
+/// ```
+/// use spanring_cli::text::parse_duration;
+/// use std::time::Duration;
+///
+/// assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
+/// assert!(parse_duration("250").is_err(), "without a unit");
+/// ```
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let parse = || {
         let mut total = Duration::ZERO;
@@ -73,6 +87,12 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// A moment as `2026-01-31 23:59:59.999 UTC`, from nanoseconds since 1970.
+///
+/// ```
+/// use spanring_cli::text::moment;
+///
+/// assert_eq!(moment(1_769_903_999_999_000_000), "2026-01-31 23:59:59.999 UTC");
+/// ```
 pub fn moment(unix_ns: u64) -> String {
     let (seconds, ms) = (unix_ns / 1_000_000_000, unix_ns / 1_000_000 % 1000);
     let (year, month, day) = date(seconds / 86400);
@@ -105,11 +125,23 @@ pub(crate) fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
 }
 
 /// `1 span`, `2 spans`.
+///
+/// ```
+/// use spanring_cli::text::count;
+///
+/// assert_eq!(count(3, "event"), "3 events");
+/// ```
 pub fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A text from a recording for a terminal: control characters, which could do anything there, are escaped.
+///
+/// ```
+/// use spanring_cli::text::clean;
+///
+/// assert_eq!(clean("GET /\x1b[2J"), "GET /\\u{1b}[2J");
+/// ```
 pub fn clean(text: &str) -> Cow<'_, str> {
     if !text.chars().any(char::is_control) {
         return Cow::Borrowed(text);
@@ -135,6 +167,14 @@ pub struct Table {
 }
 
 /// How a row stands out. Without colours it does not: whatever has to be known is in the text.
+///
+/// ```
+/// use spanring_cli::text::{Fit, Table, Tone};
+///
+/// let mut table = Table::new(&[("outcome", Fit::Word)]);
+/// table.row_in(Tone::Bad, vec!["panicked".to_owned()]);
+/// assert!(table.render(None).contains("panicked"));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tone {
     /// Not at all.
@@ -153,12 +193,25 @@ pub enum Tone {
 static COLOURS: AtomicBool = AtomicBool::new(false);
 
 /// Whether tables are coloured from now on, by escape sequences for a terminal. At first they are not.
+///
+/// ```no_run
+/// use spanring_cli::text::set_colours;
+/// use std::io::IsTerminal;
+///
+/// set_colours(std::io::stdout().is_terminal());
+/// ```
 pub fn set_colours(on: bool) {
     COLOURS.store(on, Ordering::Relaxed);
 }
 
 impl Tone {
     /// A line in this tone, if there are colours.
+    ///
+    /// ```
+    /// use spanring_cli::text::Tone;
+    ///
+    /// assert_eq!(Tone::Plain.paint("as it is"), "as it is");
+    /// ```
     pub fn paint(self, line: &str) -> String {
         let style = match self {
             Tone::Plain => return line.to_owned(),
@@ -181,12 +234,29 @@ pub struct Column {
 }
 
 /// In a cell of [`Fit::Tree`], stands between a name and what is said beside it. [`clean`] lets none of them through.
+///
+/// ```
+/// use spanring_cli::text::{ASIDE, Fit, Table};
+///
+/// let mut table = Table::new(&[("span", Fit::Tree(8))]);
+/// table.row(vec![format!("load{ASIDE}user=7")]);
+/// assert!(table.render(None).contains("load  user=7"));
+/// assert!(table.render(Some(8)).contains("load"));
+/// ```
 pub const ASIDE: char = '\t';
 
 /// What is between them in the table.
 const ASIDE_GAP: &str = "  ";
 
 /// How a column is set, and what happens to it if the table is too wide.
+///
+/// ```
+/// use spanring_cli::text::{Fit, Table};
+///
+/// let mut table = Table::new(&[("where", Fit::Path(8)), ("spans", Fit::Number)]);
+/// table.row(vec!["service/src/database/pool.rs:98".to_owned(), "12".to_owned()]);
+/// assert!(table.render(Some(24)).contains("pool.rs:98"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fit {
     /// Set to the right, and never shortened.
@@ -204,23 +274,54 @@ pub enum Fit {
 
 impl Table {
     /// A table without rows.
+    ///
+    /// ```
+    /// use spanring_cli::text::{Fit, Table};
+    ///
+    /// let table = Table::new(&[("name", Fit::Word), ("spans", Fit::Number)]);
+    /// assert!(table.render(None).starts_with("name"));
+    /// ```
     pub fn new(columns: &[(&'static str, Fit)]) -> Table {
         let columns = columns.iter().map(|&(title, fit)| Column { title, fit }).collect();
         Table { columns, rows: Vec::new(), tones: Vec::new() }
     }
 
     /// Adds a row, with a cell for each column.
+    ///
+    /// ```
+    /// use spanring_cli::text::{Fit, Table};
+    ///
+    /// let mut table = Table::new(&[("spans", Fit::Number)]);
+    /// table.row(vec!["12".to_owned()]);
+    /// assert_eq!(table.render(None).lines().count(), 2);
+    /// ```
     pub fn row(&mut self, cells: Vec<String>) {
         self.row_in(Tone::Plain, cells);
     }
 
     /// The same, and the row stands out.
+    ///
+    /// ```
+    /// use spanring_cli::text::{Fit, Table, Tone};
+    ///
+    /// let mut table = Table::new(&[("spans", Fit::Number)]);
+    /// table.row_in(Tone::Faint, vec!["12".to_owned()]);
+    /// assert_eq!(table.render(None).lines().count(), 2);
+    /// ```
     pub fn row_in(&mut self, tone: Tone, cells: Vec<String>) {
         self.rows.push(cells);
         self.tones.push(tone);
     }
 
     /// The table as text that ends in a line break. With a `width`, its lines are no wider, if the columns' limits allow.
+    ///
+    /// ```
+    /// use spanring_cli::text::{Fit, Table};
+    ///
+    /// let mut table = Table::new(&[("name", Fit::Middle(6))]);
+    /// table.row(vec!["wait for connection".to_owned()]);
+    /// assert!(table.render(Some(10)).lines().all(|line| line.chars().count() <= 10));
+    /// ```
     pub fn render(&self, width: Option<usize>) -> String {
         let natural: Vec<usize> = (0..self.columns.len()).map(|index| self.natural_width(index)).collect();
         let gaps = self.columns.len().saturating_sub(1);

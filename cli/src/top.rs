@@ -120,6 +120,12 @@ pub struct Bucket {
 }
 
 /// What the rows of a [`TopReport`] are sorted by; ties by name.
+///
+/// ```
+/// use spanring_cli::top::{SortBy, Top};
+///
+/// assert!(Top::default().finish(SortBy::P99).rows.is_empty());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SortBy {
     /// Longest total time first.
@@ -194,6 +200,16 @@ pub(crate) struct Durations {
 impl Top {
     /// A table of no more than `most_names` names, in bounded memory: spans of names that come later go to rows called
     /// [`OTHER_NAMES`], one for each location.
+    ///
+    /// ```
+    /// use spanring_cli::top::{OTHER_NAMES, SortBy, Top};
+    ///
+    /// /// Of spans whose names are made at run time, the hundred that came first, and the others together.
+    /// fn names(top: Top) -> Vec<String> {
+    ///     top.finish(SortBy::Name).rows.into_iter().map(|row| row.name).filter(|name| name != OTHER_NAMES).collect()
+    /// }
+    /// assert!(names(Top::bounded(100)).is_empty());
+    /// ```
     pub fn bounded(most_names: usize) -> Top {
         Top { most_names: Some(most_names), ..Top::default() }
     }

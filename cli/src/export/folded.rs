@@ -27,6 +27,12 @@ use std::cmp::Reverse;
 use std::io::Write;
 
 /// Which time counts.
+///
+/// ```
+/// use spanring_cli::export::folded::Weight;
+///
+/// assert_eq!(Weight::default(), Weight::Own);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Weight {
     /// Without that of children

@@ -46,6 +46,12 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 /// A format to export to.
+///
+/// ```
+/// use spanring_cli::export::Format;
+///
+/// assert_eq!(Format::Perfetto.to_string(), "perfetto");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// A trace for ui.perfetto.dev
@@ -61,6 +67,13 @@ pub enum Format {
 }
 
 /// What can be chosen about an export, by format.
+///
+/// ```
+/// use spanring_cli::export::{Options, folded::Weight};
+///
+/// let idle = Options { weight: Weight::Idle, ..Options::default() };
+/// assert_eq!(Options::default().weight, Weight::Own);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 pub struct Options {
     /// folded: which time counts
@@ -72,6 +85,12 @@ pub struct Options {
 }
 
 /// Where an export goes.
+///
+/// ```
+/// use spanring_cli::export::Destination;
+///
+/// assert_eq!(Destination::File("trace.json".into()).to_string(), "trace.json");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
     /// A file; an existing one is replaced.
@@ -83,6 +102,13 @@ pub enum Destination {
 }
 
 /// What an [`Exporter`] writes to.
+///
+/// ```
+/// use spanring_cli::export::Output;
+///
+/// let mut bytes = Vec::new();
+/// let output = Output::Stream(Box::new(&mut bytes));
+/// ```
 pub enum Output<'w> {
     /// A file, or something like it. It takes small writes well.
     Stream(Box<dyn Write + Send + 'w>),
@@ -91,6 +117,29 @@ pub enum Output<'w> {
 }
 
 /// A format's writer.
+///
+/// ```
+/// use spanring_cli::export::{ExportError, Exporter};
+/// use spanring_cli::spans::Item;
+/// use std::io::Write;
+///
+/// /// A line for each span.
+/// struct Names<W: Write>(W);
+///
+/// impl<W: Write> Exporter for Names<W> {
+///     fn add(&mut self, item: &Item<'_>) -> Result<(), ExportError> {
+///         if let Item::Span(span) = item {
+///             writeln!(self.0, "{}", span.name)?;
+///         }
+///         Ok(())
+///     }
+///
+///     fn finish(mut self: Box<Self>) -> Result<Vec<String>, ExportError> {
+///         self.0.flush()?;
+///         Ok(Vec::new())
+///     }
+/// }
+/// ```
 pub trait Exporter {
     /// A span has begun; it is added when it has ended, or at the end.
     fn begun(&mut self, _: &SpanRecord<'_>) {}
@@ -134,6 +183,13 @@ pub struct Exported {
 }
 
 /// Why an export failed.
+///
+/// ```
+/// use spanring_cli::export::{ExportError, Format};
+///
+/// let error = ExportError::NotBuilt { format: Format::Otlp, feature: "otlp" };
+/// assert!(error.to_string().contains("--features otlp"));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ExportError {
@@ -215,6 +271,12 @@ impl Format {
     ///
     /// # Errors
     /// If it does not: how to get it.
+    ///
+    /// ```
+    /// use spanring_cli::export::Format;
+    ///
+    /// assert!(Format::Perfetto.available().is_ok(), "in every build");
+    /// ```
     pub fn available(self) -> Result<(), ExportError> {
         if self.feature().is_none_or(|(_, built)| built) { Ok(()) } else { Err(self.not_built()) }
     }
@@ -254,6 +316,15 @@ impl fmt::Display for Format {
 
 impl Destination {
     /// From what stands behind `--out`: `-`, an address with a scheme, or a file.
+    ///
+    /// ```
+    /// use spanring_cli::export::Destination;
+    ///
+    /// assert_eq!(Destination::parse("-"), Destination::Stdout);
+    /// assert_eq!(Destination::parse("trace.json"), Destination::File("trace.json".into()));
+    /// let collector = "http://localhost:4318";
+    /// assert_eq!(Destination::parse(collector), Destination::Address(collector.to_owned()));
+    /// ```
     pub fn parse(text: &str) -> Destination {
         match text {
             "-" => Destination::Stdout,

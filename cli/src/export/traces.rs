@@ -54,6 +54,17 @@ fn mix(mut word: u64) -> u64 {
 /// thread. So begins are told here, and a root is asked for as late as can be. What is kept are the spans that are open and
 /// the [`REMEMBERED`] last ones that ended; a chain that is cut, because records were lost or an ancestor ended longer ago, ends at
 /// the topmost ancestor whose id is known. Spans that share that ancestor are one trace all the same.
+///
+/// ```
+/// use spanring_cli::export::traces::Roots;
+///
+/// let mut roots = Roots::default();
+/// for (id, parent) in [(1, 0), (2, 1), (3, 2)] {
+///     roots.begun(id, parent);
+/// }
+/// roots.ended(2, 1);
+/// assert_eq!(roots.root(3), 1);
+/// ```
 #[derive(Debug)]
 pub struct Roots {
     /// For each span some ancestor of it, or itself for a root. What is not here is the top of its chain as far as is known.
@@ -71,6 +82,15 @@ impl Default for Roots {
 
 impl Roots {
     /// Remembers so many spans that have ended.
+    ///
+    /// ```
+    /// use spanring_cli::export::traces::Roots;
+    ///
+    /// let mut roots = Roots::remembering(1);
+    /// roots.ended(1, 0);
+    /// roots.ended(2, 0);
+    /// assert_eq!(roots.len(), 1);
+    /// ```
     pub fn remembering(remembered: usize) -> Roots {
         Roots { above: ById::default(), ended: VecDeque::new(), remembered }
     }

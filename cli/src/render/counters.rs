@@ -5,6 +5,12 @@ use crate::counters::{CountersReport, Number};
 use crate::text::{Fit, Table, clean, count};
 
 /// A row for each counter, lines no wider than `width`.
+///
+/// ```
+/// use spanring_cli::{counters::CountersReport, render};
+///
+/// assert_eq!(render::counters(&CountersReport::default(), None), "0 values of 0 counters\n");
+/// ```
 pub fn counters(report: &CountersReport, width: Option<usize>) -> String {
     let mut text = String::new();
     if !report.counters.is_empty() {

@@ -6,6 +6,13 @@ use crate::text::{Fit, Table, Tone, clean, count, duration};
 
 /// The table of `spanring diff`: at most `limit` rows (0: all), lines no wider than `width`. Below it, how many names there are of
 /// each verdict, and what the recordings lack.
+///
+/// ```
+/// use spanring_cli::{diff, render};
+///
+/// let report = diff::compare(diff::Side::default(), diff::Side::default());
+/// assert!(render::diff(&report, 10, Some(100)).contains("0 names"));
+/// ```
 pub fn diff(report: &DiffReport, limit: usize, width: Option<usize>) -> String {
     let shown = if limit == 0 { report.rows.len() } else { limit.min(report.rows.len()) };
     let mut columns = vec![

@@ -9,6 +9,15 @@ use std::fmt::Write;
 const INDENT: usize = 28;
 
 /// A line for each check, its advice below it.
+///
+/// ```
+/// use spanring_cli::doctor::{Check, Examination, Verdict};
+/// use spanring_cli::render;
+///
+/// let check = Check { what: "disk", verdict: Verdict::Good, found: "12 GiB free".to_owned(), advice: "" };
+/// let text = render::doctor(&Examination { checks: vec![check], healthy: true }, None);
+/// assert!(text.contains("12 GiB free") && text.ends_with("This machine can record here.\n"));
+/// ```
 pub fn doctor(examination: &Examination, width: Option<usize>) -> String {
     let mut text = String::new();
     let room = width.map(|width| width.saturating_sub(INDENT).max(20));

@@ -8,6 +8,12 @@ use crate::text::{Fit, Table, Tone, clean, count, duration};
 const ABREAST: usize = 8;
 
 /// A tree of names, lines no wider than `width`, at most `most` of them (0: all).
+///
+/// ```
+/// use spanring_cli::{paths::PathsReport, render};
+///
+/// assert!(render::paths(&PathsReport::default(), 40, None).contains("no such span"));
+/// ```
 pub fn paths(report: &PathsReport, most: usize, width: Option<usize>) -> String {
     let columns = [
         ("span", Fit::Tree(16)),

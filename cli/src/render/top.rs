@@ -9,6 +9,14 @@ use std::fmt::{self, Display, Formatter};
 /// and what the recording lacks.
 ///
 /// How spans ended has a column each where any ended like that.
+///
+/// ```
+/// use spanring_cli::render;
+/// use spanring_cli::top::{SortBy, Top};
+///
+/// let report = Top::default().finish(SortBy::Total);
+/// assert!(render::top(&report, 30, Some(100)).contains("0 spans in 0 rows"));
+/// ```
 pub fn top(report: &TopReport, limit: usize, width: Option<usize>) -> String {
     let shown = if limit == 0 { report.rows.len() } else { limit.min(report.rows.len()) };
     let rows = &report.rows[..shown];

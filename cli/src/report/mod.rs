@@ -63,6 +63,13 @@ pub const MOST_LOSSES: usize = 10_000;
 pub const MOST_INSTANTS: usize = 10_000;
 
 /// What a report is to contain.
+///
+/// ```
+/// use spanring_cli::report::Options;
+///
+/// let small = Options { max_spans: 10_000 };
+/// assert!(small.max_spans < Options::default().max_spans);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// The most spans that are embedded one by one.

@@ -13,6 +13,12 @@ pub const MOST_ATTRIBUTES: usize = 128;
 pub const MOST_INSTANTS: usize = 128;
 
 /// What is known of a span beside its own records.
+///
+/// ```
+/// use spanring_cli::spans::Details;
+///
+/// assert!(Details::default().attributes.is_empty());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Details {
     /// Its attributes.
@@ -24,6 +30,19 @@ pub struct Details {
 }
 
 /// Attributes of a span or an instant, each key once, in the order in which they were first recorded.
+///
+/// ```
+/// use spanring::reader::Value;
+/// use spanring_cli::spans::Attributes;
+///
+/// fn rows(attributes: &Attributes) -> Option<u64> {
+///     match attributes.get("rows") {
+///         Some(Value::U64(rows)) => Some(rows),
+///         _ => None,
+///     }
+/// }
+/// assert_eq!(rows(&Attributes::NONE), None);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Attributes {
     list: Vec<Attribute>,
@@ -132,6 +151,13 @@ pub struct DetailTotals {
 
 impl Details {
     /// Whether something was left out or is missing.
+    ///
+    /// ```
+    /// use spanring_cli::spans::Details;
+    ///
+    /// let details = Details { dropped_instants: 1, ..Details::default() };
+    /// assert!(details.is_partial() && !Details::default().is_partial());
+    /// ```
     pub fn is_partial(&self) -> bool {
         self.dropped_instants > 0 || self.attributes.dropped > 0 || self.attributes.lost > 0
     }
@@ -156,25 +182,63 @@ impl Details {
 
 impl Attributes {
     /// None.
+    ///
+    /// ```
+    /// use spanring_cli::spans::Attributes;
+    ///
+    /// assert_eq!(Attributes::NONE, Attributes::default());
+    /// ```
     pub const NONE: Attributes = Attributes { list: Vec::new(), records: 0, dropped: 0, lost: 0, earliest: (0, 0) };
 
     /// Each of them.
+    ///
+    /// ```
+    /// use spanring_cli::spans::Attributes;
+    ///
+    /// fn keys(attributes: &Attributes) -> Vec<&str> {
+    ///     attributes.iter().map(|attribute| &*attribute.key).collect()
+    /// }
+    /// assert!(keys(&Attributes::NONE).is_empty());
+    /// ```
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Attribute> + Clone {
         self.list.iter()
     }
 
     /// How many keys there are.
+    ///
+    /// ```
+    /// use spanring_cli::spans::Attributes;
+    ///
+    /// assert_eq!(Attributes::NONE.len(), 0);
+    /// ```
     pub fn len(&self) -> usize {
         self.list.len()
     }
 
     /// Whether there are none.
+    ///
+    /// ```
+    /// use spanring_cli::spans::Attributes;
+    ///
+    /// assert!(Attributes::NONE.is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
     /// Each of them with a key that no other has: of those that were lost, of which there may be several, the second and later ones are
     /// numbered.
+    ///
+    /// ```
+    /// use spanring_cli::spans::Attributes;
+    /// use std::collections::BTreeMap;
+    ///
+    /// fn by_key(attributes: &Attributes) -> BTreeMap<String, String> {
+    ///     let each = attributes.with_unique_keys();
+    ///     each.map(|(key, attribute)| (key.into_owned(), attribute.value().to_string())).collect()
+    /// }
+    /// assert!(by_key(&Attributes::NONE).is_empty());
+    /// ```
     pub fn with_unique_keys(&self) -> impl Iterator<Item = (Cow<'_, str>, &Attribute)> {
         self.list.iter().enumerate().map(|(place, attribute)| {
             let earlier = self.list[..place].iter().filter(|earlier| earlier.key == attribute.key).count();
@@ -187,6 +251,12 @@ impl Attributes {
     }
 
     /// The value of a key.
+    ///
+    /// ```
+    /// use spanring_cli::spans::Attributes;
+    ///
+    /// assert!(Attributes::NONE.get("rows").is_none());
+    /// ```
     pub fn get(&self, key: &str) -> Option<Value<'_>> {
         self.list.iter().find(|attribute| &*attribute.key == key).map(Attribute::value)
     }

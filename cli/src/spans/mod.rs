@@ -45,6 +45,15 @@ use spanring::reader::{
 };
 
 /// One span: a named stretch of time, with everything that the recording knows about it.
+///
+/// ```
+/// use spanring_cli::spans::Span;
+///
+/// fn line(span: &Span<'_>) -> String {
+///     let took = span.duration_ns().map_or("open".to_owned(), |ns| format!("{ns} ns"));
+///     format!("{} ({}): {took}", span.name, span.place.map_or("?".to_owned(), |place| place.file_line()))
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Span<'a> {
     /// Unique within the session, never 0.
@@ -92,6 +101,13 @@ pub struct Span<'a> {
 }
 
 /// How a span ended.
+///
+/// ```
+/// use spanring::reader::Outcome;
+/// use spanring_cli::spans::Ending;
+///
+/// assert_eq!(Ending::from(Outcome::Cancelled), Ending::Cancelled);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Ending {
     /// The future was ready, or the scope was left.
@@ -108,6 +124,12 @@ pub enum Ending {
 
 impl Ending {
     /// One lower-case word, as shown in reports and exports.
+    ///
+    /// ```
+    /// use spanring_cli::spans::Ending;
+    ///
+    /// assert_eq!(Ending::Open.word(), "open");
+    /// ```
     pub fn word(self) -> &'static str {
         match self {
             Ending::Completed => "completed",
@@ -132,32 +154,91 @@ impl From<Outcome> for Ending {
 
 impl Span<'_> {
     /// Nanoseconds from begin to end, `None` while open. A clock that was set back in between gives 0.
+    ///
+    /// ```
+    /// use spanring_cli::spans::Span;
+    ///
+    /// fn is_slow(span: &Span<'_>) -> bool {
+    ///     span.duration_ns().is_some_and(|ns| ns > 1_000_000)
+    /// }
+    /// ```
     pub fn duration_ns(&self) -> Option<u64> {
         self.end_ns.map(|end| end.saturating_sub(self.begin_ns))
     }
 
     /// Nanoseconds from the making of the future to its first poll, `None` if that was not measured.
+    ///
+    /// ```
+    /// use spanring_cli::spans::Span;
+    ///
+    /// fn stood_in_a_queue(span: &Span<'_>) -> bool {
+    ///     span.wait_ns().zip(span.duration_ns()).is_some_and(|(wait, took)| wait > took)
+    /// }
+    /// ```
     pub fn wait_ns(&self) -> Option<u64> {
         self.created_ns.map(|created| self.begin_ns.saturating_sub(created))
     }
 
     /// Nanoseconds between begin and end in which nobody polled, `None` while open, and if polls were not measured.
+    ///
+    /// ```
+    /// use spanring_cli::spans::Span;
+    ///
+    /// /// What part of its time it waited for something.
+    /// fn waiting(span: &Span<'_>) -> Option<f64> {
+    ///     Some(span.idle_ns()? as f64 / span.duration_ns()?.max(1) as f64)
+    /// }
+    /// ```
     pub fn idle_ns(&self) -> Option<u64> {
         Some(self.duration_ns()?.saturating_sub(self.busy_ns?))
     }
 
     /// Its attributes.
+    ///
+    /// ```
+    /// use spanring_cli::spans::Span;
+    ///
+    /// fn said(span: &Span<'_>) -> Vec<String> {
+    ///     span.attributes().map(|attribute| format!("{}={}", attribute.key, attribute.value())).collect()
+    /// }
+    /// ```
     pub fn attributes(&self) -> impl ExactSizeIterator<Item = &Attribute> + Clone {
         static NONE: Attributes = Attributes::NONE;
         self.details.map_or(&NONE, |details| &details.attributes).iter()
     }
 
     /// Its details, to keep.
+    ///
+    /// ```
+    /// use spanring_cli::spans::{Details, Span};
+    ///
+    /// #[derive(Default)]
+    /// struct Slowest {
+    ///     took_ns: u64,
+    ///     details: Details,
+    /// }
+    ///
+    /// impl Slowest {
+    ///     fn look_at(&mut self, span: &Span<'_>) {
+    ///         if let Some(took_ns) = span.duration_ns().filter(|ns| *ns > self.took_ns) {
+    ///             *self = Slowest { took_ns, details: span.cloned_details() };
+    ///         }
+    ///     }
+    /// }
+    /// ```
     pub fn cloned_details(&self) -> Details {
         self.details.cloned().unwrap_or_default()
     }
 
     /// What happened within it, the earliest first.
+    ///
+    /// ```
+    /// use spanring_cli::spans::Span;
+    ///
+    /// fn missed_the_cache(span: &Span<'_>) -> bool {
+    ///     span.instants().iter().any(|instant| &*instant.name == "cache miss")
+    /// }
+    /// ```
     pub fn instants(&self) -> &[Instant] {
         self.details.map_or(&[], |details| &details.instants)
     }
@@ -205,12 +286,33 @@ impl Span<'_> {
     }
 
     /// Part of the span is missing in the recording: its begin, or some of its polls; or its end may be.
+    ///
+    /// ```
+    /// use spanring_cli::spans::Span;
+    ///
+    /// fn mark(span: &Span<'_>) -> &'static str {
+    ///     if span.is_partial() { " (incomplete)" } else { "" }
+    /// }
+    /// ```
     pub fn is_partial(&self) -> bool {
         self.begin_lost || self.end_may_be_lost || self.busy_partial
     }
 }
 
 /// What [`read`] hands out.
+///
+/// ```
+/// use spanring_cli::spans::{Ending, Item};
+///
+/// /// To be handed what `spans::read` hands out.
+/// fn count_failed(item: &Item<'_>, failed: &mut u64, lost: &mut u64) {
+///     match item {
+///         Item::Span(span) if span.ending == Ending::Failed => *failed += 1,
+///         Item::Loss(loss) => *lost += loss.records,
+///         _ => {}
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub enum Item<'a> {
     /// A thread, before the first span that began or ended on it.
@@ -230,6 +332,19 @@ pub enum Item<'a> {
 }
 
 /// What [`read_steps`] hands out.
+///
+/// ```
+/// use spanring_cli::spans::{Item, Step};
+///
+/// /// To be handed what `spans::read_steps` hands out: how many spans are open, as it goes.
+/// fn count_open(step: &Step<'_>, open: &mut i64) {
+///     match step {
+///         Step::Begun(_) => *open += 1,
+///         Step::Item(Item::Span(span)) if span.end_ns.is_some() && !span.begin_lost => *open -= 1,
+///         _ => {}
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub enum Step<'a> {
     /// The begin record of a span.
@@ -241,12 +356,27 @@ pub enum Step<'a> {
 }
 
 /// A thread's name, or `thread N` with its [`ThreadFacts::id`] if it has none.
+///
+/// ```
+/// use spanring::reader::ThreadFacts;
+/// use spanring_cli::spans::thread_label;
+///
+/// assert_eq!(thread_label(&ThreadFacts { id: 3, ..ThreadFacts::default() }), "thread 3");
+/// ```
 pub fn thread_label(thread: &ThreadFacts) -> String {
     if thread.name.is_empty() { format!("thread {}", thread.id) } else { cut(&thread.name).to_owned() }
 }
 
 /// No text in a report is longer than a name made at run time can be, in bytes. Each span may repeat it, so a report would not be
 /// bounded by the size of the recording otherwise.
+///
+/// ```
+/// use spanring::reader::ThreadFacts;
+/// use spanring_cli::spans::{LONGEST_TEXT, thread_label};
+///
+/// let thread = ThreadFacts { id: 3, name: "x".repeat(1000), ..ThreadFacts::default() };
+/// assert_eq!(thread_label(&thread).len(), LONGEST_TEXT);
+/// ```
 pub const LONGEST_TEXT: usize = spanring::events::MAX_RUN_TIME_NAME;
 
 /// A text without what is too much, up to a whole character.
