@@ -1,10 +1,9 @@
 //! Carrying begins forward: a span that is still open stays in the recording when what its begin was written to goes away,
 //! because a ring in flight discipline came round, or because the oldest segment was retired.
 
-use crate::events::{Head, Kind, Slot, SpanFields, extend_record_number, first_record};
-use crate::format::ThreadFacts;
-use crate::format::block::{BLOCK_ALIGNMENT, BlockHeader, BlockKind, RecordRange};
-use std::collections::{BTreeMap, HashMap};
+use crate::events::{Head, Slot, extend_record_number, first_record};
+use crate::format::block::RecordRange;
+use std::collections::{BTreeSet, HashMap};
 
 /// Begins that are kept at most. When there are more, those in doubt are forgotten.
 const MAX_BEGINS: usize = 1 << 16;
@@ -15,8 +14,25 @@ pub(super) type Mark = [u64; 2];
 /// The words of a slot that make its mark.
 pub(super) const MARK_WORDS: [usize; 2] = [0, 2];
 
-/// Marks that are paired at once. Most spans begin and end among so many, and are done with here.
+/// Slots that are paired at once. Most spans begin and end among so many, and are done with here.
 pub(super) const MOST_MARKS: usize = 4096;
+
+/// What tells a slot's mark: the slot itself, or those words of it.
+pub(super) trait Marked {
+    fn mark(&self) -> Mark;
+}
+
+impl Marked for Mark {
+    fn mark(&self) -> Mark {
+        *self
+    }
+}
+
+impl Marked for Slot {
+    fn mark(&self) -> Mark {
+        MARK_WORDS.map(|word| self.0[word])
+    }
+}
 
 /// Begins whose ends have not been seen.
 #[derive(Default)]
@@ -26,8 +42,10 @@ pub(super) struct Carry {
     /// later than in the step after.
     early_ends: HashMap<u64, u64>,
     step: u64,
-    /// Ends that stand in a later segment than their begins, and in which block. While that block is kept, so is the span.
-    later_ends: HashMap<u64, u64>,
+    /// Begins noted so far.
+    noted: u64,
+    /// Records went by unseen when so many had been noted: the ends of these may have been among them.
+    in_doubt: Option<u64>,
     pairs: Pairs,
 }
 
@@ -36,10 +54,10 @@ pub(super) struct Begin {
     /// Whose it was, and its number there.
     pub(super) range: RecordRange,
     pub(super) slots: Vec<Slot>,
-    /// The block that it was carried to last.
-    carried_to: Option<u64>,
-    /// Its ring came round unseen since, so its end may have been missed.
-    in_doubt: bool,
+    /// The last block that it stands in, if it does in any.
+    block: Option<u64>,
+    /// How many were noted before.
+    noted: u64,
 }
 
 /// Begins and ends among a few thousand slots.
@@ -58,16 +76,16 @@ impl Default for Pairs {
 }
 
 impl Pairs {
-    /// Pairs begins with their ends, and tells of each end that has no begin before it here, by its number and its span. At most
-    /// [`MOST_MARKS`].
-    fn pair(&mut self, marks: &[Mark], mut unpaired: impl FnMut(usize, u64)) {
-        for (index, [head, id]) in marks.iter().enumerate() {
-            let Some(kind) = Head(*head).kind().filter(|kind| kind.is_span()) else { continue };
-            let place = &mut self.begin_of[*id as usize % MOST_MARKS];
+    /// Pairs begins with their ends, and tells of each span whose end has no begin before it here. At most [`MOST_MARKS`].
+    fn pair(&mut self, run: &[impl Marked], mut unpaired: impl FnMut(u64)) {
+        for (index, slot) in run.iter().enumerate() {
+            let [head, id] = slot.mark();
+            let Some(kind) = Head(head).kind().filter(|kind| kind.is_span()) else { continue };
+            let place = &mut self.begin_of[id as usize % MOST_MARKS];
             if kind.is_end() {
                 let begin = usize::from(*place);
                 let (word, bit) = (&mut self.open[begin / 64], 1 << (begin % 64));
-                if *word & bit != 0 && marks[begin][1] == *id { *word &= !bit } else { unpaired(index, *id) }
+                if *word & bit != 0 && run[begin].mark()[1] == id { *word &= !bit } else { unpaired(id) }
             } else {
                 *place = index as u16;
                 self.open[index / 64] |= 1 << (index % 64);
@@ -85,27 +103,28 @@ impl Pairs {
 }
 
 impl Carry {
-    /// Notes the begins and ends among the slots of one ring that have these `marks`, the first of which stands at the position in
-    /// `range` and has about its number. Of a span that is still open, `record_at` is asked for the whole record, by the number of its
-    /// slot here and how many slots it takes.
+    /// Notes the begins and ends in a run of slots of one ring, or in their marks. The first stands at the position in `range` and has
+    /// about its number; all of them stand in `block`, if in any. Of a span that is still open, `record_at` is asked for the whole
+    /// record, by the number of its slot here and how many slots it takes.
     ///
     /// Returns how many begins it did not have any more.
     pub(super) fn note(
         &mut self,
-        marks: &[Mark],
+        run: &[impl Marked],
         range: RecordRange,
+        block: Option<u64>,
         mut record_at: impl FnMut(usize, usize) -> Option<Vec<Slot>>,
     ) -> u64 {
         let mut missed = 0;
-        for (chunk, marks) in marks.chunks(MOST_MARKS).enumerate() {
-            let Carry { open, early_ends, pairs, step, .. } = self;
-            pairs.pair(marks, |_, id| {
+        for (chunk, run) in run.chunks(MOST_MARKS).enumerate() {
+            let Carry { open, early_ends, pairs, step, noted, .. } = self;
+            pairs.pair(run, |id| {
                 if open.remove(&id).is_none() {
                     early_ends.insert(id, *step);
                 }
             });
             for index in pairs.take_open() {
-                let [head, id] = marks[index];
+                let [head, id] = run[index].mark();
                 if early_ends.remove(&id).is_some() {
                     continue;
                 }
@@ -121,67 +140,50 @@ impl Carry {
                 let number = extend_record_number(head.record_number_low(), range.first_record);
                 let position = range.position + index as u64;
                 let range = RecordRange { first_record: number, next_record: number + 1, position, ..range };
-                open.insert(id, Begin { range, slots, carried_to: None, in_doubt: false });
+                open.insert(id, Begin { range, slots, block, noted: *noted });
+                *noted += 1;
             }
         }
         if self.open.len() > MAX_BEGINS {
-            self.open.retain(|_, begin| !begin.in_doubt);
+            if let Some(doubted) = self.in_doubt.take() {
+                self.open.retain(|_, begin| begin.noted >= doubted);
+            }
         }
         missed
     }
 
     /// The same with the slots themselves.
-    pub(super) fn note_slots(&mut self, slots: &[Slot], range: RecordRange) {
-        self.note(&marks_of(slots), range, |index, count| {
+    pub(super) fn note_slots(&mut self, slots: &[Slot], range: RecordRange, block: Option<u64>) {
+        self.note(slots, range, block, |index, count| {
             Some(slots.get(index..index + count).unwrap_or_default().to_vec())
         });
     }
 
-    /// Everything of a step was noted: a round over the rings, or a segment.
+    /// Everything of a step was noted: a round over the rings.
     pub(super) fn end_step(&mut self) {
         let step = self.step;
         self.early_ends.retain(|_, seen_in| *seen_in == step);
         self.step += 1;
     }
 
-    /// Notes the ends in records that are written to block `block`, if their begins may stand in an earlier segment than the one
-    /// that began at `segment_ticks`.
-    pub(super) fn note_later_ends(&mut self, run: &[Slot], segment_ticks: u64, block: u64) {
-        let began_earlier = |slot: &Slot| SpanFields::from_slot(slot).begin_ticks < segment_ticks;
-        if !run.iter().any(|slot| slot.head().kind().is_some_and(Kind::is_end) && began_earlier(slot)) {
-            return;
-        }
-        // Before the segment began, but perhaps not before these records.
-        let Carry { later_ends, pairs, .. } = self;
-        for run in run.chunks(MOST_MARKS) {
-            pairs.pair(&marks_of(run), |index, id| {
-                if began_earlier(&run[index]) {
-                    later_ends.insert(id, block);
-                }
-            });
-            drop(pairs.take_open());
-        }
-    }
-
-    /// Records of this ring went by unseen: a begin noted before may have had its end among them.
-    pub(super) fn doubt(&mut self, ring: u32) {
-        self.open.values_mut().filter(|begin| begin.range.ring == ring).for_each(|begin| begin.in_doubt = true);
+    /// Records went by unseen: a begin noted before may have had its end among them.
+    pub(super) fn doubt(&mut self) {
+        self.in_doubt = Some(self.noted);
     }
 
     /// Begins that stand in no block yet, and in their ring below the position that `safe_from` tells for it: they are about to
     /// be overwritten.
     pub(super) fn threatened(&self, safe_from: impl Fn(u32) -> u64) -> Vec<u64> {
-        self.ids(|begin| begin.carried_to.is_none() && begin.range.position < safe_from(begin.range.ring))
+        self.ids(|begin| begin.block.is_none() && begin.range.position < safe_from(begin.range.ring))
     }
 
-    /// Begins that stand in no block above number `block`, and whose ends stand in none either.
-    pub(super) fn in_blocks_up_to(&mut self, block: u64) -> Vec<u64> {
-        self.later_ends.retain(|_, end| *end > block);
-        self.ids(|begin| begin.carried_to.is_none_or(|carried| carried <= block))
+    /// Begins that stand in no block above number `block`.
+    pub(super) fn in_blocks_up_to(&self, block: u64) -> Vec<u64> {
+        self.ids(|begin| begin.block.is_none_or(|last| last <= block))
     }
 
     fn ids(&self, wanted: impl Fn(&Begin) -> bool) -> Vec<u64> {
-        let begins = self.open.iter().filter(|(id, begin)| wanted(begin) && !self.later_ends.contains_key(id));
+        let begins = self.open.iter().filter(|(_, begin)| wanted(begin));
         let mut ids: Vec<u64> = begins.map(|(id, _)| *id).collect();
         ids.sort_unstable();
         ids
@@ -192,9 +194,9 @@ impl Carry {
         self.open.get(&id)
     }
 
-    /// Whether a begin was recorded by this thread.
-    pub(super) fn has_thread(&self, thread: u32) -> bool {
-        self.open.values().any(|begin| begin.range.thread == thread)
+    /// The threads that recorded them.
+    pub(super) fn threads(&self) -> BTreeSet<u32> {
+        self.open.values().map(|begin| begin.range.thread).collect()
     }
 
     /// The begins of all spans that are open.
@@ -205,64 +207,15 @@ impl Carry {
     /// The begin of span `id` was written to block number `block`.
     pub(super) fn carried(&mut self, id: u64, block: u64) {
         if let Some(begin) = self.open.get_mut(&id) {
-            begin.carried_to = Some(block);
+            begin.block = Some(block);
         }
     }
-}
-
-/// What a segment held that has to be kept when it goes.
-pub(super) struct Leftover {
-    /// Number of its last block.
-    pub(super) last_block: u64,
-    /// Threads that were introduced in it.
-    pub(super) threads: BTreeMap<u32, ThreadFacts>,
-}
-
-impl Carry {
-    /// Looks through a segment that is to be retired, and notes its `records` if asked. `words` are its bytes, from its first
-    /// block on.
-    pub(super) fn note_segment(&mut self, words: &[u64], records: bool) -> Leftover {
-        let mut leftover = Leftover { last_block: 0, threads: BTreeMap::new() };
-        let mut bytes: &[u8] = bytemuck::cast_slice(words);
-        // It is this process's own segment: what does not decode was damaged by someone else, and is damaged no more when gone.
-        while let Ok(Some(header)) = BlockHeader::decode(bytes) {
-            if let Ok(payload) = header.payload(bytes) {
-                leftover.last_block = header.number;
-                match header.kind {
-                    BlockKind::Records if records => self.note_slots(slots(payload), header.records),
-                    #[cfg(feature = "compress")]
-                    BlockKind::PackedRecords if records => {
-                        let slots = crate::format::packed::unpack(payload).unwrap_or_default();
-                        self.note_slots(&slots, header.records);
-                    }
-                    BlockKind::Thread => {
-                        let facts = ThreadFacts::decode(&String::from_utf8_lossy(payload));
-                        leftover.threads.insert(facts.id, facts);
-                    }
-                    _ => {}
-                }
-            }
-            debug_assert!(header.block_bytes() % BLOCK_ALIGNMENT == 0);
-            bytes = bytes.get(header.block_bytes()..).unwrap_or_default();
-        }
-        self.end_step();
-        leftover
-    }
-}
-
-fn marks_of(slots: &[Slot]) -> Vec<Mark> {
-    slots.iter().map(|slot| MARK_WORDS.map(|word| slot.0[word])).collect()
-}
-
-/// The slots in a payload, which begins at a multiple of 8 in a buffer of words.
-fn slots(payload: &[u8]) -> &[Slot] {
-    bytemuck::try_cast_slice(payload).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::events::{MAX_RECORD_SLOTS, Outcome};
+    use crate::events::{Kind, MAX_RECORD_SLOTS, Outcome};
 
     fn slot(kind: Kind, number: u64, span_id: u64) -> Slot {
         let outcome = kind.is_end().then_some(Outcome::Completed);
@@ -285,14 +238,14 @@ mod tests {
             slot(Kind::BeginThread, 12, 3),
             slot(Kind::EndThread, 13, 3),
         ];
-        carry.note_slots(&run, at(10, 100));
+        carry.note_slots(&run, at(10, 100), None);
         assert_eq!(carry.threatened(|_| 101), [1]);
         assert_eq!(carry.threatened(|ring| if ring == 8 { 1000 } else { 0 }), [0; 0]);
         carry.carried(1, 5);
         assert_eq!(carry.threatened(|_| 1000), [2]);
         assert_eq!(carry.in_blocks_up_to(4), [2]);
         assert_eq!(carry.in_blocks_up_to(5), [1, 2]);
-        carry.note_slots(&[slot(Kind::EndAsync, 14, 1)], at(14, 104));
+        carry.note_slots(&[slot(Kind::EndAsync, 14, 1)], at(14, 104), None);
         assert_eq!(carry.in_blocks_up_to(5), [2]);
     }
 
@@ -305,8 +258,7 @@ mod tests {
             slot
         };
         let run = [slot(Kind::BeginAsync, 10, 1), poll(11, 1), poll(12, 2), slot(Kind::BeginAsync, 13, 3)];
-        carry.note_later_ends(&run, 1000, 4);
-        carry.note_slots(&run, at(10, 100));
+        carry.note_slots(&run, at(10, 100), None);
         assert_eq!(carry.threatened(|_| 1000), [1, 3]);
         assert_eq!(carry.begin(3).map(|begin| (begin.range.first_record, begin.range.position)), Some((13, 103)));
         assert_eq!(carry.begin(1).map(|begin| begin.slots[0]), Some(run[0]));
@@ -315,24 +267,41 @@ mod tests {
     #[test]
     fn an_end_may_come_before_its_begin() {
         let mut carry = Carry::default();
-        carry.note_slots(&[slot(Kind::EndAsync, 0, 1), slot(Kind::EndAsync, 1, 2)], at(0, 0));
-        carry.note_slots(&[slot(Kind::BeginAsync, 0, 1)], at(0, 0));
+        carry.note_slots(&[slot(Kind::EndAsync, 0, 1), slot(Kind::EndAsync, 1, 2)], at(0, 0), None);
+        carry.note_slots(&[slot(Kind::BeginAsync, 0, 1)], at(0, 0), None);
         carry.end_step();
-        carry.note_slots(&[slot(Kind::BeginAsync, 1, 2), slot(Kind::BeginAsync, 2, 3)], at(1, 1));
+        carry.note_slots(&[slot(Kind::BeginAsync, 1, 2), slot(Kind::BeginAsync, 2, 3)], at(1, 1), None);
         assert_eq!(carry.in_blocks_up_to(9), [3]);
     }
 
     #[test]
-    fn a_span_whose_end_is_kept_is_not_carried() {
+    fn a_begin_is_carried_when_its_block_goes_and_again_when_that_goes() {
         let mut carry = Carry::default();
-        let mut end = slot(Kind::EndAsync, 9, 1);
-        end.0[7] = 500;
-        carry.note_later_ends(&[end], 501, 4);
-        carry.note_later_ends(&[slot(Kind::EndAsync, 9, 2)], 0, 4);
-        carry.note_slots(&[slot(Kind::BeginAsync, 0, 1), slot(Kind::BeginAsync, 1, 2)], at(0, 0));
-        assert_eq!(carry.in_blocks_up_to(3), [2]);
-        carry.note_slots(&[end], at(9, 9));
-        assert_eq!(carry.in_blocks_up_to(4), [2], "its end is gone, and so is it");
+        carry.note_slots(&[slot(Kind::BeginAsync, 0, 1), slot(Kind::BeginAsync, 1, 2)], at(0, 0), Some(3));
+        carry.note_slots(&[slot(Kind::BeginAsync, 2, 3)], at(2, 2), Some(4));
+        assert_eq!(carry.in_blocks_up_to(2), [0; 0]);
+        assert_eq!(carry.in_blocks_up_to(3), [1, 2]);
+        carry.carried(1, 5);
+        carry.note_slots(&[slot(Kind::EndAsync, 3, 2)], at(3, 3), Some(6));
+        assert_eq!(carry.in_blocks_up_to(4), [3], "the end of one is kept, and says what its begin said");
+        assert_eq!(carry.in_blocks_up_to(5), [1, 3]);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "of so many, an interpreter makes an hour")]
+    fn of_too_many_begins_those_are_forgotten_whose_ends_may_have_gone_by_unseen() {
+        let mut carry = Carry::default();
+        let begins = |ids: std::ops::Range<u64>| ids.map(|id| slot(Kind::BeginAsync, id, id)).collect::<Vec<_>>();
+        carry.note_slots(&begins(0..10), at(0, 0), Some(0));
+        carry.doubt();
+        let most = MAX_BEGINS as u64;
+        carry.note_slots(&begins(10..most), at(10, 10), Some(1));
+        assert_eq!(carry.begins().count(), MAX_BEGINS, "not too many so far");
+        carry.note_slots(&begins(most..most + 5), at(most, most), Some(2));
+        assert_eq!(carry.begins().count(), MAX_BEGINS - 5);
+        assert!(carry.begin(9).is_none() && carry.begin(10).is_some());
+        carry.note_slots(&begins(most + 5..most + 20), at(most, most), Some(3));
+        assert_eq!(carry.begins().count(), MAX_BEGINS + 10, "nothing is in doubt any more");
     }
 
     #[test]
@@ -344,7 +313,7 @@ mod tests {
         let ends = ids.iter().rev().filter(|id| *id % 7 != 0);
         let begins = ids.iter().map(|id| slot(Kind::BeginThreadNamed, *id, *id));
         let run: Vec<Slot> = begins.chain(ends.map(|id| slot(Kind::EndThreadNamed, *id, *id))).collect();
-        carry.note_slots(&run, at(0, 0));
+        carry.note_slots(&run, at(0, 0), None);
         carry.end_step();
         let open: Vec<u64> = ids.iter().copied().filter(|id| id % 7 == 0).collect();
         assert_eq!(carry.in_blocks_up_to(0), open);
@@ -354,8 +323,8 @@ mod tests {
     fn a_begin_that_is_gone_is_missed_and_one_that_was_scribbled_on_is_passed_over() {
         let mut carry = Carry::default();
         let marks = [1, 2].map(|id| [slot(Kind::BeginAsync, id, id).0[0], id]);
-        assert_eq!(carry.note(&marks, at(0, 0), |_, _| None), 2);
-        assert_eq!(carry.note(&marks, at(0, 0), |_, _| Some(vec![Slot::EMPTY])), 0);
+        assert_eq!(carry.note(&marks, at(0, 0), None, |_, _| None), 2);
+        assert_eq!(carry.note(&marks, at(0, 0), None, |_, _| Some(vec![Slot::EMPTY])), 0);
         assert_eq!(carry.in_blocks_up_to(0), [0; 0]);
     }
 
@@ -367,7 +336,7 @@ mod tests {
         (text.0[5], text.0[6]) = (10, 10);
         let mut more = Slot::EMPTY;
         more.0[0] = Head::continuation(1, 2).with_record_number(1 << 32).0;
-        carry.note_slots(&[text, more, slot(Kind::BeginAsync, (1 << 32) + 1, 2)], at(1 << 32, 50));
+        carry.note_slots(&[text, more, slot(Kind::BeginAsync, (1 << 32) + 1, 2)], at(1 << 32, 50), None);
         let second = carry.begin(2).expect("it is open");
         assert_eq!((second.range.first_record, second.range.position), ((1 << 32) + 1, 52));
         assert_eq!(carry.begin(1).map(|begin| begin.slots.len()), Some(2));

@@ -7,7 +7,7 @@ use super::carry::{Carry, MARK_WORDS, MOST_MARKS, Mark};
 use super::drained_ring::{Counted, Ring, Target};
 use super::files::store_status;
 use super::names::Scanner;
-use super::retention::{Retention, blocks_of};
+use super::retention::{Leftover, Retention};
 use super::session::Session;
 use super::snapshot::{Capture, Extent, SlowWatch};
 use super::sync_policy::{Schedule, SyncPolicy};
@@ -74,9 +74,8 @@ pub(super) struct Drainer {
     slow: Option<SlowWatch>,
     /// `None`: nothing is ever retired.
     retention: Option<Retention>,
-    /// The sink's current file, and the ticks when its first block was written.
+    /// The sink's current file.
     file: u64,
-    segment_ticks: u64,
     /// What the sink stored when room was made last.
     stored_before: u64,
     /// The last block with records of each thread.
@@ -115,7 +114,6 @@ impl Drainer {
             slow: None,
             retention,
             file: 0,
-            segment_ticks: anchor().ticks,
             stored_before: 0,
             blocks_of_threads: HashMap::new(),
         }
@@ -283,8 +281,8 @@ impl Drainer {
         let result = drain_rings();
         self.rings = rings;
         result?;
+        self.carry.end_step();
         if self.session.rings.discipline == Discipline::Flight {
-            self.carry.end_step();
             if let Some(slow) = &mut self.slow {
                 slow.look_at_open(self.carry.begins().map(|begin| &begin.slots[..]), now.ticks, &self.session);
             }
@@ -321,7 +319,7 @@ impl Drainer {
         if seen.start > scanned {
             // What came round before anyone looked may have begun spans that are still open, or ended some.
             ring.overtaken = true;
-            self.carry.doubt(ring.number);
+            self.carry.doubt();
         }
         if !seen.is_empty() && std::mem::take(&mut ring.overtaken) {
             self.status.unscanned += counted.first_record.saturating_sub(next_record);
@@ -339,7 +337,7 @@ impl Drainer {
                 position,
                 ..RecordRange::default()
             };
-            self.status.unscanned += self.carry.note(part, range, |index, count| {
+            self.status.unscanned += self.carry.note(part, range, None, |index, count| {
                 let first = position + index as u64;
                 let wanted = first..first + count as u64;
                 (ring.consumer.snapshot(wanted.clone(), &mut slots) == wanted)
@@ -379,33 +377,38 @@ impl Drainer {
         if self.sink.stored_bytes() == self.stored_before {
             return Ok(());
         }
-        let Some(mut retention) = self.retention.take() else { return Ok(()) };
-        let mut result = Ok(());
-        while result.is_ok() && !retention.make_room(self.sink.stored_bytes() + self.session.mapped_bytes()) {
-            let Some(path) = self.sink.oldest_file() else { break };
-            result = self.retire_segment(&path, now);
-        }
-        self.retention = Some(retention);
+        let result = self.make_room(now);
         self.stored_before = self.sink.stored_bytes();
         result
     }
 
-    /// Writes again what has to be kept of the oldest segment, and removes it.
+    fn make_room(&mut self, now: Anchor) -> io::Result<()> {
+        loop {
+            let bytes = self.sink.stored_bytes() + self.session.mapped_bytes();
+            let Some(retention) = &mut self.retention else { return Ok(()) };
+            if retention.make_room(bytes) {
+                return Ok(());
+            }
+            let Some(path) = self.sink.oldest_file() else { return Ok(()) };
+            self.retire_segment(&path, now)?;
+        }
+    }
+
+    /// Writes again what has to be kept of the oldest segment, and removes it. Which spans are open is known already.
     fn retire_segment(&mut self, path: &Path, now: Anchor) -> io::Result<()> {
-        let words = match blocks_of(path) {
+        let leftover = match Leftover::of(path) {
             // Someone else was quicker.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            words => words?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Leftover::default(),
+            leftover => leftover?,
         };
-        // In flight discipline the rings were scanned, so it is known already what is open.
-        let leftover = self.carry.note_segment(&words, self.session.rings.discipline == Discipline::Drain);
         self.blocks_of_threads.retain(|_, block| *block > leftover.last_block);
+        let with_open_spans = self.carry.threads();
         for (id, thread) in &leftover.threads {
             let owns_a_ring = |ring: &Ring| {
                 ring.owner.thread.id == *id || ring.next_owners.iter().any(|owner| owner.thread.id == *id)
             };
             if self.blocks_of_threads.contains_key(id)
-                || self.carry.has_thread(*id)
+                || with_open_spans.contains(id)
                 || self.rings.iter().any(owns_a_ring)
             {
                 self.send(BlockKind::Thread, now, RecordRange::default(), thread.encode().as_bytes())?;
@@ -530,12 +533,15 @@ impl Drainer {
         let counted = Counted::of(words, SLOT_WORDS, ring.recent_record, ring.next_record);
         let lost = counted.next_record.saturating_sub(ring.next_record).saturating_sub(counted.records);
         let range = ring.range(counted.first_record, counted.next_record, ring.lost + lost);
-        self.send(BlockKind::Records, now, range, bytemuck::cast_slice(&words[..counted.slots * SLOT_WORDS]))?;
+        let payload = &words[..counted.slots * SLOT_WORDS];
+        self.send(BlockKind::Records, now, range, bytemuck::cast_slice(payload))?;
         ring.last_block = self.blocks - 1;
-        if self.retention.is_some() && ring.consumer.when_full() == WhenFull::DropNewest {
-            self.carry.note_later_ends(bytemuck::cast_slice(words), self.segment_ticks, ring.last_block);
+        if self.retention.is_some() {
+            self.blocks_of_threads.insert(range.thread, ring.last_block);
+            if ring.consumer.when_full() == WhenFull::DropNewest {
+                self.note_written(payload, range, ring.last_block, lost);
+            }
         }
-        self.blocks_of_threads.insert(range.thread, ring.last_block);
         self.status.flushed += counted.records;
         self.status.lost += lost;
         ring.position += counted.slots as u64;
@@ -544,12 +550,20 @@ impl Drainer {
         Ok(())
     }
 
+    /// Drain discipline: looks for the begins that have to be written again when this block goes, while it is in the cache.
+    fn note_written(&mut self, words: &[u64], range: RecordRange, block: u64, lost: u64) {
+        self.carry.note_slots(bytemuck::cast_slice(words), range, Some(block));
+        if lost > 0 {
+            self.carry.doubt();
+        }
+    }
+
     fn send(&mut self, kind: BlockKind, anchor: Anchor, records: RecordRange, payload: &[u8]) -> io::Result<()> {
         let block = Block { kind, number: self.blocks, anchor, records, payload };
         ask_sink(|| self.sink.write(block))?;
         self.blocks += 1;
         if self.sink.file() != self.file {
-            (self.file, self.segment_ticks) = (self.sink.file(), anchor.ticks);
+            self.file = self.sink.file();
             // So that any segment can be read without the others. Without them, should the disk be full by now, it still can with.
             let _ = self.send_facts(anchor);
         }

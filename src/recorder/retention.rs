@@ -2,12 +2,13 @@
 //!
 //! What belongs to a living process, or to one that cannot be told to be dead, is never touched.
 
-use crate::format::block::{BlockHeader, BlockKind};
+use crate::format::block::{BLOCK_HEADER_BYTES, BlockHeader, BlockKind};
 use crate::format::file::FILE_HEADER_BYTES;
 use crate::format::session_name::{REMOVED, process_of};
-use crate::format::{FileHeader, FileKind, ProcessFacts, Status, StatusState, identity};
+use crate::format::{FileHeader, FileKind, ProcessFacts, Status, StatusState, ThreadFacts, identity};
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// Sessions that a directory keeps, whatever their size: a service that crashes at once and is restarted makes many small ones.
@@ -189,12 +190,39 @@ fn bytes_in(directory: &Path, counts: impl Fn(&Path) -> bool) -> u64 {
     files.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
 }
 
-/// The blocks of a segment, as words.
-pub(super) fn blocks_of(path: &Path) -> std::io::Result<Vec<u64>> {
-    let bytes = std::fs::read(path)?;
-    let blocks = bytes.get(FILE_HEADER_BYTES..).unwrap_or_default();
-    let mut words = vec![0; blocks.len() / size_of::<u64>()];
-    let whole = words.len() * size_of::<u64>();
-    bytemuck::cast_slice_mut(&mut words).copy_from_slice(&blocks[..whole]);
-    Ok(words)
+/// What a segment held that has to be kept when it goes, beside the begins of open spans.
+#[derive(Default)]
+pub(super) struct Leftover {
+    /// Number of its last block.
+    pub(super) last_block: u64,
+    /// Threads that were introduced in it.
+    pub(super) threads: BTreeMap<u32, ThreadFacts>,
+}
+
+impl Leftover {
+    /// Looks through the headers of a segment that is to be retired. It is this process's own: what does not decode was damaged by
+    /// someone else, and is damaged no more when gone.
+    pub(super) fn of(path: &Path) -> io::Result<Leftover> {
+        let mut leftover = Leftover::default();
+        let mut file = BufReader::new(File::open(path)?);
+        file.seek_relative(FILE_HEADER_BYTES as i64)?;
+        let mut block = Vec::new();
+        loop {
+            block.clear();
+            file.by_ref().take(BLOCK_HEADER_BYTES as u64).read_to_end(&mut block)?;
+            let Ok(Some(header)) = BlockHeader::decode(&block) else { return Ok(leftover) };
+            leftover.last_block = header.number;
+            let rest = header.block_bytes() - BLOCK_HEADER_BYTES;
+            if header.kind != BlockKind::Thread {
+                // What is still in the buffer is not read again.
+                file.seek_relative(rest as i64)?;
+                continue;
+            }
+            file.by_ref().take(rest as u64).read_to_end(&mut block)?;
+            if let Ok(payload) = header.payload(&block) {
+                let facts = ThreadFacts::decode(&String::from_utf8_lossy(payload));
+                leftover.threads.insert(facts.id, facts);
+            }
+        }
+    }
 }
