@@ -266,10 +266,13 @@ fn what_is_static_has_a_small_number_of_its_own() {
 }
 
 #[test]
-fn nothing_but_a_begin_is_carried_forward() {
+fn nothing_but_a_begin_and_attributes_are_carried_forward() {
     let name = Name::Static("query".to_owned());
     let (outcome, began) = (Outcome::Completed, None);
-    let records = [What::Begin { created: Some(1) }, What::Poll { began: 2 }, What::End { outcome, began }];
+    let attribute = What::Attribute { value: Value::U64(7), is_static: false };
+    let counter = What::Counter { value: Value::U64(8) };
+    let begin = What::Begin { created: Some(1) };
+    let records = [begin, What::Poll { began: 2 }, What::End { outcome, began }, attribute, What::Instant, counter];
     let mut writer = Writer::new();
     for (what, number) in records.into_iter().zip(10..) {
         let span =
@@ -281,6 +284,8 @@ fn nothing_but_a_begin_is_carried_forward() {
     let contents = Contents::of_memory(&writer.segment());
     assert_eq!(contents.carried.iter().map(|begin| begin.record_number).collect::<Vec<_>>(), [10]);
     assert_eq!(contents.carried[0].created_unix_ns, Some(START.unix_ns + 1));
+    let attributes = contents.carried_attributes.iter().map(|attribute| (attribute.record_number, &attribute.value));
+    assert_eq!(attributes.collect::<Vec<_>>(), [(13, &Value::U64(7))]);
     assert_eq!(contents.items, []);
 }
 

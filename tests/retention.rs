@@ -4,9 +4,9 @@
 mod common;
 
 use common::child::{Player, part, say};
-use common::{NEVER, exclusive, run};
+use common::{Contents, NEVER, Value, exclusive, run};
 use spanring::prelude::*;
-use spanring::reader::{Event, Loss, LossCause, Phase, Recording, Summary, WriterState, sessions};
+use spanring::reader::{Event, Loss, LossCause, NameState, Phase, Recording, Summary, WriterState, sessions};
 use spanring::{Discipline, Recorder};
 use std::future::poll_fn;
 use std::path::Path;
@@ -231,6 +231,42 @@ fn nothing_but_rings_goes_with_a_dead_session_s_ring_directory() {
     recorder.stop().expect("it stops");
     assert!(!session.exists(), "the dead session is gone");
     assert_eq!(files_in(&rings), [("precious".to_owned(), 14)]);
+}
+
+#[test]
+fn attributes_stay_with_a_span_that_is_open() {
+    let _turn = exclusive();
+    for discipline in [Discipline::Flight, Discipline::Drain] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let recorder = Recorder::builder()
+            .directory(directory.path())
+            .discipline(discipline)
+            .ring_bytes(64 << 10)
+            .segment_bytes(64 << 10)
+            .directory_bytes(0)
+            .flush_interval(NEVER)
+            .start()
+            .expect("it starts");
+        let waits = async {
+            current_span().record("step", 1).record("step", 2);
+            std::future::pending::<()>().await;
+        };
+        let mut waits = pin!(span_async_named!("waits", batch = 7, who = format!("client {}", "x".repeat(60)), waits));
+        assert!(waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        for _ in 0..20 {
+            recorder.flush().expect("it flushes");
+            (0..400).for_each(|_| run(span_async_named!("short", async {})));
+        }
+        recorder.flush().expect("it flushes");
+        let contents = Contents::of_directory(directory.path());
+        let begin =
+            contents.carried.iter().find(|record| record.name == "waits").expect("its begin was carried forward");
+        let who = Value::Text(format!("client {}", "x".repeat(60)), NameState::Whole);
+        let expected = [("batch", Value::I64(7)), ("who", who), ("step", Value::I64(2))];
+        assert_eq!(contents.attributes(begin.span_id), expected, "{discipline:?}");
+        assert_eq!(contents.summary.carried_attributes, 3, "{discipline:?}");
+        drop(recorder);
+    }
 }
 
 #[test]

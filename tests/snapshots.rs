@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Contents, exclusive, give_way, poll_once, run};
+use common::{Contents, Value, exclusive, give_way, poll_once, run};
 use spanring::format::snapshot_request::{self, Answer};
 use spanring::prelude::*;
 use spanring::reader::{Phase, Recording, WriterState, sessions};
@@ -100,7 +100,7 @@ fn open_spans_are_in_it_however_long_ago_they_began() {
     let _turn = exclusive();
     let directory = tempfile::tempdir().unwrap();
     let recorder = start(&directory, Snapshots::new().look_back(Duration::ZERO));
-    let mut waiting = pin!(span_async_named!("waiting", give_way()));
+    let mut waiting = pin!(span_async_named!("waiting", batch = 7, give_way()));
     assert!(poll_once(waiting.as_mut()).is_pending());
     for _ in 0..10 {
         spans(200);
@@ -109,6 +109,7 @@ fn open_spans_are_in_it_however_long_ago_they_began() {
     }
     let contents = Contents::of_directory(recorder.snapshot("").unwrap());
     assert_eq!(contents.carried.iter().map(|record| record.name.as_str()).collect::<Vec<_>>(), ["waiting"]);
+    assert_eq!(contents.attributes(contents.carried[0].span_id), [("batch", Value::I64(7))]);
     assert_eq!(contents.spans().count(), 0, "nothing else is as young as that");
     drop(recorder);
 }

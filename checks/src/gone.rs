@@ -106,7 +106,9 @@ fn are_gone(truth: &Truth, why: LossCause) -> bool {
             let known = instant.attributes.len() + instant.lost_attributes;
             are_its_own(&instant.name, "instant ", &instant.attributes) && known == 2
         })
-        && truth.count(|span| is_open(span) && span.lost_attributes == 2 && span.attributes.is_empty()) == 2
+        // What is still open is carried forward with its attributes.
+        && truth.count(|span| is_open(span) && span.lost_attributes == 0 && span.attributes.len() == 2) == 1
+        && truth.count(|span| is_open(span) && span.lost_attributes == 0 && span.attributes.len() == 3) == 1
         && truth.count(|span| !is_open(span) && span.attributes.len() == 3) > 0
 }
 

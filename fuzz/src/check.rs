@@ -57,12 +57,13 @@ fn read(recording: &Recording, input_bytes: u64) {
     });
     let summary = summary.expect("what was opened can be read");
     let at_most = |count: u128| u64::try_from(count).unwrap_or(u64::MAX);
-    assert_eq!(spans + others, summary.records - summary.unknown + summary.carried, "{summary:?}");
+    let carried = summary.carried + summary.carried_attributes;
+    assert_eq!(spans + others, summary.records - summary.unknown + carried, "{summary:?}");
     assert_eq!((at_most(lost), at_most(retired)), (summary.lost, summary.retired), "{summary:?}");
     assert_eq!((threads, damages), (summary.threads, summary.damages), "{summary:?}");
     assert!(summary.recovered <= summary.records, "{summary:?}");
     // Each takes a slot, a block, an owner, or at least a word that is no block.
-    assert!(summary.records + summary.carried <= input_bytes / 64, "{summary:?} in {input_bytes} bytes");
+    assert!(summary.records + carried <= input_bytes / 64, "{summary:?} in {input_bytes} bytes");
     assert!(
         losses <= input_bytes / 16 + 64 && damages <= input_bytes / 8 + 64,
         "{losses} {damages} in {input_bytes} bytes"

@@ -72,8 +72,8 @@ impl Contents {
             _ => others += 1,
         })?;
         let visited = (records.len() as u64 + others, lost.values().sum::<u64>(), damages.len() as u64);
-        let said =
-            (summary.records - summary.unknown + summary.carried, summary.lost + summary.retired, summary.damages);
+        let carried = summary.carried + summary.carried_attributes;
+        let said = (summary.records - summary.unknown + carried, summary.lost + summary.retired, summary.damages);
         ensure!(visited == said, "the summary says {said:?} and {visited:?} were visited");
         // Begins that were carried forward come after what was recorded after them.
         if summary.carried > 0 {

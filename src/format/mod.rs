@@ -24,7 +24,7 @@
 //! | 4, [`BlockKind::Thread`] | `key=value` lines about one thread |
 //! | 5, [`BlockKind::Records`] | record slots of one thread, in order, see [`crate::events`] |
 //! | 6, [`BlockKind::End`] | nothing: the recorder was stopped and nothing follows |
-//! | 7, [`BlockKind::Carried`] | one begin record, of a span that was open when its ring came round or its segment was retired |
+//! | 7, [`BlockKind::Carried`] | one begin record, of a span that was open when its ring came round or its segment was retired; or one attribute of such a span |
 //! | 8, [`BlockKind::PackedRecords`] | the record slots of one thread, compressed, see `packed` (feature `compress`) |
 //!
 //! A block of carried records stands where it was written, behind the records that came after its begin; its ring and its number

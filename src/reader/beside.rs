@@ -28,19 +28,36 @@ pub(super) fn event<'a>(
         return Event::Instant(InstantRecord { thread, record_number, ..instant });
     }
     let fields = ValueFields::from_slot(first);
-    let (unix_ns, span_id) = (clock.unix_ns(fields.ticks), fields.span_id);
-    let key = dictionary.name(fields.key_address, u64::from(fields.key_length));
-    let (name, name_index) = (key.map_or(LOST, |key| key.of), key.map(|key| key.index));
     let value = value(&fields, text, dictionary, buffer);
-    if kind == Kind::Counter {
-        Event::Counter(CounterRecord { thread, record_number, unix_ns, span_id, name, name_index, value })
-    } else {
-        let (key, key_index) = (name, name_index);
-        Event::Attribute(AttributeRecord { thread, record_number, unix_ns, span_id, key, key_index, value })
+    let attribute = AttributeRecord { thread, record_number, ..attribute(&fields, value, dictionary, clock) };
+    if kind == Kind::Attribute {
+        return Event::Attribute(attribute);
+    }
+    let AttributeRecord { unix_ns, span_id, key: name, key_index: name_index, value, .. } = attribute;
+    Event::Counter(CounterRecord { thread, record_number, unix_ns, span_id, name, name_index, value })
+}
+
+/// An attribute's record, but for its thread and number; a counter says the same.
+pub(super) fn attribute<'a>(
+    fields: &ValueFields,
+    value: Value<'a>,
+    dictionary: &'a Dictionary,
+    clock: &mut Clock<'_>,
+) -> AttributeRecord<'a> {
+    let key = dictionary.name(fields.key_address, u64::from(fields.key_length));
+    AttributeRecord {
+        thread: 0,
+        record_number: 0,
+        unix_ns: clock.unix_ns(fields.ticks),
+        span_id: fields.span_id,
+        key: key.map_or(LOST, |key| key.of),
+        key_index: key.map(|key| key.index),
+        value,
+        carried: false,
     }
 }
 
-fn value<'a>(
+pub(super) fn value<'a>(
     fields: &ValueFields,
     text: &'a [Slot],
     dictionary: &'a Dictionary,

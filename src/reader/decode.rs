@@ -4,14 +4,16 @@ use super::balance::Gap;
 use super::beside;
 use super::clock::Clock;
 use super::dictionary::{Dictionary, Site};
-use super::event::{Damage, Event, Loss, LossCause, NameState, Phase, PollRecord, SpanKind, SpanRecord, Summary};
+use super::event::{
+    AttributeRecord, Damage, Event, Loss, LossCause, NameState, Phase, PollRecord, SpanKind, SpanRecord, Summary,
+};
 use super::sequence::{Run, Slots};
-use crate::events::{Kind, MAX_RECORD_SLOTS, SLOT_BYTES, Slot, SpanFields, first_record};
+use crate::events::{Kind, MAX_RECORD_SLOTS, SLOT_BYTES, Slot, SpanFields, ValueFields, first_record};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
-/// Begins that were carried forward, by ring and record number: slots, and the thread that recorded them.
+/// Records that were carried forward, by ring and record number: slots, and the thread that recorded them.
 pub(super) type Carried = BTreeMap<(u32, u64), (Vec<Slot>, u32)>;
 
 /// How far a ring has been read.
@@ -247,30 +249,41 @@ impl<V: FnMut(Event<'_>) + ?Sized> Decoder<'_, V> {
         }
     }
 
-    /// Visits the begins that were carried forward from among records that are missing.
+    /// Visits what was carried forward from among records that are missing.
     fn carried_in(&mut self, ring: u32, numbers: Range<u64>) {
         while let Some((&key, _)) = self.carried.range((ring, numbers.start)..(ring, numbers.end)).next() {
-            self.carried_begin(key);
+            self.carried_record(key);
         }
     }
 
-    /// Visits the begins that were carried forward and are not below any ring's last record.
+    /// Visits what was carried forward and is not below any ring's last record.
     pub(super) fn carried_at_end(&mut self) {
         while let Some((&key, _)) = self.carried.first_key_value() {
-            self.carried_begin(key);
+            self.carried_record(key);
         }
     }
 
-    fn carried_begin(&mut self, key: (u32, u64)) {
+    fn carried_record(&mut self, key: (u32, u64)) {
         let Some((slots, thread)) = self.carried.remove(&key) else { return };
         let Ok(record) = first_record(&slots) else { return };
+        let (record_number, carried) = (key.1, true);
         let fields = SpanFields::from_slot(&record[0]);
-        if let Some(kind) = fields.head.kind().filter(|kind| kind.is_span() && !kind.is_end()) {
-            self.summary.carried += 1;
-            let mut buffer = TextBuffer::default();
-            let site = self.dictionary.find(&fields);
-            let span = span(kind, &fields, &record[1..], site, &mut self.clock, &mut buffer);
-            (self.visit)(Event::Span(SpanRecord { thread, record_number: key.1, carried: true, ..span }));
+        let mut buffer = TextBuffer::default();
+        match fields.head.kind() {
+            Some(kind) if kind.is_span() && !kind.is_end() => {
+                self.summary.carried += 1;
+                let site = self.dictionary.find(&fields);
+                let span = span(kind, &fields, &record[1..], site, &mut self.clock, &mut buffer);
+                (self.visit)(Event::Span(SpanRecord { thread, record_number, carried, ..span }));
+            }
+            Some(Kind::Attribute) => {
+                self.summary.carried_attributes += 1;
+                let fields = ValueFields::from_slot(&record[0]);
+                let value = beside::value(&fields, &record[1..], self.dictionary, &mut buffer);
+                let attribute = beside::attribute(&fields, value, self.dictionary, &mut self.clock);
+                (self.visit)(Event::Attribute(AttributeRecord { thread, record_number, carried, ..attribute }));
+            }
+            _ => {}
         }
     }
 }

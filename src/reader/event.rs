@@ -251,6 +251,9 @@ pub struct AttributeRecord<'a> {
     pub key_index: Option<u32>,
     /// What it says. It takes the place of an earlier value of the same key.
     pub value: Value<'a>,
+    /// An attribute whose own record is gone. This is the copy that was carried forward with the begin of its span, as
+    /// [`SpanRecord::carried`]; it counts in [`Summary::carried_attributes`] only.
+    pub carried: bool,
 }
 
 /// Something that happened: a point in time in a span.
@@ -458,6 +461,8 @@ pub struct Summary {
     /// Begins, among those lost, retired or damaged, that were carried forward because their spans were open, and were visited all
     /// the same.
     pub carried: u64,
+    /// Attributes of such spans, likewise.
+    pub carried_attributes: u64,
     /// Records that are missing because of damage.
     pub damaged: u64,
     /// Places where bytes could not be read.

@@ -6,9 +6,10 @@ use super::context::this_thread;
 use super::gate::{CLOSED, filters, samples};
 use super::record::{
     Draft, Frame, LogReservation, Name, Site, Span, SpanHead, bounded, define, define_text, ending_generation, enter,
-    enter_quickly, make_room, running_generation, write_continuations, write_slowly,
+    enter_quickly, make_room, running_generation, write_slowly,
 };
 use super::sampling::is_left_out;
+use super::text::write_continuations;
 use super::thread::ThreadLog;
 use super::verdict::is_wanted;
 use crate::clock::{processor_ticks, ticks};

@@ -3,10 +3,11 @@
 //! One round takes, in this order: the tails, the registrations, the names, the records up to the tails. Names and owners of
 //! everything below a tail are visible once the tail is, so nothing reaches the sink before what it refers to.
 
-use super::carry::{Carry, MARK_WORDS, MOST_MARKS, Mark};
+use super::carry::{Carry, Which};
 use super::drained_ring::{Counted, Ring, Target};
 use super::files::store_status;
 use super::names::Scanner;
+use super::pairs::{MARK_WORDS, MOST_MARKS, Mark};
 use super::retention::{Leftover, Retention};
 use super::session::Session;
 use super::snapshot::{Capture, Extent, SlowWatch};
@@ -68,7 +69,7 @@ pub(super) struct Drainer {
     spoiled: u64,
     removed_rings: u64,
     last_error: Option<String>,
-    /// Begins whose originals may go away before their ends come.
+    /// Open spans, whose begins may go away before their ends come.
     carry: Carry,
     /// Flight discipline: spans whose slowness is a reason for a snapshot.
     slow: Option<SlowWatch>,
@@ -202,7 +203,7 @@ impl Drainer {
         self.admit_newcomers();
         let targets: Vec<Target> = self.rings.iter().map(Ring::target).collect();
         self.admit_newcomers();
-        let open = self.carry.begins().map(|begin| (begin.range, begin.slots.clone())).collect();
+        let open = self.carry.records().map(|record| (record.range, record.slots.clone())).collect();
         let mut capture = Capture::new(anchor(), open, self.status.unscanned);
         for (ring, target) in self.rings.iter_mut().zip(&targets) {
             ring.see_recent(target);
@@ -291,7 +292,7 @@ impl Drainer {
         self.retire(now)
     }
 
-    /// Flight discipline: looks at what was written since the last round for begins and ends. Threads whose slots are all
+    /// Flight discipline: looks at what was written since the last round for begins, ends and attributes. Threads whose slots are all
     /// overwritten hand their ring over.
     fn scan(&mut self, ring: &mut Ring, target: &Target, now: Anchor) -> io::Result<()> {
         let mut buffer = std::mem::take(&mut self.buffer);
@@ -349,7 +350,7 @@ impl Drainer {
         ring.scanned = (seen.end, counted.next_record);
     }
 
-    /// Writes begins again that their rings, in flight discipline, are about to overwrite.
+    /// Writes records of open spans again that their rings, in flight discipline, are about to overwrite.
     fn carry_threatened(&mut self, now: Anchor) -> io::Result<()> {
         let safe_from: HashMap<u32, u64> = self
             .rings
@@ -360,13 +361,13 @@ impl Drainer {
         self.send_carried(&threatened, now)
     }
 
-    fn send_carried(&mut self, spans: &[u64], now: Anchor) -> io::Result<()> {
-        for id in spans {
-            let Some(begin) = self.carry.begin(*id) else { continue };
-            let (range, slots) = (begin.range, begin.slots.clone());
+    fn send_carried(&mut self, records: &[Which], now: Anchor) -> io::Result<()> {
+        for which in records {
+            let Some(record) = self.carry.record(*which) else { continue };
+            let (range, slots) = (record.range, record.slots.clone());
             let block = self.blocks;
             self.send(BlockKind::Carried, now, range, bytemuck::cast_slice(&slots))?;
-            self.carry.carried(*id, block);
+            self.carry.carried(*which, block);
         }
         Ok(())
     }
@@ -550,7 +551,7 @@ impl Drainer {
         Ok(())
     }
 
-    /// Drain discipline: looks for the begins that have to be written again when this block goes, while it is in the cache.
+    /// Drain discipline: looks for what has to be written again when this block goes, while it is in the cache.
     fn note_written(&mut self, words: &[u64], range: RecordRange, block: u64, lost: u64) {
         self.carry.note_slots(bytemuck::cast_slice(words), range, Some(block));
         if lost > 0 {

@@ -1,8 +1,8 @@
 //! The write side: from an instrumented call to the sink.
 //!
-//! In reading order: [`gate`] (whether anyone records), `context` (what each thread keeps), `record` (the recording path), `filter`, `verdict` and `sampling` (which spans are wanted), `attributes` (what goes with spans), `full_ring` (waiting for room),
+//! In reading order: [`gate`] (whether anyone records), `context` (what each thread keeps), `record` (the recording path), `filter`, `verdict` and `sampling` (which spans are wanted), `attributes` (what goes with spans), `text` (of names made at run time), `full_ring` (waiting for room),
 //! `thread` and `pool` (which thread owns which ring), [`names`] and [`sightings`] (what addresses stand for), `session` (what
-//! all share), `drain` and `flusher` (from rings to sink), `carry` and `retention` (what stays when files go), `snapshot` (what rings held when somebody asked), `sync_policy` (what survives a loss of power), `builder` and `guard` (what users hold).
+//! all share), `drain` and `flusher` (from rings to sink), `carry` (with `pairs`) and `retention` (what stays when files go), `snapshot` (what rings held when somebody asked), `sync_policy` (what survives a loss of power), `builder` and `guard` (what users hold).
 
 pub mod gate;
 pub mod names;
@@ -39,6 +39,8 @@ mod guard;
 #[cfg(not(spanring_loom))]
 mod health;
 #[cfg(not(spanring_loom))]
+mod pairs;
+#[cfg(not(spanring_loom))]
 mod pool;
 #[cfg(not(spanring_loom))]
 mod process;
@@ -54,6 +56,8 @@ mod session;
 mod snapshot;
 #[cfg(not(spanring_loom))]
 mod sync_policy;
+#[cfg(not(spanring_loom))]
+mod text;
 #[cfg(not(spanring_loom))]
 mod thread;
 #[cfg(not(spanring_loom))]

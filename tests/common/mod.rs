@@ -204,6 +204,8 @@ pub struct Contents {
     pub items: Vec<Item>,
     /// Begins of open spans that were carried forward, because their records are not there any more. None of these is an item.
     pub carried: Vec<Record>,
+    /// Attributes of such spans, likewise.
+    pub carried_attributes: Vec<Entry>,
     pub threads: Vec<ThreadFacts>,
     pub summary: Summary,
 }
@@ -222,6 +224,7 @@ impl Contents {
     /// Reads a recording, and checks that its summary says what was visited.
     pub fn of(recording: &Recording) -> Contents {
         let (mut items, mut carried, mut threads) = (Vec::new(), Vec::new(), Vec::new());
+        let mut carried_attributes = Vec::new();
         let mut last = BTreeMap::new();
         let mut in_order = |thread, number| {
             let before = last.insert(thread, number);
@@ -241,7 +244,10 @@ impl Contents {
             }
             Event::Attribute(record) => {
                 in_order(record.thread, record.record_number);
-                items.push(Item::Attribute(Entry::from(&record)));
+                match record.carried {
+                    true => carried_attributes.push(Entry::from(&record)),
+                    false => items.push(Item::Attribute(Entry::from(&record))),
+                }
             }
             Event::Instant(record) => {
                 in_order(record.thread, record.record_number);
@@ -259,7 +265,8 @@ impl Contents {
         let summary = summary.expect("a recording that was opened can be read");
         assert!(carried.iter().all(|record| record.phase == Phase::Begin), "carried forward: {carried:?}");
         assert_eq!(carried.len() as u64, summary.carried);
-        let contents = Contents { items, carried, threads, summary };
+        assert_eq!(carried_attributes.len() as u64, summary.carried_attributes);
+        let contents = Contents { items, carried, carried_attributes, threads, summary };
         let is_missing = |item: &&Item| matches!(item, Item::Loss(_) | Item::Damage(_));
         let records = contents.items.len() - contents.items.iter().filter(is_missing).count();
         assert_eq!(records as u64 + summary.unknown, summary.records);
@@ -277,11 +284,11 @@ impl Contents {
         self.items.iter().filter_map(|item| if let Item::Poll(poll) = item { Some(poll) } else { None })
     }
 
-    /// Keys and values of the attributes of a span, or of an instant, in the order of reading.
+    /// Keys and values of the attributes of a span, or of an instant, in the order of reading; carried ones first.
     pub fn attributes(&self, id: u64) -> Vec<(&str, Value)> {
         let attributes =
             self.items.iter().filter_map(|item| if let Item::Attribute(entry) = item { Some(entry) } else { None });
-        let of_it = attributes.filter(|entry| entry.span_id == id);
+        let of_it = self.carried_attributes.iter().chain(attributes).filter(|entry| entry.span_id == id);
         of_it.map(|entry| (entry.key.as_str(), entry.value.clone())).collect()
     }
 

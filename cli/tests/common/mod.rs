@@ -52,7 +52,7 @@ pub fn poll(span_id: u64, thread: u32, number: u32, begin_unix_ns: u64, unix_ns:
 /// An attribute of a span or an instant, recorded at that time.
 pub fn attribute<'a>(id: u64, thread: u32, unix_ns: u64, key: &'a str, value: Value<'a>) -> AttributeRecord<'a> {
     let key_index = Some(key.bytes().map(u32::from).sum());
-    AttributeRecord { thread, record_number: 0, unix_ns, span_id: id, key, key_index, value }
+    AttributeRecord { thread, record_number: 0, unix_ns, span_id: id, key, key_index, value, carried: false }
 }
 
 /// An instant named `i` in a span, that has so many attributes.

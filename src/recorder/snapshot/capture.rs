@@ -27,7 +27,7 @@ pub(in super::super) struct Capture {
     /// Records that went by unseen in the session, so that `open` may lack some spans, and have some too many.
     pub(super) unscanned: u64,
     rings: Vec<Copied>,
-    /// Begins of spans that are still open, which their rings may hold no more.
+    /// Begins and attributes of spans that are still open, which their rings may hold no more.
     open: Vec<(RecordRange, Vec<Slot>)>,
 }
 
