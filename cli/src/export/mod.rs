@@ -411,6 +411,7 @@ pub fn run(
 }
 
 impl Exported {
+    #[inline]
     fn count(&mut self, item: &Item<'_>) {
         match item {
             Item::Span(span) => {

@@ -335,6 +335,7 @@ impl Pairing {
         }
     }
 
+    #[inline(always)]
     fn begin<'a>(&'a mut self, record: &SpanRecord<'a>) -> Option<Span<'a>> {
         let id = record.span_id;
         let begin = Begin::of(record);
@@ -354,6 +355,7 @@ impl Pairing {
         if self.has_all_polls(id, polls) { self.whole(id) } else { None }
     }
 
+    #[inline(always)]
     fn end<'a>(&'a mut self, record: &SpanRecord<'a>) -> Option<Span<'a>> {
         let id = record.span_id;
         let is_async = record.kind == SpanKind::Async;

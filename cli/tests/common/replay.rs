@@ -64,15 +64,16 @@ pub fn replay(bytes: &[u8]) -> Replay {
     for (index, packet) in trace.packet.into_iter().enumerate() {
         let cleared = packet.sequence_flags == Some(SequenceFlags::IncrementalStateCleared as u32);
         assert_eq!(cleared, index == 0, "only the first packet starts the sequence");
+        assert!(packet.data.is_some() || packet.interned_data.is_some(), "every packet says something");
         if let Some(new) = packet.interned_data {
             categories.learn(new.event_categories);
             names.learn(new.debug_annotation_names);
             event_names.learn(new.event_names);
             values.learn(new.debug_annotation_string_values);
         }
-        match packet.data.expect("every packet says something") {
-            Data::ClockSnapshot(_) => {}
-            Data::TrackDescriptor(track) => {
+        match packet.data {
+            None | Some(Data::ClockSnapshot(_)) => {}
+            Some(Data::TrackDescriptor(track)) => {
                 assert!(
                     track.parent_uuid.is_none_or(|parent| replay.tracks.contains_key(&parent)),
                     "parents come first"
@@ -80,7 +81,7 @@ pub fn replay(bytes: &[u8]) -> Replay {
                 let uuid = track.uuid.expect("a row has a number");
                 assert!(replay.tracks.insert(uuid, track).is_none(), "rows have their own numbers");
             }
-            Data::TrackEvent(event) => {
+            Some(Data::TrackEvent(event)) => {
                 let track = event.track_uuid.expect("an event has a row");
                 assert!(replay.tracks.contains_key(&track), "rows come before their events");
                 let mut arguments = HashMap::new();

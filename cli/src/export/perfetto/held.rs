@@ -7,6 +7,7 @@ use crate::spans::{Instant, Span};
 use spanring::reader::SpanKind;
 use std::cmp::Reverse;
 use std::collections::VecDeque;
+use std::hint::black_box;
 
 /// So few spans may be spread over memory as they like.
 const SPARSE: usize = 1 << 12;
@@ -86,6 +87,24 @@ fn number_of(key: Key) -> u64 {
     key as u64
 }
 
+/// Puts keys in order whose numbers follow each other.
+fn sort_new(keys: &mut [Key]) {
+    let Some(&first) = keys.first() else { return };
+    let begins = || keys.iter().map(|key| begin_of(*key));
+    let (least, most) = begins().fold((u64::MAX, 0), |(least, most), begin| (least.min(begin), most.max(begin)));
+    let index_bits = usize::BITS - keys.len().leading_zeros();
+    if (most - least).leading_zeros() < index_bits {
+        return keys.sort_unstable();
+    }
+    // Half as long, unless they are of many hours.
+    let mut short: Vec<u64> = (0..).zip(begins()).map(|(index, begin)| (begin - least) << index_bits | index).collect();
+    short.sort_unstable();
+    for (place, short) in keys.iter_mut().zip(short) {
+        let index = short & ((1 << index_bits) - 1);
+        *place = key(least + (short >> index_bits), number_of(first) + index);
+    }
+}
+
 /// The spans and instants that wait.
 ///
 /// They are kept in the order in which they came, so that those of about the same time are together in memory.
@@ -143,11 +162,20 @@ impl Waiting {
         self.bodies.get(body)
     }
 
+    /// Has the processor fetch what will be written of these.
+    pub(super) fn fetch(&self, bodies: impl Iterator<Item = Body>) {
+        let sum = |body: Body| {
+            let bytes = self.bodies.get(body);
+            bytes.first().map_or(0, |byte| u64::from(*byte)) + bytes.last().map_or(0, |byte| u64::from(*byte))
+        };
+        black_box(bodies.map(sum).sum::<u64>());
+    }
+
     /// Puts the numbers of the `count` that began first into `batch`, in the order in which they are to be drawn. They stay until
     /// they are [taken out](Waiting::draw).
     pub(super) fn take(&mut self, count: usize, batch: &mut Vec<u64>) {
         let Waiting { shapes, first, order, in_order, .. } = self;
-        order[*in_order..].sort_unstable();
+        sort_new(&mut order[*in_order..]);
         // Stable sorting knows what is in order already.
         order.sort();
         let rank = |key: &Key| {
@@ -198,5 +226,22 @@ impl Waiting {
         let numbered = self.shapes.iter().zip(self.first..);
         self.order.extend(numbered.map(|(shape, number)| key(shape.stay.begin_ns, number)));
         self.in_order = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn keys_are_sorted_however_far_apart(begins in prop::collection::vec(0u64..=u64::MAX, 0..40), shift in 0..64, first in 0u64..9) {
+            let mut keys: Vec<Key> = begins.iter().zip(first..).map(|(begin, number)| key(begin >> shift, number)).collect();
+            let mut sorted = keys.clone();
+            sorted.sort_unstable();
+            sort_new(&mut keys);
+            prop_assert_eq!(keys, sorted);
+        }
     }
 }

@@ -52,8 +52,8 @@ use threads::{Thread, Threads};
 /// parents; in longer ones a span that took very long may be drawn apart from its children, and without arrows to them.
 pub const WINDOW: usize = 1 << 17;
 
-/// So many are taken out of the memory in which they wait before the first of them gets its place: to wait for that memory once for many,
-/// and not for each, is most of the time saved.
+/// So many are fetched from the memory in which they wait before the first of them gets its place, and again before it is written: to wait
+/// for that memory once for many, and not for each, is most of the time saved.
 const AT_ONCE: usize = 128;
 
 const PROCESS_TRACK: u64 = 1;
@@ -468,12 +468,17 @@ impl<'w> TraceWriter<'w> {
         }
         arrows.sort_by_key(|&(parent, _)| parent);
         let mut arrows = arrows.as_slice();
-        for (place, one) in (0..).zip(&drawn) {
-            // One or none, nearly always.
-            let own = arrows.iter().take_while(|(parent, _)| *parent == place).count();
-            let (own, others) = arrows.split_at(own);
-            arrows = others;
-            self.write(one, own);
+        let mut place = 0;
+        for some in drawn.chunks(AT_ONCE) {
+            self.waiting.fetch(some.iter().map(|one| one.body));
+            for one in some {
+                // One or none, nearly always.
+                let own = arrows.iter().take_while(|(parent, _)| *parent == place).count();
+                let (own, others) = arrows.split_at(own);
+                arrows = others;
+                self.write(one, own);
+                place += 1;
+            }
         }
         drawn.clear();
         (self.drawing, self.batch) = (drawn, batch);
@@ -486,8 +491,8 @@ impl<'w> TraceWriter<'w> {
         let Drawn { body, begin_ns, end_ns, id, track, is_instant, is_target } = *drawn;
         let kind = if is_instant { EventType::Instant } else { EventType::SliceBegin };
         let head = Head { kind, track, time_ns: begin_ns, arrows, arrow_here: is_target.then_some(id) };
-        let new = self.texts.take_new();
-        self.packets.event(&head, new.as_ref(), self.waiting.body_of(body));
+        self.write_texts();
+        self.packets.event(&head, self.waiting.body_of(body));
         if !is_instant && end_ns != OPEN {
             self.packets.end(track, end_ns);
         }
@@ -555,9 +560,17 @@ impl<'w> TraceWriter<'w> {
 
     /// Writes an event with [`TraceWriter::fields`].
     fn write_event(&mut self, head: &Head<'_>) {
-        let new = self.texts.take_new();
-        self.packets.event(head, new.as_ref(), self.fields.bytes());
+        self.write_texts();
+        self.packets.event(head, self.fields.bytes());
         self.fields.clear();
+    }
+
+    /// Writes the texts that were numbered since the last event.
+    #[inline]
+    fn write_texts(&mut self) {
+        if let Some(new) = self.texts.take_new() {
+            self.packets.texts(new);
+        }
     }
 }
 

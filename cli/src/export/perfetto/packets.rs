@@ -59,30 +59,32 @@ impl<'w> Packets<'w> {
         self.write_much();
     }
 
-    /// Adds a packet with an event, and with texts that have been numbered since the last one.
+    /// Adds texts, for packets that come behind.
+    #[cold]
+    pub(super) fn texts(&mut self, new: InternedData) {
+        self.add(TracePacket {
+            sequence_flags: Some(proto::SequenceFlags::NeedsIncrementalState as u32),
+            interned_data: Some(new),
+            ..TracePacket::default()
+        });
+    }
+
+    /// Adds a packet with an event.
     #[inline]
-    pub(super) fn event(&mut self, head: &Head<'_>, new: Option<&InternedData>, fields: &[u8]) {
+    pub(super) fn event(&mut self, head: &Head<'_>, fields: &[u8]) {
         const FLAGS: u8 = proto::SequenceFlags::NeedsIncrementalState as u8;
-        const CONSTANT: [u8; 4] = [key(10, NUMBER), SEQUENCE as u8, key(13, NUMBER), FLAGS];
+        const CONSTANT: [u8; 5] = [key(10, NUMBER), SEQUENCE as u8, key(13, NUMBER), FLAGS, key(11, LENGTH)];
         let Head { kind, track, time_ns, arrows, arrow_here } = *head;
         let arrow_bytes = ARROW_BYTES * (arrows.len() + usize::from(arrow_here.is_some()));
         let event_bytes = 3 + varint_length(track) + fields.len() + arrow_bytes;
-        let new_bytes = new.map_or(0, |new| encoding::message::encoded_len(12, new));
-        let bytes = 1 + varint_length(time_ns) + CONSTANT.len() + new_bytes;
-        let bytes = bytes + 1 + varint_length(event_bytes as u64) + event_bytes;
+        let bytes = 1 + varint_length(time_ns) + CONSTANT.len() + varint_length(event_bytes as u64) + event_bytes;
         let wire = &mut self.wire;
-        wire.at_once::<32>(|room| {
+        wire.at_once::<64>(|room| {
             room.put([key(1, LENGTH)]);
             room.number(bytes as u64);
             room.put([key(8, NUMBER)]);
             room.number(time_ns);
             room.put(CONSTANT);
-        });
-        if let Some(new) = new {
-            wire.append(|bytes| encoding::message::encode(12, new, bytes));
-        }
-        wire.at_once::<32>(|room| {
-            room.put([key(11, LENGTH)]);
             room.number(event_bytes as u64);
             room.put([key(9, NUMBER), kind as u8, key(11, NUMBER)]);
             room.number(track);
@@ -246,9 +248,14 @@ impl Arguments<'_, '_> {
     /// An argument that is a number. It takes [`TEXT_BYTES`] at most.
     #[inline(always)]
     pub(super) fn number(&mut self, argument: Argument, value: u64) {
-        let length = (3 + varint_length(value)) as u8;
-        self.room.put([key(4, LENGTH), length, key(1, NUMBER), argument as u8, key(3, NUMBER)]);
-        self.room.number(value);
+        let before = |bytes| [key(4, LENGTH), 3 + bytes, key(1, NUMBER), argument as u8, key(3, NUMBER)];
+        if value < 0x80 {
+            self.room.put(before(1));
+            self.room.put([value as u8]);
+        } else {
+            self.room.put(before(varint_length(value) as u8));
+            self.room.number(value);
+        }
     }
 
     /// Those that were encoded by [`piece`].

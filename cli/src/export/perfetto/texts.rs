@@ -236,6 +236,7 @@ impl Texts {
     }
 
     /// The texts that got their numbers since the last call.
+    #[inline]
     pub(super) fn take_new(&mut self) -> Option<InternedData> {
         std::mem::take(&mut self.any_new).then(|| std::mem::take(&mut self.new))
     }
