@@ -325,6 +325,21 @@ fn every_shell_can_have_completions_and_the_manual_knows_every_command() {
 }
 
 #[test]
+fn a_recording_of_nothing_says_so_and_what_may_be_the_cause() {
+    let (without, refused) = (TempDir::new().expect("a directory"), TempDir::new().expect("a directory"));
+    recorded(without.path(), || {});
+    let filter = "off".parse().expect("a filter");
+    recorded_by(Recorder::builder().directory(refused.path()).filter(filter), |_| request(0, 1));
+    let health = |dir: &Path| {
+        let text = run_well(&["info", dir.to_str().expect("UTF-8")]);
+        text.lines().find_map(|line| line.strip_prefix("health    ").map(str::to_owned)).expect("a line says it")
+    };
+    let asks = "NOTHING WAS RECORDED: are the spans compiled in, did the instrumented code run while the recorder did";
+    assert_eq!(health(without.path()), format!("{asks}?"));
+    assert_eq!(health(refused.path()), format!("{asks}, or is none of it wanted?"));
+}
+
+#[test]
 fn attributes_that_come_after_their_span_are_spoken_of_where_they_would_have_counted() {
     let dir = TempDir::new().expect("a directory");
     // A span is held for twice as many records as the ring has room for.

@@ -176,6 +176,13 @@ fn lost(missing: &Missing) -> String {
 
 fn health(info: &SessionInfo) -> String {
     let missing = &info.missing;
+    if info.records == 0 && *missing == Missing::default() {
+        let chosen = !info.filter.is_empty() || !info.sampling.is_empty();
+        let or_not_wanted = if chosen { ", or is none of it wanted" } else { "" };
+        return format!(
+            "NOTHING WAS RECORDED: are the spans compiled in, did the instrumented code run while the recorder did{or_not_wanted}?"
+        );
+    }
     if info.complete {
         let kept = missing.overwritten_records == 0 && missing.retired_records == 0;
         let all = if kept { "every event" } else { "every event that was kept" };
