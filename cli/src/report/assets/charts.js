@@ -3,6 +3,8 @@ import { themed } from "./colour.js";
 import { count, duration, number, offset } from "./text.js";
 
 const FONT = "12px system-ui, sans-serif";
+/** As high as an axis below a chart is: one line. */
+const BELOW = 30;
 
 /** The least duration of a bucket of a histogram. */
 export function leastOf(bucket) {
@@ -37,6 +39,10 @@ export function drawDistribution(holder, row, logarithmic) {
   const counts = buckets.map(() => (logarithmic ? null : 0));
   for (const [bucket, amount] of row.histogram) counts[bucket - first] = amount;
   const decades = Array.from({ length: 20 }, (_, power) => 10 ** power);
+  const inSight = (durations) => durations.map(positionOf).filter((at) => at >= first && at <= last);
+  // What is between decades too, where there is room for it: from 5 to 10 it is an octave.
+  const octave = (8 * (holder.clientWidth - 100)) / buckets.length;
+  const splits = inSight(octave < 60 ? decades : decades.flatMap((decade) => [decade, 2 * decade, 5 * decade]));
   const marks = [["p50", row.p50_ns], ["p99", row.p99_ns], ["max", row.max_ns]];
   const markPercentiles = (chart) => {
     const { ctx, bbox } = chart;
@@ -73,7 +79,7 @@ export function drawDistribution(holder, row, logarithmic) {
       y: logarithmic ? { distr: 3, range: (_chart, _least, most) => [0.5, Math.max(10, most * 2)] } : { range: (_chart, _least, most) => [0, most * 1.05] },
     },
     axes: [
-      axis({ splits: () => decades.map(positionOf).filter((at) => at >= first && at <= last), values: (_chart, splits) => splits.map((at) => duration(Math.round(leastOf(Math.floor(at)) + (at % 1) * (leastOf(Math.floor(at) + 1) - leastOf(Math.floor(at)))))) }),
+      axis({ size: BELOW, splits: () => splits, values: (_chart, splits) => splits.map((at) => duration(Math.round(leastOf(Math.floor(at)) + (at % 1) * (leastOf(Math.floor(at) + 1) - leastOf(Math.floor(at)))))) }),
       axis({ size: 64, values: (_chart, splits) => splits.map((value) => (value === null || value % 1 !== 0 ? "" : number(value))) }),
     ],
     series: [
@@ -127,13 +133,13 @@ export function drawActivity(holder, recording, onRange, windowOf) {
       failed: { range: (_chart, _least, most) => [0, Math.max(1, most ?? 0) * 2] },
     },
     axes: [
-      axis({ values: (_chart, splits) => splits.map((ns) => offset(ns, splits[1] - splits[0])), space: 80 }),
+      axis({ size: BELOW, values: (_chart, splits) => splits.map((ns) => offset(ns, splits[1] - splits[0])), space: 80 }),
       axis({ size: 64, values: (_chart, splits) => splits.map((value) => (value % 1 === 0 ? number(value) : "")), space: 30 }),
     ],
     series: [
       { label: "at", value: (_chart, ns) => (ns === null || ns === undefined ? "–" : offset(ns, step)) },
       { label: "spans there at that time", stroke: themed("accent"), fill: themed("accent-soft"), width: 1, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false }, value: (_chart, value) => (value === null || value === undefined ? "–" : number(value)) },
-      { label: "failed", scale: "failed", stroke: themed("bad"), fill: themed("bad"), width: 0, paths: uPlot.paths.bars({ size: [0.9, 100, 1], align: 1 }), points: { show: false }, value: (_chart, value) => number(value ?? 0) },
+      { label: "failed", scale: "failed", stroke: themed("bad"), fill: themed("bad"), width: 0, paths: uPlot.paths.bars({ size: [0.9, 100, 1], align: 1 }), points: { show: false }, value: (_chart, value, _series, index) => (index === null ? "–" : number(value ?? 0)) },
     ],
     hooks: {
       drawClear: [underneath],
@@ -163,7 +169,7 @@ export function drawCounter(holder, recording, counter) {
       y: { range: (_chart, least, most) => [Math.min(0, least ?? 0), (most ?? 0) > Math.min(0, least ?? 0) ? most + (most - Math.min(0, least)) * 0.08 : 1] },
     },
     axes: [
-      axis({ values: (_chart, splits) => splits.map((ns) => offset(ns, splits[1] - splits[0])), space: 80 }),
+      axis({ size: BELOW, values: (_chart, splits) => splits.map((ns) => offset(ns, splits[1] - splits[0])), space: 80 }),
       axis({ size: 64, values: (_chart, splits) => splits.map((value) => compact.format(value)), space: 18 }),
     ],
     series: [

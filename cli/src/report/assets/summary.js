@@ -123,6 +123,11 @@ export function causeOf(gap) {
   return CAUSES[gap.cause];
 }
 
+/** A column, unless there would be nothing in it. */
+function unless(isEmpty, column) {
+  return isEmpty ? [] : [column];
+}
+
 /** Fills the tables of losses, damage and threads. */
 export function showLosses(recording, goTo) {
   const { info, losses } = recording;
@@ -140,7 +145,7 @@ export function showLosses(recording, goTo) {
       { title: "why", cell: causeOf },
       { title: "after", kind: "number", cell: (gap) => time(gap.after_ns, "the start") },
       { title: "before", kind: "number", cell: (gap) => time(gap.before_ns, "the end") },
-      { title: "drawn as one", kind: "number", cell: (gap) => (gap.gaps === 1 ? "" : count(gap.gaps, "gap")) },
+      ...unless(losses.every((gap) => gap.gaps === 1), { title: "drawn as one", kind: "number", cell: (gap) => (gap.gaps === 1 ? "" : count(gap.gaps, "gap")) }),
       { title: "", cell: (gap) => element("button", { type: "button", class: "link", onclick: () => goTo(gap.after_ns ?? 0, gap.before_ns ?? recording.until) }, "Show") },
     ], losses, 20);
   }
@@ -170,7 +175,7 @@ export function showOpen(recording, select) {
   fillTable(byId("open-table"), byId("open-more"), "Children stand below their parents, the oldest first", [
     { title: "span", kind: "name", cell: (line) => openName(recording, line, select) },
     { title: "age", kind: "number", cell: (line) => (line.age_ns === null ? line.state : element("span", { title: exact(line.age_ns) }, duration(line.age_ns))) },
-    { title: "end", cell: (line) => (line.end_may_be_lost ? "end lost?" : "") },
+    ...unless(open.doubtful === 0, { title: "end", cell: (line) => (line.end_may_be_lost ? "end lost?" : "") }),
     { title: "kind", cell: (line) => line.kind ?? "?" },
     { title: "began on", cell: (line) => (line.thread === null ? "?" : named(line.thread.name)) },
     { title: "where", cell: (line) => (line.file === null ? "?" : named(`${line.file}:${line.line}`)) },
