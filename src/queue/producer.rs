@@ -73,8 +73,9 @@ where
     #[inline(always)]
     pub fn reserve_known(&self, slots: usize) -> Option<Reservation<'_, S, WIDTH>> {
         let (slots, position, limit) = (slots as u64, self.position(), self.0.limit.get());
-        // In this form a record of one slot takes one comparison.
-        (position < limit && limit - position >= slots).then(|| self.next(position, slots, true))
+        // Of a record that is known to have one slot the first is all there is.
+        let has_room = if slots == 1 { position < limit } else { position + slots <= limit };
+        has_room.then(|| self.next(position, slots, true))
     }
 
     /// Whether a record of `slots` slots would find room now. Nothing is counted.
