@@ -65,31 +65,24 @@ fn keep(filter: Filter) -> *mut Filter {
 /// Whether the filter wants a span there, of that name.
 #[inline(always)]
 pub(crate) fn is_wanted(place: Place, name: Name<'_>) -> bool {
-    match remembered(place, name) {
-        Some(0) => false,
-        Some(1) => true,
-        _ => judge(place, name.id(), name.whole()),
+    match is_known_as_wanted(place, name) {
+        Some(wanted) => wanted,
+        None => judge(place, name.id(), name.whole()),
     }
 }
 
-/// The same, as far as this thread remembers it.
+/// The same, as far as this thread remembers it. All in registers, and without a call.
 #[inline(always)]
 pub(crate) fn is_known_as_wanted(place: Place, name: Name<'_>) -> Option<bool> {
-    match remembered(place, name) {
-        Some(0) => Some(false),
-        Some(1) => Some(true),
-        _ => None,
-    }
-}
-
-/// What this thread remembers to have been said, less the present filter's address: 0 or 1 if it was that one. All in registers, and
-/// without a call.
-#[inline(always)]
-fn remembered(place: Place, name: Name<'_>) -> Option<u64> {
     let id = name.id();
     // Relaxed: it is only asked which filter it is.
     let filter = CURRENT.load(Ordering::Relaxed).addr() as u64;
-    Some(verdict_of(place, id).said_of(place, id)? ^ filter)
+    // What was said, less the filter's address: 0 or 1 if it was that one.
+    match verdict_of(place, id).said_of(place, id)? ^ filter {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
 }
 
 /// [`is_wanted`], by the filter's rules; what a run-time name says is not remembered.
@@ -135,7 +128,9 @@ impl Verdict {
     #[inline(always)]
     fn said_of(&self, place: Place, name: StringId) -> Option<u64> {
         let said = self.said.get();
-        // First, since a signal handler may exchange all of it: what it finds after that is then not what is asked for, or still is.
+        // First, so that a signal handler that exchanges all of it for another's verdict is noticed by the key. One that exchanges another's
+        // for the very one that is asked for, between these instructions, is not: then a single span goes by the other's verdict. To look
+        // twice would take 6 instructions of 30.
         light_barrier();
         let is_it = self.key.get() == Verdict::key_of(place, name) && (name.ptr == 0 || self.name.get() == name);
         is_it.then_some(said)
