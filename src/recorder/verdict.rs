@@ -19,18 +19,30 @@ static CURRENT: AtomicPtr<Filter> = AtomicPtr::new(null_mut());
 const REMEMBERED: usize = 128;
 
 /// What a filter says of a place and a name. As long as it is aligned.
+///
+/// A signal handler may exchange all of it between any two steps of whoever looks at it, for another place's, and back. That is why it is
+/// looked at in a certain order: the filter, then the key, of which one load tells place and answer. A static name is told by two more
+/// words; so the last of them is looked at first and again at the end, and differs after every exchange.
 #[repr(align(32))]
 struct Verdict {
-    /// Of which place, and of what sort its name is; 0 for no verdict.
+    /// Which filter, by its address; or [`WRITING`].
+    filter: Cell<u64>,
+    /// Of which place, of what sort its name is, and whether it is [`WANTED`]; 0 for no verdict.
     key: Cell<u64>,
-    /// Which name, if it is a static one.
-    name: Cell<StringId>,
-    /// The filter's address, which is even, and whether it wants the span; or [`WRITING`].
-    said: Cell<u64>,
+    /// Where the name is, if it is a static one.
+    name: Cell<u64>,
+    /// How long it is, and above that, how often this verdict was exchanged; wraps.
+    length: Cell<u64>,
 }
 
-/// In the place of what was said: this thread is writing it, so whoever finds that is a signal handler.
+/// In the place of a filter's address: this thread is writing the verdict, so whoever finds that is a signal handler.
 const WRITING: u64 = u64::MAX;
+
+/// The bit of a key that says that the filter wants the span.
+const WANTED: u64 = 4;
+
+/// A verdict was exchanged once more.
+const EXCHANGED: u64 = 1 << 32;
 
 thread_local! {
     static VERDICTS: [Verdict; REMEMBERED] = const { [const { Verdict::none() }; REMEMBERED] };
@@ -77,12 +89,7 @@ pub(crate) fn is_known_as_wanted(place: Place, name: Name<'_>) -> Option<bool> {
     let id = name.id();
     // Relaxed: it is only asked which filter it is.
     let filter = CURRENT.load(Ordering::Relaxed).addr() as u64;
-    // What was said, less the filter's address: 0 or 1 if it was that one.
-    match verdict_of(place, id).said_of(place, id)? ^ filter {
-        0 => Some(false),
-        1 => Some(true),
-        _ => None,
-    }
+    verdict_of(place, id).of(filter, place, id)
 }
 
 /// [`is_wanted`], by the filter's rules; what a run-time name says is not remembered.
@@ -93,8 +100,7 @@ fn judge(place: Place, name: StringId, text: &str) -> bool {
     let wanted = filter.wants(&place.subject(text));
     // But where it stands is, if that is all that matters.
     if !(is_run_time(name) && filter.asks_names()) {
-        let said = std::ptr::from_ref(filter).addr() as u64 | u64::from(wanted);
-        verdict_of(place, name).remember(place, name, said);
+        verdict_of(place, name).remember(std::ptr::from_ref(filter).addr() as u64, place, name, wanted);
     }
     wanted
 }
@@ -111,42 +117,72 @@ fn verdict_of(place: Place, name: StringId) -> &'static Verdict {
     &verdicts[spread as usize % REMEMBERED]
 }
 
+/// Between two steps at a verdict: neither is moved past it. Here a signal handler may come, and in tests does.
+#[inline(always)]
+fn next_step() {
+    light_barrier();
+    #[cfg(test)]
+    tests::interrupt();
+}
+
 impl Verdict {
     const fn none() -> Verdict {
-        Verdict { key: Cell::new(0), name: Cell::new(StringId { ptr: 0, len: 0 }), said: Cell::new(0) }
+        Verdict { filter: Cell::new(0), key: Cell::new(0), name: Cell::new(0), length: Cell::new(0) }
     }
 
     /// A place with a name of this sort: its address, and in the lowest bits, which are 0 there, whether the site says the name, or it was made
     /// at run time, or is a static one; a metadata and its own location may share an address.
     #[inline(always)]
     fn key_of(place: Place, name: StringId) -> u64 {
-        const { assert!(align_of::<SpanMetadata>() > 2 && align_of::<SpanLocation>() > 2 && align_of::<Caller<'_>>() > 2) };
+        const fn has_low_bits<T>() -> bool {
+            align_of::<T>() as u64 > WANTED
+        }
+        const { assert!(has_low_bits::<SpanMetadata>() && has_low_bits::<SpanLocation>() && has_low_bits::<Caller<'_>>()) };
         place.address() | if name.ptr == 0 { name.len } else { 2 }
     }
 
-    /// What was said, if it was said of that. Of a name that is not static the key says enough.
+    /// Whether that filter wants it, if that is what is remembered. Of a name that is not static the key says enough.
     #[inline(always)]
-    fn said_of(&self, place: Place, name: StringId) -> Option<u64> {
-        let said = self.said.get();
-        // First, so that a signal handler that exchanges all of it for another's verdict is noticed by the key. One that exchanges another's
-        // for the very one that is asked for, between these instructions, is not: then a single span goes by the other's verdict. To look
-        // twice would take 6 instructions of 30.
-        light_barrier();
-        let is_it = self.key.get() == Verdict::key_of(place, name) && (name.ptr == 0 || self.name.get() == name);
-        is_it.then_some(said)
+    fn of(&self, filter: u64, place: Place, name: StringId) -> Option<bool> {
+        let length = self.length.get();
+        next_step();
+        if self.filter.get() != filter {
+            return None;
+        }
+        next_step();
+        // After the filter: what a handler exchanged in between is of the same filter, or of one that was chosen since.
+        match self.key.get() ^ Verdict::key_of(place, name) {
+            0 if name.ptr == 0 || self.is_still_of(name, length) => Some(false),
+            WANTED if name.ptr == 0 || self.is_still_of(name, length) => Some(true),
+            _ => None,
+        }
+    }
+
+    /// Whether it is of that static name, and was not exchanged since its length was this.
+    #[inline(always)]
+    fn is_still_of(&self, name: StringId, length: u64) -> bool {
+        next_step();
+        // A static name of 4 GiB cannot exist in a program that was linked.
+        let is_name = self.name.get() == name.ptr && length as u32 == name.len as u32;
+        next_step();
+        is_name && self.length.get() == length
     }
 
     /// Remembers it; not in a signal handler that comes in the middle of this.
-    fn remember(&self, place: Place, name: StringId, said: u64) {
-        if self.said.get() == WRITING {
+    fn remember(&self, filter: u64, place: Place, name: StringId, wanted: bool) {
+        if self.filter.get() == WRITING {
             return;
         }
-        self.said.set(WRITING);
-        light_barrier();
-        self.key.set(Verdict::key_of(place, name));
-        self.name.set(name);
-        light_barrier();
-        self.said.set(said);
+        next_step();
+        self.filter.set(WRITING);
+        next_step();
+        self.length.set((self.length.get() & !(EXCHANGED - 1)).wrapping_add(EXCHANGED) | u64::from(name.len as u32));
+        next_step();
+        self.key.set(Verdict::key_of(place, name) | if wanted { WANTED } else { 0 });
+        next_step();
+        self.name.set(name.ptr);
+        next_step();
+        self.filter.set(filter);
     }
 }
 
@@ -170,31 +206,116 @@ impl Place {
 mod tests {
     use super::*;
     use crate::static_span_location;
+    use std::cell::RefCell;
+
+    static_span_location!(HERE);
+    static_span_location!(THERE);
+
+    thread_local! {
+        /// What interrupts this thread, and after how many more steps.
+        static HANDLERS: RefCell<Vec<(usize, Asked)>> = const { RefCell::new(Vec::new()) };
+        static VERDICT: Verdict = const { Verdict::none() };
+    }
+
+    /// A filter's address, a place and a name.
+    #[derive(Clone, Copy, PartialEq, Debug)]
+    struct Asked(u64, usize, usize);
+
+    const FILTERS: [u64; 2] = [0x1000, 0x2000];
+
+    impl Asked {
+        fn all() -> impl Iterator<Item = Asked> {
+            let each = |filter| (0..2).flat_map(move |place| (0..4).map(move |name| Asked(filter, place, name)));
+            FILTERS.into_iter().flat_map(each)
+        }
+
+        fn place(self) -> Place {
+            Place::Location([&HERE, &THERE][self.1])
+        }
+
+        fn name(self) -> StringId {
+            [Name::Static(&"load"), Name::Static(&"loa"), Name::RunTime("load"), Name::OfSite][self.2].id()
+        }
+
+        /// What the filter's rules say: the other one of the two says the opposite.
+        fn is_wanted(self) -> bool {
+            (FILTERS[0] == self.0) ^ (self.1 == 1) ^ (self.2 % 2 == 1)
+        }
+
+        fn remember(self) {
+            VERDICT.with(|verdict| verdict.remember(self.0, self.place(), self.name(), self.is_wanted()));
+        }
+
+        fn known(self) -> Option<bool> {
+            VERDICT.with(|verdict| verdict.of(self.0, self.place(), self.name()))
+        }
+    }
+
+    /// The handlers whose time has come run; they are interrupted by the others.
+    pub(super) fn interrupt() {
+        let next = HANDLERS.with_borrow_mut(|handlers| {
+            handlers.iter_mut().for_each(|(steps, _)| *steps = steps.wrapping_sub(1));
+            let next = handlers.iter().position(|(steps, _)| *steps == usize::MAX)?;
+            Some(handlers.swap_remove(next).1)
+        });
+        if let Some(asked) = next {
+            assert!(asked.known().is_none_or(|wanted| wanted == asked.is_wanted()), "a handler is told {asked:?}");
+            asked.remember();
+        }
+    }
+
+    /// Does `what` while handlers come after so many steps; then none is left.
+    fn interrupted<T>(handlers: &[(usize, Asked)], what: impl FnOnce() -> T) -> T {
+        HANDLERS.set(handlers.to_vec());
+        let done = what();
+        HANDLERS.take();
+        done
+    }
 
     #[test]
-    fn a_verdict_is_of_one_place_and_name() {
-        static_span_location!(HERE);
-        static_span_location!(THERE);
-        let (here, there) = (Place::Location(&HERE), Place::Location(&THERE));
-        let names = [Name::Static(&"load"), Name::Static(&"loa"), Name::RunTime("load"), Name::OfSite].map(Name::id);
-        for name in names {
-            let verdict = Verdict::none();
-            verdict.remember(here, name, 7);
-            let known = names.map(|other| verdict.said_of(here, other).is_some());
-            assert_eq!(known, names.map(|other| other == name));
-            assert_eq!((verdict.said_of(here, name), verdict.said_of(there, name)), (Some(7), None));
+    fn a_verdict_is_of_one_filter_place_and_name() {
+        for asked in Asked::all() {
+            asked.remember();
+            for other in Asked::all() {
+                assert_eq!(other.known(), (other == asked).then(|| asked.is_wanted()), "{asked:?}, {other:?}");
+            }
         }
     }
 
     #[test]
-    fn a_signal_handler_neither_believes_nor_changes_what_is_being_written() {
-        static_span_location!(HERE);
-        let (here, name) = (Place::Location(&HERE), Name::OfSite.id());
-        let verdict = Verdict::none();
-        verdict.remember(here, name, WRITING);
-        verdict.remember(here, name, 7);
-        assert_eq!(verdict.said_of(here, name), Some(WRITING));
-        let filters = [0, std::ptr::from_ref(&Filter::default()).addr() as u64];
-        assert!(filters.iter().all(|filter| WRITING ^ filter > 1), "it is no filter's yes or no");
+    fn a_signal_handler_that_exchanges_a_verdict_while_it_is_looked_at_changes_no_answer() {
+        // A handler finds the same filter, as in none of these it is changed meanwhile. Two may come after one another.
+        let of_first_filter = || Asked::all().filter(|asked| asked.0 == FILTERS[0]);
+        for before in Asked::all() {
+            for asked in of_first_filter() {
+                for handlers in of_first_filter().flat_map(|first| of_first_filter().map(move |second| (first, second)))
+                {
+                    for steps in (0..5).flat_map(|first| (0..9).map(move |second| (first, first + second))) {
+                        let handlers = [(steps.0, handlers.0), (steps.1, handlers.1)];
+                        before.remember();
+                        let known = interrupted(&handlers, || asked.known());
+                        let right = known.is_none_or(|wanted| wanted == asked.is_wanted());
+                        assert!(right, "{before:?}, then {asked:?} with {handlers:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_signal_handler_neither_believes_nor_spoils_a_verdict_that_is_being_written() {
+        for (before, written) in Asked::all().flat_map(|before| Asked::all().map(move |written| (before, written))) {
+            for (step, handler) in (0..5).flat_map(|step| Asked::all().map(move |handler| (step, handler))) {
+                before.remember();
+                interrupted(&[(step, handler)], || written.remember());
+                for asked in Asked::all() {
+                    let known = asked.known();
+                    assert!(known.is_none_or(|wanted| wanted == asked.is_wanted()), "{asked:?}");
+                    assert_eq!(known.is_some(), asked == written, "{before:?}, {written:?}, {handler:?}, {step}");
+                }
+            }
+        }
+        let filters = FILTERS.into_iter().chain([0, std::ptr::from_ref(&Filter::default()).addr() as u64]);
+        assert!(filters.into_iter().all(|filter| filter != WRITING), "it is no filter's address");
     }
 }
