@@ -149,7 +149,7 @@ fn show_top(source: &Source, json: bool, sort: Sort, limit: Option<usize>, filte
 }
 
 /// Reads what is asked for. Returns how many attributes came too late for their span.
-fn read_wanted(recording: &Recording, filter: &Filter, visit: &mut dyn FnMut(&Item<'_>)) -> Result<u64, Stop> {
+fn read_wanted(recording: &Recording, filter: &Filter, visit: &mut impl FnMut(&Item<'_>)) -> Result<u64, Stop> {
     let (mut bar, mut late) = (Bar::new(recording, "reading"), 0);
     let mut add = |item: &Item<'_>| {
         if let Item::Details(totals) = item {

@@ -45,6 +45,7 @@ impl Names {
     }
 
     /// The name with that number.
+    #[inline]
     pub(crate) fn get(&self, number: u32) -> &str {
         self.all.get(number as usize).map_or("", |name| name)
     }

@@ -92,6 +92,7 @@ impl Places {
     }
 
     /// The place with that number.
+    #[inline]
     pub(crate) fn get(&self, index: u32) -> Option<&Place> {
         self.all.get(index as usize).map(|place| &**place)
     }

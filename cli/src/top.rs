@@ -29,9 +29,16 @@ use hdrhistogram::Histogram;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 use spanring::reader::SpanKind;
+use std::hint::black_box;
 
 /// Up to this many spans of one name and location, percentiles are exact.
 pub const EXACT_SPANS: usize = 1024;
+
+/// With more, so many durations are put off before they are counted: the counts of one row are not at hand any more when its turn comes.
+const PUT_OFF: usize = 4096;
+
+/// Of so many of them the counts are fetched before the first is raised: to wait for memory once for many, and not for each.
+const AT_ONCE: usize = 64;
 
 /// Adds up spans, row by row.
 #[derive(Debug, Default)]
@@ -235,6 +242,7 @@ impl Top {
     }
 
     /// Adds what [`crate::spans::read`] hands out.
+    #[inline]
     pub fn add(&mut self, item: &Item<'_>) {
         match item {
             Item::Span(span) => {
@@ -250,6 +258,7 @@ impl Top {
     }
 
     /// Adds one span; the number of its row, see [`Row::number`].
+    #[inline]
     pub fn add_span(&mut self, span: &Span<'_>) -> u32 {
         let index = self.group_of(span);
         let group = &mut self.groups[index as usize];
@@ -305,6 +314,7 @@ impl Top {
         }
     }
 
+    #[inline]
     fn group_of(&mut self, span: &Span<'_>) -> u32 {
         let place = span.place.map(|place| place.index);
         let Some(name) = span.name_index else { return self.group_by_text(span, place) };
@@ -394,16 +404,30 @@ impl Group {
 impl Durations {
     #[inline]
     fn add(&mut self, duration: u64) {
-        if self.last.len() == EXACT_SPANS {
-            self.fill_histogram();
+        if self.last.len() == self.last.capacity() {
+            self.make_room();
         }
         self.last.push(duration);
+    }
+
+    #[cold]
+    fn make_room(&mut self) {
+        let most = if self.others.is_some() { PUT_OFF } else { EXACT_SPANS };
+        match self.last.len() {
+            0 => self.last.reserve_exact(4),
+            len if len < most => self.last.reserve_exact(len.min(most - len)),
+            _ => self.fill_histogram(),
+        }
     }
 
     fn fill_histogram(&mut self) {
         let new = || Histogram::new(3).expect("three digits is what a histogram can have");
         let histogram = self.others.get_or_insert_with(new);
-        self.last.drain(..).for_each(|duration| *histogram += duration);
+        for some in self.last.chunks(AT_ONCE) {
+            black_box(some.iter().map(|duration| histogram.count_at(*duration)).sum::<u64>());
+            some.iter().for_each(|duration| *histogram += *duration);
+        }
+        self.last.clear();
     }
 
     /// All durations, as one or the other.

@@ -8,6 +8,7 @@ use super::event::{
     AttributeRecord, Damage, Event, Loss, LossCause, NameState, Phase, PollRecord, SpanKind, SpanRecord, Summary,
 };
 use super::sequence::{Run, Slots};
+use super::visitor::Visitor;
 use crate::events::{Kind, MAX_RECORD_SLOTS, SLOT_BYTES, Slot, SpanFields, ValueFields, first_record};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -77,7 +78,7 @@ pub(super) struct Missing {
 }
 
 /// What turns slots into events.
-pub(super) struct Decoder<'a, V: ?Sized> {
+pub(super) struct Decoder<'a, V> {
     pub(super) clock: Clock<'a>,
     pub(super) dictionary: &'a Dictionary,
     pub(super) cause: LossCause,
@@ -86,7 +87,7 @@ pub(super) struct Decoder<'a, V: ?Sized> {
     pub(super) visit: &'a mut V,
 }
 
-impl<V: FnMut(Event<'_>) + ?Sized> Decoder<'_, V> {
+impl<V: Visitor> Decoder<'_, V> {
     /// Visits the records in `stretches` that come at or after `progress`, and what is missing before and between them.
     pub(super) fn read(
         &mut self,
@@ -162,7 +163,7 @@ impl<V: FnMut(Event<'_>) + ?Sized> Decoder<'_, V> {
 
     fn damage(&mut self, damage: Damage) {
         self.summary.damages += 1;
-        (self.visit)(Event::Damage(damage));
+        self.visit.other(Event::Damage(damage));
     }
 
     /// Visits those of these records, from number `number` on, that one thread wrote. They were found to be whole: a run of them is.
@@ -185,13 +186,13 @@ impl<V: FnMut(Event<'_>) + ?Sized> Decoder<'_, V> {
                 Some(kind) if kind.is_span() => {
                     let site = self.dictionary.find(fields);
                     let span = span(kind, fields, text, site, &mut clock, &mut buffer);
-                    (self.visit)(Event::Span(SpanRecord { thread, record_number: next, ..span }));
+                    self.visit.span(&SpanRecord { thread, record_number: next, ..span });
                 }
-                Some(Kind::Poll) => (self.visit)(Event::Poll(poll(fields, (next, thread), &mut clock))),
+                Some(Kind::Poll) => self.visit.other(Event::Poll(poll(fields, (next, thread), &mut clock))),
                 Some(kind) => {
                     let record = (first, text);
                     let event = beside::event(kind, record, (next, thread), self.dictionary, &mut clock, &mut buffer);
-                    (self.visit)(event);
+                    self.visit.other(event);
                 }
                 None => unknown += 1,
             }
@@ -231,7 +232,7 @@ impl<V: FnMut(Event<'_>) + ?Sized> Decoder<'_, V> {
             let after_unix_ns = progress.last_unix_ns;
             let mut visit = |records, cause| {
                 if records > 0 {
-                    (self.visit)(Event::Loss(Loss { thread, records, cause, after_unix_ns, before_unix_ns }));
+                    self.visit.other(Event::Loss(Loss { thread, records, cause, after_unix_ns, before_unix_ns }));
                 }
             };
             // Counts in a hostile file may add up to anything.
@@ -274,14 +275,14 @@ impl<V: FnMut(Event<'_>) + ?Sized> Decoder<'_, V> {
                 self.summary.carried += 1;
                 let site = self.dictionary.find(&fields);
                 let span = span(kind, &fields, &record[1..], site, &mut self.clock, &mut buffer);
-                (self.visit)(Event::Span(SpanRecord { thread, record_number, carried, ..span }));
+                self.visit.span(&SpanRecord { thread, record_number, carried, ..span });
             }
             Some(Kind::Attribute) => {
                 self.summary.carried_attributes += 1;
                 let fields = ValueFields::from_slot(&record[0]);
                 let value = beside::value(&fields, &record[1..], self.dictionary, &mut buffer);
                 let attribute = beside::attribute(&fields, value, self.dictionary, &mut self.clock);
-                (self.visit)(Event::Attribute(AttributeRecord { thread, record_number, carried, ..attribute }));
+                self.visit.other(Event::Attribute(AttributeRecord { thread, record_number, carried, ..attribute }));
             }
             _ => {}
         }

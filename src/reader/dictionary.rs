@@ -73,30 +73,29 @@ impl Dictionary {
         let key = Key::of(fields);
         let place = self.recent.place(&key);
         let found = place.get();
-        if found.key == key {
-            return (self.name_of(found.name_index), self.location_of(found.location_index));
-        }
-        self.find_anew(fields, key, place)
+        let numbers = if found.key == key { found.numbers } else { self.find_anew(fields, key, place) };
+        (self.name_of(numbers.name), self.location_of(numbers.location))
     }
 
     #[cold]
-    fn find_anew(&self, fields: &SpanFields, key: Key, place: &Cell<Found>) -> Site<'_> {
+    fn find_anew(&self, fields: &SpanFields, key: Key, place: &Cell<Found>) -> Numbers {
         let is_named = fields.head.kind().is_some_and(Kind::is_named);
-        let site = if !is_named {
+        let (name, location) = if !is_named {
             self.metadata(fields.site).unzip()
         } else if fields.head.has_run_time_name() {
             (None, self.location(fields.site))
         } else {
             (self.name(fields.name_address, u64::from(fields.name_length)), self.location(fields.site))
         };
+        let numbers = Numbers {
+            name: name.map_or(NONE, |name| name.index),
+            location: location.map_or(NONE, |location| location.index),
+        };
         // What is not defined yet may be later.
-        if let (name, Some(location)) = site {
-            if name.is_some() || fields.head.has_run_time_name() {
-                let name_index = name.map_or(NONE, |name| name.index);
-                place.set(Found { key, name_index, location_index: location.index });
-            }
+        if location.is_some() && (name.is_some() || fields.head.has_run_time_name()) {
+            place.set(Found { key, numbers });
         }
-        site
+        numbers
     }
 
     #[inline]
@@ -144,9 +143,15 @@ impl Key {
 #[derive(Clone, Copy, Debug)]
 struct Found {
     key: Key,
+    numbers: Numbers,
+}
+
+/// Which name and which location.
+#[derive(Clone, Copy, Debug)]
+struct Numbers {
     /// [`NONE`] of a name that was made at run time.
-    name_index: u32,
-    location_index: u32,
+    name: u32,
+    location: u32,
 }
 
 /// No list is as long, so that nothing is found there.
@@ -154,7 +159,7 @@ const NONE: u32 = u32::MAX;
 
 impl Found {
     const NOTHING: Found =
-        Found { key: Key { site: 0, name_address: 0, name: 0 }, name_index: NONE, location_index: NONE };
+        Found { key: Key { site: 0, name_address: 0, name: 0 }, numbers: Numbers { name: NONE, location: NONE } };
 }
 
 impl Recent {

@@ -23,6 +23,7 @@ mod recover;
 mod ring;
 mod segment;
 mod sequence;
+mod visitor;
 mod window;
 
 pub use error::ReadError;
@@ -31,6 +32,7 @@ pub use event::{
     PollRecord, SpanKind, SpanRecord, Summary, Value, WriterState,
 };
 pub use recording::{Recording, sessions};
+pub use visitor::Visitor;
 
 pub use crate::events::Outcome;
 pub use crate::format::{Discipline, ProcessFacts, Status, ThreadFacts, TickSource};

@@ -11,6 +11,7 @@ use super::recover::recover;
 use super::ring::{RingCopy, Setting};
 use super::segment::{SegmentFile, Step, describe, first_block, header_in, read_words, walk, walk_blocks};
 use super::sequence::{Run, Slots, fitting, runs, whole_run};
+use super::visitor::Visitor;
 use crate::events::{SLOT_BYTES, Slot};
 use crate::format::block::{BLOCK_HEADER_BYTES, RecordRange};
 use crate::format::definition::decode_all;
@@ -20,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// One reading of a recording.
-pub(super) struct Pass<'a, V: ?Sized> {
+pub(super) struct Pass<'a, V> {
     recording: &'a Recording,
     visit: &'a mut V,
     dictionary: Dictionary,
@@ -35,7 +36,7 @@ pub(super) struct Pass<'a, V: ?Sized> {
     retired: bool,
 }
 
-impl<'a, V: FnMut(Event<'_>) + ?Sized> Pass<'a, V> {
+impl<'a, V: Visitor> Pass<'a, V> {
     pub(super) fn new(recording: &'a Recording, visit: &'a mut V) -> Self {
         let facts = recording.facts();
         Pass {
@@ -77,7 +78,7 @@ impl<'a, V: FnMut(Event<'_>) + ?Sized> Pass<'a, V> {
 
     fn damage(&mut self, path: &Path, offset: u64, bytes: u64, records: u64, what: &'static str) {
         self.summary.damages += 1;
-        (self.visit)(Event::Damage(Damage { path: path.to_owned(), offset, bytes, records, what }));
+        self.visit.other(Event::Damage(Damage { path: path.to_owned(), offset, bytes, records, what }));
     }
 
     fn damaged_file(&mut self, path: &Path, error: &ReadError) {
@@ -88,7 +89,7 @@ impl<'a, V: FnMut(Event<'_>) + ?Sized> Pass<'a, V> {
     fn thread(&mut self, facts: &ThreadFacts) {
         if self.threads.insert(facts.id) {
             self.summary.threads += 1;
-            (self.visit)(Event::Thread(facts));
+            self.visit.other(Event::Thread(facts));
         }
     }
 

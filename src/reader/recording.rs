@@ -4,6 +4,7 @@ use super::error::ReadError;
 use super::event::{Event, Summary, WriterState};
 use super::pass::Pass;
 use super::segment::{Step, file_header, read_first_words, read_words, walk};
+use super::visitor::{Each, Visitor};
 use crate::format::file::FILE_HEADER_BYTES;
 use crate::format::session_file::SESSION_HEADER_BYTES;
 use crate::format::session_name::REMOVED;
@@ -237,8 +238,8 @@ impl Recording {
     /// The records of one thread come in order, in a drain or after it, with what is missing where it is missing. Begins that were
     /// carried forward are among them: each stands where its record did. A thread comes before its records.
     ///
-    /// A closure becomes part of the loop that reads, in which what it does not use of a record is not worked out. `&mut dyn FnMut(Event<'_>)`
-    /// is called for each, which takes longer.
+    /// A closure becomes part of the loop that reads, in which what it does not use of a record is not worked out; one that is long does so as
+    /// a [`Visitor`]. `&mut dyn FnMut(Event<'_>)` is called for each, which takes longer.
     ///
     /// Memory is bounded by the largest file, by the number of names and rings, and by the begins that were carried forward.
     ///
@@ -260,10 +261,18 @@ impl Recording {
     /// # }
     /// ```
     pub fn read<V: FnMut(Event<'_>) + ?Sized>(&self, visit: &mut V) -> Result<Summary, ReadError> {
+        self.visit(&mut Each(visit))
+    }
+
+    /// The same for a [`Visitor`].
+    ///
+    /// # Errors
+    /// As of [`Recording::read`].
+    pub fn visit<V: Visitor>(&self, visitor: &mut V) -> Result<Summary, ReadError> {
         if self.memory.is_none() && !is_session(&self.path) {
             return Err(ReadError::NoRecording { path: self.path.clone() });
         }
-        Ok(Pass::new(self, visit).run())
+        Ok(Pass::new(self, visitor).run())
     }
 
     /// Which every file of the session names.

@@ -37,7 +37,10 @@ impl<'a> Window<'a> {
     fn move_to(&mut self, offset: u64, words: usize) -> io::Result<()> {
         let before = offset.checked_sub(self.start).map_or(self.filled, |before| (before / 8) as usize);
         let kept = self.filled.saturating_sub(before);
-        self.words.copy_within(self.filled - kept..self.filled, 0);
+        // It is there already if more of the same block is wanted.
+        if before > 0 {
+            self.words.copy_within(self.filled - kept..self.filled, 0);
+        }
         (self.start, self.filled) = (offset, kept);
         if self.words.len() < words {
             self.words.try_reserve_exact(words - self.words.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;

@@ -33,16 +33,13 @@
 mod beside;
 mod details;
 mod pairing;
+mod reading;
 
 use crate::places::Place;
-use crate::progress::{Progress, Silent};
 pub use details::{Attribute, Attributes, Counter, DetailTotals, Details, Instant, MOST_ATTRIBUTES, MOST_INSTANTS};
 pub use pairing::Pairing;
-use pairing::brief::Brief;
-use spanring::reader::{
-    Damage, Event, Loss, NameState, Outcome, Phase, PollRecord, ReadError, Recording, SpanKind, SpanRecord, Summary,
-    ThreadFacts,
-};
+pub use reading::{read, read_brief, read_steps, read_with};
+use spanring::reader::{Damage, Loss, NameState, Outcome, PollRecord, SpanKind, SpanRecord, ThreadFacts};
 
 /// One span: a named stretch of time, with everything that the recording knows about it.
 ///
@@ -162,6 +159,7 @@ impl Span<'_> {
     ///     span.duration_ns().is_some_and(|ns| ns > 1_000_000)
     /// }
     /// ```
+    #[inline]
     pub fn duration_ns(&self) -> Option<u64> {
         self.end_ns.map(|end| end.saturating_sub(self.begin_ns))
     }
@@ -380,6 +378,7 @@ pub fn thread_label(thread: &ThreadFacts) -> String {
 pub const LONGEST_TEXT: usize = spanring::events::MAX_RUN_TIME_NAME;
 
 /// A text without what is too much, up to a whole character.
+#[inline]
 pub(crate) fn cut(text: &str) -> &str {
     match text.len() {
         0..=LONGEST_TEXT => text,
@@ -391,194 +390,7 @@ pub(crate) fn cut(text: &str) -> &str {
 }
 
 /// Adds records that are missing. In a damaged recording there may seem to be any number of them.
+#[inline]
 pub(crate) fn add(total: &mut u64, records: u64) {
     *total = total.saturating_add(records);
-}
-
-/// Reads a whole recording as spans, in about the order in which they ended; then those that are open, oldest first.
-///
-/// # Errors
-/// Those of [`Recording::read`]: files that cannot be opened or read. What is damaged or lost is an [`Item`], not an error.
-///
-/// ```no_run
-/// use spanring::reader::Recording;
-/// use spanring_cli::spans::{self, Item, Span};
-///
-/// # fn main() -> Result<(), spanring::reader::ReadError> {
-/// let recording = Recording::open("recording")?;
-/// let mut open = Vec::new();
-/// spans::read(&recording, &mut |item| {
-///     if let Item::Span(Span { name, end_ns: None, .. }) = item {
-///         open.push(name.to_owned());
-///     }
-/// })?;
-/// println!("open: {}", open.join(", "));
-/// # Ok(())
-/// # }
-/// ```
-pub fn read(recording: &Recording, visit: &mut (impl FnMut(Item<'_>) + ?Sized)) -> Result<Summary, ReadError> {
-    read_with(recording, &mut Silent, visit)
-}
-
-/// The same, and `progress` is told how far it is.
-///
-/// # Errors
-/// As of [`read`].
-pub fn read_with(
-    recording: &Recording,
-    progress: &mut dyn Progress,
-    visit: &mut (impl FnMut(Item<'_>) + ?Sized),
-) -> Result<Summary, ReadError> {
-    read_steps(recording, progress, &mut |step| match step {
-        Step::Begun(_) | Step::Polled(_) => {}
-        Step::Item(item) => visit(item),
-    })
-}
-
-/// The same for those who need no more of a span than what its end says, in less time: names, places, when it began and ended, and how.
-/// Whether its begin was lost, on which thread that was and when the future was made, how long it was busy, and [`Span::details`] are not
-/// told of a span that has ended. Instants and counters are passed over.
-///
-/// # Errors
-/// As of [`read`].
-pub fn read_brief(
-    recording: &Recording,
-    progress: &mut dyn Progress,
-    visit: &mut (impl FnMut(Item<'_>) + ?Sized),
-) -> Result<Summary, ReadError> {
-    let mut brief = Brief::of(recording);
-    let mut told = Told { progress, records: 0, told: 0 };
-    let summary = recording.read(&mut |event| {
-        match event {
-            Event::Span(ref record) => {
-                told.records(1);
-                if let Some(span) = brief.record(record) {
-                    visit(Item::Span(span));
-                }
-            }
-            Event::Thread(thread) => {
-                brief.thread();
-                visit(Item::Thread(thread));
-            }
-            Event::Loss(loss) => {
-                told.records(loss.records);
-                brief.loss(&loss);
-                visit(Item::Loss(loss));
-            }
-            Event::Damage(damage) => visit(Item::Damage(damage)),
-            _ => told.records(1),
-        }
-        while let Some(span) = brief.overdue() {
-            visit(Item::Span(span));
-        }
-    });
-    told.progress.finish();
-    let summary = summary?;
-    if summary.damaged > 0 {
-        brief.damage();
-    }
-    brief.finish(&mut |span| visit(Item::Span(span)));
-    Ok(summary)
-}
-
-/// Tells now and then how many records were read.
-struct Told<'p> {
-    progress: &'p mut dyn Progress,
-    records: u64,
-    told: u64,
-}
-
-impl Told<'_> {
-    #[inline]
-    fn records(&mut self, records: u64) {
-        /// So many are read without a word.
-        const STEP: u64 = 1 << 16;
-        add(&mut self.records, records);
-        if self.records - self.told >= STEP {
-            self.told = self.records;
-            self.progress.at(self.records);
-        }
-    }
-}
-
-/// The same as [`read_with`], and begins are visited as they are read. A span is handed out after it has ended, so its descendants come before it: who
-/// wants to know to what they belong has to hear of the begins.
-///
-/// # Errors
-/// As of [`read`].
-pub fn read_steps(
-    recording: &Recording,
-    progress: &mut dyn Progress,
-    visit: &mut (impl FnMut(Step<'_>) + ?Sized),
-) -> Result<Summary, ReadError> {
-    let mut pairing = Pairing::of(recording);
-    let mut told = Told { progress, records: 0, told: 0 };
-    let summary = recording.read(&mut |event| {
-        match event {
-            Event::Thread(thread) => {
-                pairing.thread();
-                visit(Step::Item(Item::Thread(thread)));
-            }
-            // It is large, and stays where it is.
-            Event::Span(ref record) => {
-                told.records(1);
-                if record.phase == Phase::Begin {
-                    visit(Step::Begun(record));
-                }
-                if let Some(span) = pairing.record(record) {
-                    visit(Step::Item(Item::Span(span)));
-                }
-            }
-            Event::Poll(record) => {
-                told.records(1);
-                visit(Step::Polled(record));
-                if let Some(span) = pairing.poll(&record) {
-                    visit(Step::Item(Item::Span(span)));
-                }
-            }
-            Event::Loss(loss) => {
-                told.records(loss.records);
-                pairing.loss(&loss);
-                visit(Step::Item(Item::Loss(loss)));
-            }
-            Event::Damage(damage) => visit(Step::Item(Item::Damage(damage))),
-            Event::Attribute(record) => {
-                told.records(1);
-                pairing.attribute(&record);
-            }
-            Event::Instant(record) => {
-                told.records(1);
-                pairing.instant(&record);
-                while let Some(instant) = pairing.stray() {
-                    visit(Step::Item(Item::Instant(instant)));
-                }
-            }
-            Event::Counter(record) => {
-                told.records(1);
-                visit(Step::Item(Item::Counter(pairing.counter(&record))));
-            }
-            _ => told.records(1),
-        }
-        while let Some(span) = pairing.overdue() {
-            visit(Step::Item(Item::Span(span)));
-        }
-    });
-    told.progress.finish();
-    let summary = summary?;
-    if summary.damaged > 0 {
-        pairing.damage();
-    }
-    pairing.close();
-    while let Some(span) = pairing.overdue() {
-        visit(Step::Item(Item::Span(span)));
-    }
-    while let Some(instant) = pairing.stray() {
-        visit(Step::Item(Item::Instant(instant)));
-    }
-    let totals = pairing.totals();
-    if totals != DetailTotals::default() {
-        visit(Step::Item(Item::Details(totals)));
-    }
-    pairing.finish(&mut |span| visit(Step::Item(Item::Span(span))));
-    Ok(summary)
 }

@@ -342,7 +342,7 @@ impl Pairing {
         let facts = self.facts(record);
         let new = Met { facts, begin: Some(begin), end: None, is_done: false };
         let Some(met) = self.met.insert_new(id, new) else {
-            self.keep_text(record);
+            self.keep_text(id, record.name_index, record.name);
             return None;
         };
         // A second begin of the same span says nothing new.
@@ -397,7 +397,7 @@ impl Pairing {
             let span = self.span(id, facts, cut(record.name), begin, Some(end), polls);
             return Some(Span { details: self.done_details.as_deref(), ..span });
         }
-        self.keep_text(record);
+        self.keep_text(id, record.name_index, record.name);
         self.met.insert(id, Met { facts, begin, end: Some(end), is_done: false });
         if is_whole {
             self.held.push_back(Held { id, since: self.records });
@@ -475,12 +475,18 @@ impl Pairing {
 
     /// Keeps a name that was made at run time, for as long as its span is remembered.
     #[inline]
-    fn keep_text(&mut self, record: &SpanRecord<'_>) {
-        if record.name_index.is_none() {
-            let mut text = self.spare.pop().unwrap_or_default();
-            text.push_str(cut(record.name));
-            self.texts.insert(record.span_id, text);
+    fn keep_text(&mut self, id: u64, number: Option<u32>, name: &str) {
+        if number.is_none() {
+            let text = self.copy(name);
+            self.texts.insert(id, text);
         }
+    }
+
+    /// A copy of a name that was made at run time, in memory that was used before.
+    fn copy(&mut self, name: &str) -> String {
+        let mut text = self.spare.pop().unwrap_or_default();
+        text.push_str(cut(name));
+        text
     }
 
     fn spare(&mut self, mut text: String) {
@@ -564,6 +570,7 @@ fn given(begin: Option<Begin>) -> Given {
 }
 
 /// When a span began: as its begin record says, else as the end's own copy says.
+#[inline]
 fn begin_ns(begin: Option<Begin>, end: Option<End>) -> u64 {
     begin.map_or(end.map_or(0, |end| end.begin_ns), |begin| begin.ns)
 }

@@ -68,19 +68,16 @@ impl Brief {
         self.pairing.damage();
     }
 
-    /// As [`Pairing::record`].
+    /// As [`Pairing::record`], but that it is handed out here: it need not be copied then.
     #[inline(always)]
-    pub(in crate::spans) fn record<'a>(&'a mut self, record: &SpanRecord<'a>) -> Option<Span<'a>> {
+    pub(in crate::spans) fn record(&mut self, record: &SpanRecord<'_>, visit: &mut impl FnMut(Span<'_>)) {
         if self.is_paired {
-            return self.pairing.record(record);
+            return self.paired(*record).into_iter().for_each(visit);
         }
         self.pairing.records += 1;
         match record.phase {
-            Phase::Begin => {
-                self.begin(record);
-                None
-            }
-            Phase::End => self.end(record),
+            Phase::Begin => self.begin(record),
+            Phase::End => self.end(record, visit),
         }
     }
 
@@ -111,11 +108,7 @@ impl Brief {
         }
         marks.begun |= bit;
         let facts = self.pairing.facts(record);
-        let mut text = String::new();
-        if facts.name.is_none() {
-            text = self.pairing.spare.pop().unwrap_or_default();
-            text.push_str(cut(record.name));
-        }
+        let text = if facts.name.is_none() { self.pairing.copy(record.name) } else { String::new() };
         if self.recent.len() == RECENT {
             self.put_aside();
         }
@@ -123,9 +116,9 @@ impl Brief {
     }
 
     #[inline(always)]
-    fn end<'a>(&'a mut self, record: &SpanRecord<'a>) -> Option<Span<'a>> {
+    fn end(&mut self, record: &SpanRecord<'_>, visit: &mut impl FnMut(Span<'_>)) {
         if record.begin_unix_ns.is_none() {
-            return self.pair_from(record);
+            return self.pair_from(*record).into_iter().for_each(visit);
         }
         let id = record.span_id;
         let marks = self.marks.of(id);
@@ -135,14 +128,14 @@ impl Brief {
         } else if record.kind == SpanKind::Async {
             // A second end likewise.
             if marks.ended & bit != 0 {
-                return None;
+                return;
             }
             marks.ended |= bit;
             self.wait(id);
         }
         let facts = self.pairing.facts(record);
         let span = self.pairing.span(id, facts, cut(record.name), None, Some(End::of(record)), Polls::default());
-        Some(Span { begin_lost: false, ..span })
+        visit(Span { begin_lost: false, ..span });
     }
 
     /// Leaves room for more recent begins.
@@ -173,9 +166,17 @@ impl Brief {
         self.early.push_back((id, records));
     }
 
+    /// As [`Pairing::record`]. Here and below it is by value: a record whose address is asked for has to be in memory, here and on any
+    /// other way.
+    #[cold]
+    fn paired<'a>(&'a mut self, record: SpanRecord<'a>) -> Option<Span<'a>> {
+        self.pairing.record(&record)
+    }
+
     /// Pairs this end and all that come with their begins.
     #[cold]
-    fn pair_from<'a>(&'a mut self, record: &SpanRecord<'a>) -> Option<Span<'a>> {
+    fn pair_from<'a>(&'a mut self, record: SpanRecord<'a>) -> Option<Span<'a>> {
+        let record = &record;
         self.is_paired = true;
         self.pair_open();
         let facts = Facts { name: Some(0), ..self.pairing.facts(record) };
