@@ -47,8 +47,8 @@ pub fn read_with(
 }
 
 /// The same for those who need no more of a span than what its end says, in less time: names, places, when it began and ended, and how.
-/// Whether its begin was lost, on which thread that was and when the future was made, how long it was busy, and [`Span::details`] are not
-/// told of a span that has ended. Instants and counters are passed over.
+/// Whether its begin was lost, on which thread that was and when the future was made, how long it was busy, and
+/// [`Span::details`](super::Span::details) are not told of a span that has ended. Instants and counters are passed over.
 ///
 /// # Errors
 /// As of [`read`].
