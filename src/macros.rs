@@ -55,14 +55,36 @@ macro_rules! __span_location {
     };
 }
 
+/// A reference to what the filter says of the spans made there: of that name, if it is a literal, or else of any.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __verdict {
+    ($($name:expr)?) => {{
+        static __SPANRING_VERDICT: $crate::__private::SiteVerdict =
+            $crate::__private::SiteVerdict::new($crate::__private::literal(::core::stringify!($($name)?)));
+        &__SPANRING_VERDICT
+    }};
+}
+
+/// A value of a scope that begins in that generation, if there is one.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __while_recording {
-    ($value:expr) => {
-        $crate::__while_recording!($crate::__private::generation(), $value)
-    };
     ($generation:expr, $value:expr) => {
-        if $generation != $crate::__private::CLOSED {
+        match $generation {
+            ::core::option::Option::Some(_) => ::core::option::Option::Some($value),
+            ::core::option::Option::None => ::core::option::Option::None,
+        }
+    };
+}
+
+/// A value of a future that is wrapped in that generation, unless by that verdict it is known as refused. The compiler arranges this so that it
+/// costs nothing while nobody records; for scopes the other.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __unless_refused {
+    ($generation:expr, $verdict:expr, $value:expr) => {
+        if $generation != $crate::__private::CLOSED && !$crate::__private::is_refused($generation, $verdict) {
             ::core::option::Option::Some($value)
         } else {
             ::core::option::Option::None
@@ -146,12 +168,13 @@ macro_rules! __instrument {
     (@by $function:ident ($future:expr, $name:expr) [$($list:tt)*] $on_output:expr) => {{
         $crate::static_span_location!(__SPANRING_LOCATION);
         // Name and attributes first, as they are written first in `span_async_named!`, and may be borrowed by what the future takes.
+        let verdict = $crate::__verdict!($name);
         let generation = $crate::__private::generation();
-        let site = $crate::__while_recording!(generation, $crate::__private::named_with(
+        let site = $crate::__unless_refused!(generation, verdict, $crate::__private::named_with(
             &__SPANRING_LOCATION,
             ($name, $crate::__list!($($list)*)),
         ));
-        $crate::__private::$function($future, site, generation, $on_output)
+        $crate::__private::$function($future, site, generation, verdict, $on_output)
     }};
     ($context:tt $list:tt $closure:expr $(,)?) => {
         $crate::__instrument!(@by instrument_seeing $context $list $closure)
@@ -174,35 +197,39 @@ macro_rules! __span_async {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __scope {
-    (($description:expr) [$($list:tt)*]) => {
-        $crate::spans::ThreadSpanGuard::prepare_with($crate::__while_recording!($crate::__private::static_with(
-            $description,
-            $crate::__list!($($list)*),
-        )))
-    };
+    (($description:expr) [$($list:tt)*]) => {{
+        let description = $description;
+        let generation = $crate::__private::generation_of(description, $crate::__verdict!());
+        $crate::spans::ThreadSpanGuard::prepare_with($crate::__while_recording!(
+            generation,
+            $crate::__private::static_with(description, $crate::__list!($($list)*))
+        ))
+    }};
 }
 
 /// `(location, name) [attributes]` likewise.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __scope_named {
-    (($location:expr, $name:expr) [$($list:tt)*]) => {
-        $crate::spans::ThreadSpanGuard::prepare_with($crate::__while_recording!($crate::__private::named_with(
-            $location,
-            ($name, $crate::__list!($($list)*)),
-        )))
-    };
+    (($location:expr, $name:expr) [$($list:tt)*]) => {{
+        let location = $location;
+        let generation = $crate::__private::generation_at(location, $crate::__verdict!($name));
+        $crate::spans::ThreadSpanGuard::prepare_with($crate::__while_recording!(
+            generation,
+            $crate::__private::named_with(location, ($name, $crate::__list!($($list)*)))
+        ))
+    }};
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __instant {
-    (($name:expr) [$($list:tt)*]) => {
-        if $crate::__private::recording() {
-            $crate::static_span_location!(__SPANRING_LOCATION);
+    (($name:expr) [$($list:tt)*]) => {{
+        $crate::static_span_location!(__SPANRING_LOCATION);
+        if $crate::__private::generation_at(&__SPANRING_LOCATION, $crate::__verdict!($name)).is_some() {
             $crate::__private::instant(&__SPANRING_LOCATION, $name, $crate::__list!($($list)*));
         }
-    };
+    }};
 }
 
 /// Records that something happens now, in the current span: a point in time with a name, and perhaps attributes. Nothing is evaluated
@@ -301,9 +328,10 @@ macro_rules! instrument_named {
     ($future:expr, $name:expr $(,)?) => {{
         $crate::static_span_location!(__SPANRING_LOCATION);
         // The name first, as it is written first in `span_async_named!`, and may be borrowed by what the future takes.
+        let verdict = $crate::__verdict!($name);
         let generation = $crate::__private::generation();
-        let name = $crate::__while_recording!(generation, $name);
-        $crate::spans::InstrumentedNamedFuture::with_name($future, &__SPANRING_LOCATION, name, generation)
+        let name = $crate::__unless_refused!(generation, verdict, $name);
+        $crate::spans::InstrumentedNamedFuture::with_name($future, &__SPANRING_LOCATION, name, generation, verdict)
     }};
     ($future:expr, $name:expr, $($rest:tt)+) => {
         $crate::__fields!(__instrument ($future, $name) [] $($rest)+)
@@ -413,15 +441,16 @@ macro_rules! span_scope {
     ($variable:ident, $name:expr) => {
         $crate::static_span_desc!($variable, $name);
         let mut _span_scope = $crate::spans::ThreadSpanGuard::prepare(&$variable);
-        _span_scope.begin();
+        _span_scope.begin_in($crate::__private::generation_of(&$variable, $crate::__verdict!()));
     };
     ($name:expr) => {
         // The static is in a block of its own, so that a scope may have several.
-        let mut _span_scope = $crate::spans::ThreadSpanGuard::prepare({
+        let description = {
             $crate::static_span_desc!(__SPANRING_DESCRIPTION, $name);
             &__SPANRING_DESCRIPTION
-        });
-        _span_scope.begin();
+        };
+        let mut _span_scope = $crate::spans::ThreadSpanGuard::prepare(description);
+        _span_scope.begin_in($crate::__private::generation_of(description, $crate::__verdict!()));
     };
 }
 
@@ -453,21 +482,19 @@ macro_rules! span_scope_named {
     };
     ($variable:ident, $name:expr) => {
         $crate::static_span_location!($variable);
-        let generation = $crate::__private::generation();
+        let generation = $crate::__private::generation_at(&$variable, $crate::__verdict!($name));
         let name = $crate::__while_recording!(generation, $name);
         let mut _span_scope = $crate::spans::ThreadSpanGuard::prepare_named(&$variable, name);
         _span_scope.begin_in(generation);
     };
     ($name:expr) => {
-        let generation = $crate::__private::generation();
+        let location = {
+            $crate::static_span_location!(__SPANRING_LOCATION);
+            &__SPANRING_LOCATION
+        };
+        let generation = $crate::__private::generation_at(location, $crate::__verdict!($name));
         let name = $crate::__while_recording!(generation, $name);
-        let mut _span_scope = $crate::spans::ThreadSpanGuard::prepare_named(
-            {
-                $crate::static_span_location!(__SPANRING_LOCATION);
-                &__SPANRING_LOCATION
-            },
-            name,
-        );
+        let mut _span_scope = $crate::spans::ThreadSpanGuard::prepare_named(location, name);
         _span_scope.begin_in(generation);
     };
 }

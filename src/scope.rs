@@ -3,6 +3,7 @@
 use crate::events::Outcome;
 use crate::events::{SpanLocation, SpanMetadata};
 use crate::future::{AttributeValue, Attributes, Named, SpanName, SpanSite, ThreadSpan, WithAttributes};
+use crate::recorder::gate::CLOSED;
 use std::marker::PhantomData;
 
 /// A thread span, from here to the end of its scope. [`crate::span_scope!`] and [`crate::span_scope_named!`] make one.
@@ -157,8 +158,8 @@ impl<S: SpanSite> ThreadSpanGuard<S> {
     /// The same of a guard that was prepared in that generation, so that nobody has to look again.
     #[doc(hidden)]
     #[inline(always)]
-    pub fn begin_in(&mut self, generation: u64) {
-        self.span.begin_scope_in(generation);
+    pub fn begin_in(&mut self, generation: Option<u64>) {
+        self.span.begin_scope_in(generation.unwrap_or(CLOSED));
     }
 }
 

@@ -232,6 +232,80 @@ fn what_no_rule_can_bring_back_is_refused_by_its_level() {
 }
 
 #[test]
+fn what_is_refused_whatever_its_name_is_not_even_named_again() {
+    let _turn = exclusive();
+    let evaluated = std::cell::Cell::new(0);
+    let name = |name: &str| {
+        evaluated.set(evaluated.get() + 1);
+        name.to_owned()
+    };
+    let make_all = || {
+        run(span_async_named!(name("future"), async {}));
+        run(span_async_named!(name("with attribute"), number = 1, async {}));
+        span_scope_named!(name("scope"));
+        span_scope_named!(name("scope with attribute"), number = 1);
+        instant!(name("instant"));
+    };
+    let recorder = in_memory().filter(filter("control=off")).start().unwrap();
+    // Once, since nobody has asked yet; a scope and an instant ask before.
+    let counts = |text: &str| {
+        recorder.set_filter(filter(text));
+        let count = || {
+            make_all();
+            evaluated.take()
+        };
+        (count(), count())
+    };
+    assert_eq!(counts("control=off"), (2, 0));
+    assert_eq!(counts(""), (5, 5));
+    assert_eq!(counts("control=off,name:other=off"), (2, 0), "no name brings it back");
+    assert_eq!(counts("control=off,name:other=max"), (5, 5), "that depends on the name");
+    assert_eq!(counts("control=off,name:instant=max"), (5, 5));
+    let contents = contents_of(recorder);
+    let all = ["future", "with attribute", "scope", "scope with attribute"];
+    assert_eq!(names_of(&contents), [all, all].concat());
+}
+
+#[test]
+fn a_site_asks_again_whenever_the_filter_is_another_one() {
+    let _turn = exclusive();
+    let recorder = in_memory().start().unwrap();
+    #[span_fn]
+    async fn function() {}
+    #[span_fn(fields(number = 1))]
+    async fn with_attribute() {}
+    #[span_fn]
+    fn scope() {}
+    let make_all = || {
+        run(span_async_named!("literal", async {}));
+        run(span_async_named!("attribute", number = 1, async {}));
+        run(function());
+        run(with_attribute());
+        scope();
+        span_scope!("static");
+        span_scope_named!("scope");
+    };
+    let all = ["literal", "attribute", "function", "with_attribute", "scope", "static", "scope"];
+    let mut expected = Vec::new();
+    for (text, without) in [
+        ("control=off", &all[..]),
+        ("elsewhere=off", &[]),
+        ("name:literal=off", &["literal"]),
+        ("control=off,name:attribute=max", &["literal", "function", "with_attribute", "scope", "static"]),
+        ("name:static=off,name:function=off", &["static", "function"]),
+        ("control=off", &all),
+        ("", &[]),
+    ] {
+        recorder.set_filter(filter(text));
+        let kept = |name: &&&str| !without.contains(name);
+        (0..2).for_each(|_| make_all());
+        let made: Vec<&str> = all.iter().filter(kept).copied().collect();
+        expected.extend([made.clone(), made].concat());
+    }
+    assert_eq!(names_of(&contents_of(recorder)), expected);
+}
+
+#[test]
 fn a_filter_that_is_changed_counts_from_there_on_every_thread() {
     let _turn = exclusive();
     let recorder = in_memory().start().unwrap();

@@ -178,14 +178,16 @@ impl Recorder {
         let krate = &self.krate;
         if self.fields.is_empty() && !self.err {
             let description = self.description();
-            return quote!(#krate::spans::InstrumentFuture::instrument(#future, #description));
+            return quote! {
+                #krate::spans::InstrumentedFuture::with_verdict(#future, #description, #krate::__verdict!())
+            };
         }
-        let (site, value) = (Ident::new("site", Span::mixed_site()), self.site());
+        let (asked, site, declarations) = self.site();
         let on_output = if self.err { quote!(#krate::spans::FailOnErr) } else { quote!(()) };
         // The attributes first: the body may take what they are made of.
         quote!({
-            let #site = #value;
-            #krate::__private::instrument_with(#future, #site, #krate::__private::generation(), #on_output)
+            #declarations
+            #krate::__private::instrument_with(#future, #site, #asked, #on_output)
         })
     }
 
@@ -199,17 +201,31 @@ impl Recorder {
         quote!({ #declaration &#metadata })
     }
 
-    /// That and the attributes, if somebody records.
-    fn site(&self) -> TokenStream {
-        let (krate, fields, description) = (&self.krate, &self.fields, self.description());
-        quote!(#krate::__while_recording!(#krate::__private::static_with(#description, #krate::__attributes!(#fields))))
+    /// In which generation the span begins and by which verdict; that static with the attributes, if somebody records; and the declarations of
+    /// both.
+    fn site(&self) -> (TokenStream, Ident, TokenStream) {
+        let (krate, fields, value) = (&self.krate, &self.fields, self.description());
+        let [description, verdict, generation, site] =
+            ["description", "verdict", "generation", "site"].map(|name| Ident::new(name, Span::mixed_site()));
+        let declarations = quote! {
+            let #description = #value;
+            let #verdict = #krate::__verdict!();
+            let #generation = #krate::__private::generation();
+            let #site = #krate::__unless_refused!(
+                #generation,
+                #verdict,
+                #krate::__private::static_with(#description, #krate::__attributes!(#fields))
+            );
+        };
+        (quote!(#generation, #verdict), site, declarations)
     }
 
     /// `result`, with a thread span around it that fails if that is an `Err`.
     fn scope_of(&self, result: &TokenStream) -> TokenStream {
-        let (krate, site) = (&self.krate, self.site());
+        let (krate, (_, site, declarations)) = (&self.krate, self.site());
         let guard = Ident::new("guard", Span::mixed_site());
         quote!({
+            #declarations
             let #guard = #krate::spans::ThreadSpanGuard::prepare_with(#site).begun();
             #krate::__private::end_by(#guard, #result)
         })

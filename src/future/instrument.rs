@@ -4,7 +4,6 @@ use super::name::SpanName;
 use super::site::Named;
 use super::spanned::{InstrumentedFuture, InstrumentedNamedFuture, Spanned};
 use crate::events::{SpanLocation, SpanMetadata};
-use crate::recorder::record::running_generation;
 use std::future::Future;
 use std::panic::Location as Caller;
 
@@ -54,7 +53,7 @@ pub trait InstrumentFuture: Future + Sized {
         location: &'static SpanLocation,
         name: N,
     ) -> InstrumentedNamedFuture<Self, N> {
-        InstrumentedNamedFuture::with_name(self, location, Some(name), running_generation())
+        InstrumentedNamedFuture::by_function(self, location, name)
     }
 }
 

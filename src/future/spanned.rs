@@ -5,7 +5,9 @@ use super::output::{EndingSpan, OnOutput, SeeOutput};
 use super::site::{Named, SpanSite};
 use super::state::FutureSpan;
 use crate::events::{SpanLocation, SpanMetadata};
+use crate::recorder::gate::looks_closer;
 use crate::recorder::record::running_generation;
+use crate::recorder::verdict::SiteVerdict;
 use pin_project_lite::pin_project;
 use std::future::Future;
 use std::mem::ManuallyDrop;
@@ -116,7 +118,17 @@ impl<F> InstrumentedFuture<F> {
     /// ```
     #[inline]
     pub fn new(future: F, description: &'static SpanMetadata) -> Self {
-        Spanned::wrap(future, Some(description), running_generation())
+        Spanned::wrap(future, Some(description), running_generation(), None)
+    }
+
+    /// The same at a site with a verdict.
+    #[doc(hidden)]
+    #[inline]
+    pub fn with_verdict(future: F, description: &'static SpanMetadata, verdict: &SiteVerdict) -> Self {
+        let generation = running_generation();
+        let is_refused = looks_closer(generation) && verdict.is_known_as_refused();
+        let site = if is_refused { None } else { Some(description) };
+        Spanned::wrap(future, site, generation, Some(verdict))
     }
 }
 
@@ -133,44 +145,56 @@ impl<F> InstrumentedNamedFuture<F> {
     /// ```
     #[inline]
     pub fn new(future: F, location: &'static SpanLocation, name: &'static str) -> Self {
-        Self::with_name(future, location, Some(name), running_generation())
+        Spanned::wrap(future, Some(Named::at(location, name)), running_generation(), None)
     }
 }
 
 impl<F, N: super::SpanName> InstrumentedNamedFuture<F, N> {
-    /// With no name nothing is recorded. For the macros, which evaluate a name only while somebody records: in that generation.
+    #[inline(always)]
+    pub(super) fn by_function(future: F, location: &'static SpanLocation, name: N) -> Self {
+        Spanned::wrap(future, Some(Named::at(location, name)), running_generation(), None)
+    }
+
+    /// With no name nothing is recorded. For the macros, which evaluate a name only while somebody records: in that generation, by that verdict.
     #[doc(hidden)]
     #[inline]
-    pub fn with_name(future: F, location: &'static SpanLocation, name: Option<N>, generation: u64) -> Self {
-        Spanned::wrap(future, name.map(|name| Named::at(location, name)), generation)
+    pub fn with_name(
+        future: F,
+        location: &'static SpanLocation,
+        name: Option<N>,
+        generation: u64,
+        verdict: &SiteVerdict,
+    ) -> Self {
+        Spanned::wrap(future, name.map(|name| Named::at(location, name)), generation, Some(verdict))
     }
 }
 
 impl<F, N: super::SpanName> Spanned<F, Named<N, &'static Caller<'static>>> {
     #[inline]
     pub(super) fn at_caller(future: F, caller: &'static Caller<'static>, name: N) -> Self {
-        Spanned::wrap(future, Some(Named::at(caller, name)), running_generation())
+        Spanned::wrap(future, Some(Named::at(caller, name)), running_generation(), None)
     }
 }
 
 impl<F, S: SpanSite> Spanned<F, S> {
     #[inline(always)]
-    fn wrap(future: F, site: Option<S>, generation: u64) -> Self {
-        let span = FutureSpan::of_future(site, generation);
+    fn wrap(future: F, site: Option<S>, generation: u64, verdict: Option<&SiteVerdict>) -> Self {
+        let span = FutureSpan::of_future(site, generation, verdict);
         Spanned { future: ManuallyDrop::new(future), span, on_output: Kept::default() }
     }
 }
 
-/// Wraps `future`, whose output `on_output` looks at; its site was made in that generation. For the macros.
+/// Wraps `future`, whose output `on_output` looks at; its site was made in that generation, by that verdict. For the macros.
 #[doc(hidden)]
 #[inline]
 pub fn instrument_with<F: Future, S: SpanSite, O: OnOutput<F::Output>>(
     future: F,
     site: Option<S>,
     generation: u64,
+    verdict: &SiteVerdict,
     on_output: O,
 ) -> Spanned<F, S, O> {
-    let span = FutureSpan::of_future(site, generation);
+    let span = FutureSpan::of_future(site, generation, Some(verdict));
     Spanned { future: ManuallyDrop::new(future), span, on_output: kept(on_output) }
 }
 
@@ -181,9 +205,10 @@ pub fn instrument_seeing<F: Future, S: SpanSite, C: FnOnce(&F::Output, &EndingSp
     future: F,
     site: Option<S>,
     generation: u64,
+    verdict: &SiteVerdict,
     closure: C,
 ) -> Spanned<F, S, SeeOutput<C>> {
-    instrument_with(future, site, generation, SeeOutput::new(closure))
+    instrument_with(future, site, generation, verdict, SeeOutput::new(closure))
 }
 
 /// A place, a name and attributes, for the macros.

@@ -16,7 +16,7 @@ mod enabled {
         ending_generation, measured_ticks, poll, recording, running_generation, running_generation_at,
     };
     use crate::recorder::sampling::{UNSAMPLED, is_sampled, scope_ends};
-    use crate::recorder::verdict::{is_known_as_wanted, is_wanted};
+    use crate::recorder::verdict::{SiteVerdict, generation_by, is_known_as_wanted, is_wanted};
     use std::mem::MaybeUninit;
     use std::task::Poll;
 
@@ -77,9 +77,9 @@ mod enabled {
 
     impl<S: SpanSite> FutureSpan<S> {
         /// The span of a future, which begins when that is first polled, created while that is [`running_generation`]. `None`: it
-        /// will not be recorded.
+        /// will not be recorded. If somebody is asked, it is the site, as far as it knows.
         #[inline(always)]
-        pub(crate) fn of_future(site: Option<S>, generation: u64) -> Self {
+        pub(crate) fn of_future(site: Option<S>, generation: u64, verdict: Option<&SiteVerdict>) -> Self {
             if site.is_none() {
                 return SpanState::new(Phase::OVER, None);
             }
@@ -88,12 +88,20 @@ mod enabled {
             }
             let mut created = generation;
             if let Some(site) = site.as_ref().filter(|_| looks_closer(generation)) {
-                if running_generation_at(site.site().level()) == CLOSED {
+                let (place, name) = (site.site().place(), site.name());
+                if let Some(verdict) = verdict {
+                    match generation_by(verdict, place, generation) {
+                        Some(begins) => created = begins,
+                        None => return SpanState::new(Phase::OVER, None),
+                    }
+                } else if running_generation_at(site.site().level()) == CLOSED {
                     return SpanState::new(Phase::OVER, None);
                 }
-                match look_closer(site.site().place(), site.name()) {
-                    Some(looked_at) => created = looked_at,
-                    None => return SpanState::new(Phase::OVER, None),
+                if looks_closer(created) {
+                    match look_closer(place, name) {
+                        Some(looked_at) => created = looked_at,
+                        None => return SpanState::new(Phase::OVER, None),
+                    }
                 }
             }
             let mut span = SpanState::new(Phase::FRESH, site);
@@ -472,18 +480,31 @@ mod enabled {
     }
 
     /// Of a future that is created now, and that is not just recorded: when that is, if it is measured; or [`UNSAMPLED`]. `None`: the
-    /// filter does not want it. Out of line, once for each sort of name, so that few arguments are to be passed, all in registers.
+    /// filter does not want it. Out of line, once for each sort of name, so that few arguments are to be passed, all in registers; and what is
+    /// known as refused saves none.
     #[inline(always)]
     fn look_closer(place: Place, name: Name<'_>) -> Option<u64> {
         #[cold]
         #[inline(never)]
         fn of_site(place: Place) -> Option<u64> {
+            if is_refused(place, Name::OfSite) { None } else { look_at_site(place) }
+        }
+
+        #[cold]
+        #[inline(never)]
+        fn look_at_site(place: Place) -> Option<u64> {
             look(place, Name::OfSite)
         }
 
         #[cold]
         #[inline(never)]
         fn of_static_name(place: Place, name: &'static str) -> Option<u64> {
+            if is_refused(place, Name::Static(&name)) { None } else { look_at_static_name(place, name) }
+        }
+
+        #[cold]
+        #[inline(never)]
+        fn look_at_static_name(place: Place, name: &'static str) -> Option<u64> {
             look(place, Name::Static(&name))
         }
 
@@ -491,6 +512,11 @@ mod enabled {
         #[inline(never)]
         fn of_run_time_name(place: Place, text: &str) -> Option<u64> {
             look(place, Name::RunTime(text))
+        }
+
+        #[inline(always)]
+        fn is_refused(place: Place, name: Name<'_>) -> bool {
+            filters(running_generation()) && is_known_as_wanted(place, name) == Some(false)
         }
 
         #[inline(always)]
@@ -546,6 +572,7 @@ pub(crate) use disabled::{FutureSpan, ThreadSpan};
 mod disabled {
     use crate::events::Outcome;
     use crate::future::attributes::SpanRef;
+    use crate::recorder::verdict::SiteVerdict;
     use std::marker::PhantomData;
     use std::task::Poll;
 
@@ -556,7 +583,7 @@ mod disabled {
 
     impl<S> SpanState<S> {
         #[inline(always)]
-        pub(crate) fn of_future(_: Option<S>, _: u64) -> SpanState<S> {
+        pub(crate) fn of_future(_: Option<S>, _: u64, _: Option<&SiteVerdict>) -> SpanState<S> {
             SpanState(PhantomData)
         }
 

@@ -53,7 +53,7 @@ impl<T, S: SpanSite> InstrumentedStream<T, S> {
     fn new(stream: T, site: S) -> Self {
         InstrumentedStream {
             stream: ManuallyDrop::new(stream),
-            span: FutureSpan::of_future(Some(site), running_generation()),
+            span: FutureSpan::of_future(Some(site), running_generation(), None),
         }
     }
 }

@@ -265,20 +265,36 @@ impl What {
     }
 }
 
+impl Rule {
+    fn is_of_name(&self) -> bool {
+        matches!(self.what, What::Name(_))
+    }
+
+    /// Whether spans of that level are recorded, if it is this rule that counts.
+    fn wants(&self, level: Verbosity) -> bool {
+        self.up_to.is_some_and(|up_to| level <= up_to)
+    }
+}
+
 impl Filter {
     /// Whether a span is recorded.
     pub(super) fn wants(&self, subject: &Subject<'_>) -> bool {
-        let said = self.rules.iter().filter_map(|rule| Some((rule.what.weight(subject)?, rule.up_to)));
-        // Of several that are greatest, the last one.
-        match said.max_by_key(|(weight, _)| *weight) {
-            Some((_, up_to)) => up_to.is_some_and(|up_to| subject.level <= up_to),
-            None => true,
-        }
+        Filter::say(self.rules.iter(), subject)
     }
 
-    /// Whether it says something of names.
-    pub(super) fn asks_names(&self) -> bool {
-        self.rules.iter().any(|rule| matches!(rule.what, What::Name(_)))
+    /// The same whatever its name is. `None`: that depends on the name.
+    pub(super) fn wants_any_name(&self, subject: &Subject<'_>) -> Option<bool> {
+        let (wanted, level) =
+            (Filter::say(self.rules.iter().filter(|rule| !rule.is_of_name()), subject), subject.level);
+        let mut of_names = self.rules.iter().filter(|rule| rule.is_of_name());
+        of_names.all(|rule| rule.wants(level) == wanted).then_some(wanted)
+    }
+
+    /// What these rules say.
+    fn say<'a>(rules: impl Iterator<Item = &'a Rule>, subject: &Subject<'_>) -> bool {
+        let said = rules.filter_map(|rule| Some((rule.what.weight(subject)?, rule)));
+        // Of several that are greatest, the last one.
+        said.max_by_key(|(weight, _)| *weight).is_none_or(|(_, rule)| rule.wants(subject.level))
     }
 
     /// How many levels there are, from the most detailed on, of which no span is recorded, whatever else may be said of it.
@@ -380,6 +396,23 @@ mod tests {
         assert!(wants("pool.rs:17=max,pool.rs=off,service=off,off"));
         assert!(wants("pool.rs=max,service=off,off"));
         assert!(wants("service=off,service=max") && !wants("service=max,service=off"));
+    }
+
+    #[test]
+    fn what_no_name_changes_is_known_without_it() {
+        let known = |filter: &str| filter.parse::<Filter>().unwrap().wants_any_name(&SUBJECT);
+        for (filter, wanted) in [
+            ("", Some(true)),
+            ("service=off", Some(false)),
+            ("name:other=off", None),
+            ("name:acquire=off,name:other=max", None),
+            ("service=off,name:other=max", None),
+            ("service=off,name:other=off", Some(false)),
+            ("service=off,name:other=med", Some(false)),
+            ("med,service=max,name:other=max", Some(true)),
+        ] {
+            assert_eq!(known(filter), wanted, "{filter}");
+        }
     }
 
     #[test]

@@ -1,12 +1,13 @@
-//! What the filter says of a span that is about to be made, remembered by each thread.
+//! What the filter says of a span that is about to be made, remembered by its call site, or by each thread.
 //!
 //! Filters are never freed, so the address of one identifies it, and what a thread remembers of it stays true: to change the filter is
 //! one store, and nobody has to be told. Nothing here takes a lock or allocates, for spans are made in signal handlers too.
 
 use super::filter::{Filter, Subject};
-use super::record::{Name, Place, is_run_time};
+use super::gate::{CLOSED, filters, samples};
+use super::record::{Name, Place, ending_generation, is_run_time};
 use crate::events::{SpanLocation, SpanMetadata, StringId, Verbosity};
-use crate::sync::{AtomicPtr, Ordering, light_barrier};
+use crate::sync::{AtomicPtr, AtomicU64, Ordering, light_barrier};
 use std::cell::Cell;
 use std::panic::Location as Caller;
 use std::ptr::null_mut;
@@ -61,6 +62,14 @@ pub(super) fn current() -> Option<&'static Filter> {
     unsafe { CURRENT.load(Ordering::Acquire).as_ref() }
 }
 
+impl Filter {
+    /// Of one that is kept.
+    fn address(&self) -> u64 {
+        const { assert!(align_of::<Filter>() as u64 > SiteVerdict::WANTED | SiteVerdict::DEPENDS_ON_NAME) };
+        std::ptr::from_ref(self).addr() as u64
+    }
+}
+
 /// The same filter again has the same address: there are as many as there are different ones.
 fn keep(filter: Filter) -> *mut Filter {
     static KEPT: Mutex<Vec<&'static Filter>> = Mutex::new(Vec::new());
@@ -72,6 +81,80 @@ fn keep(filter: Filter) -> *mut Filter {
         new
     });
     std::ptr::from_ref(filter).cast_mut()
+}
+
+/// What the filter says of a call site, remembered by the site itself, in a static of its own: for all threads. It is written at the first
+/// span after the filter was changed, and only read at all others.
+///
+/// One word has both the filter and what it says, and a filter says the same for ever. So whatever a thread finds, of whichever filter and
+/// however late it sees it, is true of that filter; nothing else is found by way of it, and every access is relaxed.
+#[derive(Debug)]
+pub struct SiteVerdict {
+    said: AtomicU64,
+    /// The name of the site's spans, if it is always the same, and the place does not say it.
+    name: Option<&'static str>,
+}
+
+impl SiteVerdict {
+    /// The lowest bits of the word, where those of a filter's address are 0: so it takes one comparison to know that it refuses.
+    const REFUSED: u64 = 0;
+    const WANTED: u64 = 1;
+    const DEPENDS_ON_NAME: u64 = 2;
+
+    /// Of a site that nobody has asked about: without a filter, it is wanted. With the name of its spans, if that is always the same, and the
+    /// place does not say it.
+    pub const fn new(name: Option<&'static str>) -> SiteVerdict {
+        SiteVerdict { said: AtomicU64::new(SiteVerdict::WANTED), name }
+    }
+
+    /// Whether the filter is known to want none of the site's spans.
+    #[inline(always)]
+    pub(crate) fn is_known_as_refused(&self) -> bool {
+        // Relaxed, both: it is only asked which filter it is.
+        self.said.load(Ordering::Relaxed) == CURRENT.load(Ordering::Relaxed).addr() as u64
+    }
+
+    /// What the filter says of the site.
+    #[inline(always)]
+    fn of(&self, filter: &Filter, place: Place) -> u64 {
+        let known = self.said.load(Ordering::Relaxed) ^ filter.address();
+        if known <= SiteVerdict::DEPENDS_ON_NAME { known } else { self.ask(filter, place) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn ask(&self, filter: &Filter, place: Place) -> u64 {
+        let subject = place.subject(self.name.unwrap_or_default());
+        let says_name = self.name.is_some() || matches!(place, Place::Metadata(_));
+        let said = match if says_name { Some(filter.wants(&subject)) } else { filter.wants_any_name(&subject) } {
+            Some(true) => SiteVerdict::WANTED,
+            Some(false) => SiteVerdict::REFUSED,
+            None => SiteVerdict::DEPENDS_ON_NAME,
+        };
+        self.said.store(filter.address() | said, Ordering::Relaxed);
+        said
+    }
+}
+
+/// In which generation a span may begin at a place with a verdict, if somebody is asked or measures polls, as [`Gate::begins`] says. `None`: the
+/// filter wants no span of the site. If it wants them all, it need not be asked again.
+///
+/// [`Gate::begins`]: super::gate::Gate::begins
+#[inline(always)]
+pub(crate) fn generation_by(verdict: &SiteVerdict, place: Place, begins: u64) -> Option<u64> {
+    let generation = if filters(begins) { generation_asked(verdict, place, begins) } else { begins };
+    Some(generation).filter(|generation| *generation != CLOSED)
+}
+
+#[cold]
+#[inline(never)]
+fn generation_asked(verdict: &SiteVerdict, place: Place, begins: u64) -> u64 {
+    let Some(filter) = current() else { return begins };
+    match verdict.of(filter, place) {
+        SiteVerdict::REFUSED => CLOSED,
+        SiteVerdict::WANTED if !samples(begins) => ending_generation(),
+        _ => begins,
+    }
 }
 
 /// Whether the filter wants a span there, of that name.
@@ -97,10 +180,12 @@ pub(crate) fn is_known_as_wanted(place: Place, name: Name<'_>) -> Option<bool> {
 #[inline(never)]
 fn judge(place: Place, name: StringId, text: &str) -> bool {
     let Some(filter) = current() else { return true };
-    let wanted = filter.wants(&place.subject(text));
+    let subject = place.subject(text);
+    let of_place = if is_run_time(name) { filter.wants_any_name(&subject) } else { None };
+    let wanted = of_place.unwrap_or_else(|| filter.wants(&subject));
     // But where it stands is, if that is all that matters.
-    if !(is_run_time(name) && filter.asks_names()) {
-        verdict_of(place, name).remember(std::ptr::from_ref(filter).addr() as u64, place, name, wanted);
+    if of_place.is_some() || !is_run_time(name) {
+        verdict_of(place, name).remember(filter.address(), place, name, wanted);
     }
     wanted
 }
