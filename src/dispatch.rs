@@ -12,6 +12,7 @@ use crate::recorder::record::{Name, Site};
 /// Begins an async span at a static site. Returns its id, 0 if nobody records.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::dispatch::{on_begin_async_scope, on_end_async_scope};
 /// use spanring::prelude::*;
 /// use spanring::testing;
@@ -33,6 +34,7 @@ pub fn on_begin_async_scope(scope: &'static SpanMetadata, parent_span_id: u64, d
 /// Ends an async span at a static site as completed.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::dispatch::{on_begin_async_scope, on_end_async_scope};
 /// use spanring::prelude::*;
 /// use spanring::testing;
@@ -54,6 +56,7 @@ pub fn on_end_async_scope(span_id: u64, parent_span_id: u64, scope: &'static Spa
 /// Begins a named async span. Returns its id, 0 if nobody records.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::dispatch::{on_begin_async_named_scope, on_end_async_named_scope};
 /// use spanring::prelude::*;
 /// use spanring::testing;
@@ -81,6 +84,7 @@ pub fn on_begin_async_named_scope(
 /// Ends a named async span as completed.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::dispatch::{on_begin_async_named_scope, on_end_async_named_scope};
 /// use spanring::prelude::*;
 /// use spanring::testing;
@@ -109,6 +113,7 @@ pub fn on_end_async_named_scope(
 /// Begins a thread span at a static site.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::dispatch::{on_begin_scope, on_end_scope};
 /// use spanring::prelude::*;
 /// use spanring::testing;
@@ -131,6 +136,7 @@ pub fn on_begin_scope(scope: &'static SpanMetadata) {
 /// Ends a thread span at a static site.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::dispatch::{on_begin_scope, on_end_scope};
 /// use spanring::prelude::*;
 /// use spanring::testing;
@@ -154,6 +160,7 @@ pub fn on_end_scope(scope: &'static SpanMetadata) {
 /// Begins a named thread span.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::dispatch::{on_begin_named_scope, on_end_named_scope};
 /// use spanring::prelude::*;
 /// use spanring::testing;
@@ -175,6 +182,7 @@ pub fn on_begin_named_scope(thread_span_location: &'static SpanLocation, name: &
 /// Ends a named thread span.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::dispatch::{on_begin_named_scope, on_end_named_scope};
 /// use spanring::prelude::*;
 /// use spanring::testing;
@@ -210,6 +218,7 @@ pub fn on_end_named_scope(thread_span_location: &'static SpanLocation, name: &'s
 /// [`crate::instant!`], for a place and a name that no macro knows.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::dispatch::on_instant;
 /// use spanring::prelude::*;
 /// use spanring::testing;

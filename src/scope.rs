@@ -11,6 +11,7 @@ use std::marker::PhantomData;
 /// Its parent is the current async span; it is never a parent itself. It stays on its thread.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::prelude::*;
 /// use spanring::testing;
 ///
@@ -33,6 +34,7 @@ impl ThreadSpanGuard {
     /// Begins a span at a static site.
     ///
     /// ```
+    /// # if cfg!(not(feature = "enable")) { return; }
     /// use spanring::prelude::*;
     /// use spanring::spans::ThreadSpanGuard;
     /// use spanring::testing;
@@ -62,6 +64,7 @@ impl<N: SpanName> ThreadSpanGuard<Named<N>> {
     /// Begins a span of that name. With no name nothing is recorded: the macros evaluate one only while somebody records.
     ///
     /// ```
+    /// # if cfg!(not(feature = "enable")) { return; }
     /// use spanring::prelude::*;
     /// use spanring::spans::ThreadSpanGuard;
     /// use spanring::testing;
@@ -102,6 +105,7 @@ impl<S: SpanSite> ThreadSpanGuard<S> {
     /// Records an attribute of the span, as [`SpanRef::record`](crate::spans::SpanRef::record) does.
     ///
     /// ```
+    /// # if cfg!(not(feature = "enable")) { return; }
     /// use spanring::prelude::*;
     /// use spanring::testing;
     ///
@@ -121,6 +125,7 @@ impl<S: SpanSite> ThreadSpanGuard<S> {
     /// Ends the span now, as [failed](Outcome::Failed).
     ///
     /// ```
+    /// # if cfg!(not(feature = "enable")) { return; }
     /// use spanring::prelude::*;
     /// use spanring::testing;
     ///

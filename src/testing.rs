@@ -1,6 +1,7 @@
 //! Asserting on your own instrumentation: record a closure or a future in isolation, and look at its span tree.
 //!
 //! ```
+//! # if cfg!(not(feature = "enable")) { return; }
 //! use spanring::prelude::*;
 //! use spanring::testing;
 //!
@@ -31,6 +32,7 @@ use std::task::{Context, Poll};
 /// What was recorded, and what the closure or future returned.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::prelude::*;
 /// use spanring::testing;
 ///
@@ -52,6 +54,7 @@ pub struct Recorded<R> {
 /// A span, and what happened in it.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::events::Outcome;
 /// use spanring::prelude::*;
 /// use spanring::testing::{self, TestSpan};
@@ -93,6 +96,7 @@ impl<R> Recorded<R> {
     /// ` [cancelled]`, ` [panicked]` or ` [open]` what did not complete.
     ///
     /// ```
+    /// # if cfg!(not(feature = "enable")) { return; }
     /// use spanring::prelude::*;
     /// use spanring::testing;
     ///
@@ -132,6 +136,7 @@ impl TestSpan {
 /// If another recorder runs in this process, or without the feature `enable`.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::prelude::*;
 /// use spanring::testing;
 ///
@@ -164,6 +169,7 @@ pub fn record<R>(f: impl FnOnce() -> R) -> Recorded<R> {
 /// As [`record`] does, when it is called.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::prelude::*;
 /// use spanring::testing;
 ///
@@ -187,6 +193,7 @@ pin_project! {
     /// See [`record_future`].
     ///
     /// ```
+    /// # if cfg!(not(feature = "enable")) { return; }
     /// use spanring::prelude::*;
     /// use spanring::testing::{self, RecordFuture};
     ///

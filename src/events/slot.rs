@@ -58,6 +58,7 @@ pub const MAX_RECORD_SLOTS: usize = 8;
 /// The longest run-time name that is kept whole, in bytes. A longer one is cut at a character boundary, and marked.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::events::MAX_RUN_TIME_NAME;
 /// use spanring::prelude::*;
 /// use spanring::testing;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 /// the program contains and that is one of a few is cheaper as [`StaticText`]; a literal in a macro is that by itself.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::prelude::*;
 /// use spanring::spans::AttributeValue;
 /// use spanring::testing;
@@ -43,6 +44,7 @@ impl<T: value::Sealed> AttributeValue for T {}
 /// Text of which only address and length are recorded with each attribute, and the text itself once per recording, whole.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::prelude::*;
 /// use spanring::spans::StaticText;
 /// use spanring::testing;
@@ -287,6 +289,7 @@ fn record_all(attributes: &impl Attributes, span: u64, ticks: u64, generation: u
 /// that of its recording it records nothing.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::prelude::*;
 /// use spanring::testing;
 ///
@@ -358,6 +361,7 @@ impl SpanRef {
     /// [`crate::events::MAX_RUN_TIME_NAME`] bytes is cut at a character boundary, and marked.
     ///
     /// ```
+    /// # if cfg!(not(feature = "enable")) { return; }
     /// use spanring::prelude::*;
     /// use spanring::testing;
     ///

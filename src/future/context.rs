@@ -15,6 +15,7 @@ use std::task::{Context, Poll};
 /// Thread spans are never current: they take the current async span as their parent.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::prelude::*;
 /// use spanring::testing;
 ///
@@ -115,6 +116,7 @@ impl SpanContext {
     /// A context outside of any span.
     ///
     /// ```
+    /// # if cfg!(not(feature = "enable")) { return; }
     /// use spanring::prelude::*;
     /// use spanring::spans::SpanContext;
     /// use spanring::testing;
@@ -187,6 +189,7 @@ impl SpanContext {
     /// Runs `f` in this span. Afterwards, or if it panics, the span that is current now is so again.
     ///
     /// ```
+    /// # if cfg!(not(feature = "enable")) { return; }
     /// use spanring::prelude::*;
     /// use spanring::spans::SpanContext;
     /// use spanring::testing;
@@ -255,6 +258,7 @@ pin_project! {
 /// it was created.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::prelude::*;
 /// use spanring::testing;
 ///

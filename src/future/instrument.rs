@@ -10,6 +10,7 @@ use std::panic::Location as Caller;
 /// Instruments any future.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::prelude::*;
 /// use spanring::testing;
 ///

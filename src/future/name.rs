@@ -28,6 +28,7 @@ impl<T: sealed::Sealed> SpanName for T {}
 /// The macros whose names end in `_dyn!` make one. `&'a str` by itself is a name only if it is static.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::prelude::*;
 /// use spanring::spans::RunTimeName;
 /// use spanring::testing;

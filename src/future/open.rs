@@ -16,6 +16,7 @@ use crate::recorder::record::{Begun, Frame, Name, Site, Span, begin, end};
 /// dropped, the span stays open in the recording.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::dispatch::OpenSpan;
 /// use spanring::events::Outcome;
 /// use spanring::prelude::*;

@@ -7,6 +7,7 @@ use std::cell::Cell;
 /// What looks at the output of an instrumented future: nothing, `()`; [`FailOnErr`]; or a closure.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::prelude::*;
 /// use spanring::testing;
 ///
@@ -49,6 +50,7 @@ impl<T> sealed::Sealed<T> for () {
 /// A span whose output is an `Err` has [failed](Outcome::Failed).
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::prelude::*;
 /// use spanring::testing;
 ///
@@ -73,6 +75,7 @@ impl<T, E> sealed::Sealed<Result<T, E>> for FailOnErr {
 /// A closure that sees the output, and the span that is about to end. It is called only if the span is recorded.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::prelude::*;
 /// use spanring::testing;
 ///
@@ -114,6 +117,7 @@ impl<T, C: FnOnce(&T, &EndingSpan)> sealed::Sealed<T> for SeeOutput<C> {
 /// A span whose work is done, before its end is recorded.
 ///
 /// ```
+/// # if cfg!(not(feature = "enable")) { return; }
 /// use spanring::prelude::*;
 /// use spanring::spans::EndingSpan;
 /// use spanring::testing;
@@ -142,6 +146,7 @@ impl EndingSpan {
     /// Records an attribute, as [`SpanRef::record`] does.
     ///
     /// ```
+    /// # if cfg!(not(feature = "enable")) { return; }
     /// use spanring::prelude::*;
     /// use spanring::testing;
     ///
@@ -164,6 +169,7 @@ impl EndingSpan {
     /// The span will have ended as [failed](Outcome::Failed).
     ///
     /// ```
+    /// # if cfg!(not(feature = "enable")) { return; }
     /// use spanring::prelude::*;
     /// use spanring::testing;
     ///
