@@ -139,6 +139,7 @@ fn show_top(source: &Source, json: bool, sort: Sort, limit: Option<usize>, filte
     let mut report = top.finish(sort.into());
     check(report.damage.as_ref(), report.damaged, source.partial)?;
     say_late("", late, filter);
+    say_nothing(&recording, report.spans)?;
     if json {
         if let Some(limit) = limit.filter(|&limit| limit > 0) {
             report.rows.truncate(limit);
@@ -210,6 +211,7 @@ fn show_trees(source: &Source, json: bool, rows: usize, filter: &Filter, choice:
     if let (Choice::Ids(_), true) = (choice, report.trees.is_empty()) {
         return Err(input(format!("{}: there is no span of that id", recording.path().display())));
     }
+    say_nothing(&recording, report.candidates)?;
     if json { print_json(&report) } else { print(&render::trees(&report, rows, width())) }
 }
 
@@ -307,6 +309,17 @@ fn say_late(when: &str, attributes: u64, filter: &Filter) {
     }
 }
 
+/// Says that nothing was recorded, if that is why no span was found.
+fn say_nothing(recording: &Recording, found: u64) -> Result<(), Stop> {
+    // What the recorder counted spares another reading. Of a process that was killed there may be more, in its rings.
+    let is_counted = recording.status().is_some_and(|status| status.flushed > 0 || status.lost > 0);
+    if found == 0 && !is_counted {
+        let info = info::describe(recording).map_err(input)?;
+        render::nothing(&info).iter().for_each(|remark| say(remark));
+    }
+    Ok(())
+}
+
 /// The remark that so many attributes are with no span.
 fn late_attributes(attributes: u64) -> String {
     format!("{} of spans that are not there, or that had been read before", count(attributes, "attribute"))
@@ -335,6 +348,7 @@ fn show_open(
     let (recording, _) = find(source)?;
     let min_age_ns = u64::try_from(min_age.as_nanos()).unwrap_or(u64::MAX);
     let mut report = open::describe(&recording, &filter.of(&recording), min_age_ns).map_err(input)?;
+    say_nothing(&recording, report.open)?;
     let limit = limit.unwrap_or(if json { 0 } else { 30 });
     if limit > 0 {
         report.limit(limit);

@@ -121,6 +121,30 @@ fn slow_as_text_marks_the_critical_path_and_sums_up_what_is_alike() {
 }
 
 #[test]
+fn slow_has_no_column_for_what_is_said_of_hidden_spans_alone() {
+    let dir = TempDir::new().expect("a directory");
+    recorded(dir.path(), || {
+        let all = span_async_named!("all", async {
+            for _ in 0..12 {
+                span_async_named!("step", async { sleep(Duration::from_millis(1)) }).await;
+            }
+            // The shortest of them is not shown.
+            let _ = poll_once(span_async_named!("step", pending::<()>()));
+        });
+        let _ = poll_once(all);
+    });
+    let path = dir.path().to_str().expect("UTF-8");
+    let columns = |text: &str| -> Vec<String> {
+        let head = text.lines().find(|line| line.contains(" took ")).expect("there is a head");
+        head.split_whitespace().map(str::to_owned).collect()
+    };
+    let (some, all) =
+        (run_well(&["slow", path, "--limit", "1"]), run_well(&["slow", path, "--limit", "1", "--rows", "0"]));
+    assert!(some.contains("more step") && !columns(&some).contains(&"end".to_owned()), "{some}");
+    assert!(all.contains("cancelled") && columns(&all).contains(&"end".to_owned()), "{all}");
+}
+
+#[test]
 fn tree_shows_roots_as_they_began_and_spans_by_their_ids() {
     let roots = run_json(&["tree", recording()]);
     assert_eq!(roots["trees"].as_array().map(Vec::len), Some(7));
@@ -335,8 +359,24 @@ fn a_recording_of_nothing_says_so_and_what_may_be_the_cause() {
         text.lines().find_map(|line| line.strip_prefix("health    ").map(str::to_owned)).expect("a line says it")
     };
     let asks = "NOTHING WAS RECORDED: are the spans compiled in, did the instrumented code run while the recorder did";
-    assert_eq!(health(without.path()), format!("{asks}?"));
-    assert_eq!(health(refused.path()), format!("{asks}, or is none of it wanted?"));
+    for (dir, expected) in
+        [(without.path(), format!("{asks}?")), (refused.path(), format!("{asks}, or is none of it wanted?"))]
+    {
+        assert_eq!(health(dir), expected);
+        for command in ["top", "slow", "tree", "open"] {
+            let dir = dir.to_str().expect("UTF-8");
+            for arguments in [&[command, dir][..], &[command, dir, "--json"]] {
+                let output = run(arguments);
+                assert_eq!(String::from_utf8_lossy(&output.stderr), format!("spanring: {expected}\n"), "{arguments:?}");
+            }
+        }
+    }
+    let something = TempDir::new().expect("a directory");
+    recorded(something.path(), || request(0, 1));
+    for command in ["top", "slow", "tree", "open"] {
+        let output = run(&[command, something.path().to_str().expect("UTF-8")]);
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{command}");
+    }
 }
 
 #[test]

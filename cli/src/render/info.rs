@@ -174,14 +174,34 @@ fn lost(missing: &Missing) -> String {
     if all.is_empty() { "0 events".to_owned() } else { all.join("; and ") }
 }
 
+/// That nothing was recorded, and what may be the cause, if so.
+///
+/// ```no_run
+/// use spanring::reader::Recording;
+/// use spanring_cli::{info, render};
+///
+/// # fn main() -> Result<(), spanring::reader::ReadError> {
+/// let info = info::describe(&Recording::open("recording")?)?;
+/// if let Some(remark) = render::nothing(&info) {
+///     eprintln!("{remark}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub fn nothing(info: &SessionInfo) -> Option<String> {
+    let chosen = !info.filter.is_empty() || !info.sampling.is_empty();
+    let or_not_wanted = if chosen { ", or is none of it wanted" } else { "" };
+    (info.records == 0 && info.missing == Missing::default()).then(|| {
+        format!(
+            "NOTHING WAS RECORDED: are the spans compiled in, did the instrumented code run while the recorder did{or_not_wanted}?"
+        )
+    })
+}
+
 fn health(info: &SessionInfo) -> String {
     let missing = &info.missing;
-    if info.records == 0 && *missing == Missing::default() {
-        let chosen = !info.filter.is_empty() || !info.sampling.is_empty();
-        let or_not_wanted = if chosen { ", or is none of it wanted" } else { "" };
-        return format!(
-            "NOTHING WAS RECORDED: are the spans compiled in, did the instrumented code run while the recorder did{or_not_wanted}?"
-        );
+    if let Some(remark) = nothing(info) {
+        return remark;
     }
     if info.complete {
         let kept = missing.overwritten_records == 0 && missing.retired_records == 0;

@@ -28,7 +28,7 @@ use crate::text::{clean, count};
 pub use counters::counters;
 pub use diff::diff;
 pub use doctor::doctor;
-pub use info::{info, sessions};
+pub use info::{info, nothing, sessions};
 pub use live::{live, rows_of_live};
 pub use open::open;
 pub use paths::paths;

@@ -70,11 +70,16 @@ type Measured = (&'static str, fn(&Row) -> Option<u64>);
 
 fn table(tree: &Tree, most: usize, width: Option<usize>) -> String {
     let (hidden, instead) = if most == 0 { Default::default() } else { alike(&tree.rows) };
-    let is_measured = |time: fn(&Row) -> Option<u64>| tree.rows.iter().any(|row| time(row).is_some());
+    // A column is for what is shown.
+    let rows = || {
+        let most = if most == 0 { usize::MAX } else { most };
+        (0..tree.rows.len()).filter(|index| !hidden.contains(index)).map(|index| &tree.rows[index]).take(most)
+    };
+    let is_measured = |time: fn(&Row) -> Option<u64>| rows().any(|row| time(row).is_some());
     let measured: [Measured; 3] =
         [("wait", |row| row.wait_ns), ("busy", |row| row.busy_ns), ("idle", |row| row.idle_ns)];
     let measured: Vec<_> = measured.into_iter().filter(|(_, time)| is_measured(*time)).collect();
-    let with_end = tree.rows.iter().any(|row| !end(row).is_empty());
+    let with_end = rows().any(|row| !end(row).is_empty());
     let with_thread = width.is_none_or(|width| width >= 100);
     let mut columns = vec![
         ("", Fit::Word),
