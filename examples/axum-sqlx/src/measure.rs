@@ -126,8 +126,8 @@ const HEAD: &str = "\
 |---|---:|---:|---:|---:|---:|---:|---:|---:|
 ";
 
-/// A row for each, of medians; what is measured in one round is held against the first one of that round. `≈` stands where that is no more
-/// than the second one, which is the same as the first, differs from it.
+/// A row for each, of medians; what is measured in one round is held against the first one of that round. `≈` stands where the median is within the
+/// range of the second one, which is the same as the first.
 fn table(rows: &[Row], seen: &[Vec<Figures>]) -> String {
     let mut table = HEAD.to_owned();
     let of_off = |row: usize, figure: Figure| {
