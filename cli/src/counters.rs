@@ -22,6 +22,17 @@ use serde::{Serialize, Serializer};
 use spanring::reader::{ReadError, Recording, Value};
 
 /// All counters.
+///
+/// ```
+/// use spanring_cli::counters::CountersReport;
+///
+/// /// Whether the counts are those of everything that was recorded.
+/// fn is_whole(report: &CountersReport) -> bool {
+///     report.lost_records == 0 && report.damaged == 0
+/// }
+/// assert!(is_whole(&CountersReport::default()));
+/// assert!(!is_whole(&CountersReport { lost_records: 1, ..CountersReport::default() }));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct CountersReport {
     /// One for each name, in alphabetical order.
@@ -35,6 +46,20 @@ pub struct CountersReport {
 }
 
 /// The values of one counter.
+///
+/// ```
+/// use spanring::reader::Value;
+/// use spanring_cli::counters::{Counters, Number, Row};
+/// use spanring_cli::spans::Counter;
+///
+/// # let counter = |value| Counter { name: "load", name_index: None, span: 0, thread: 1, unix_ns: 1, value };
+/// let mut counters = Counters::default();
+/// counters.add(&counter(Value::F64(f64::NAN)));
+/// counters.add(&counter(Value::F64(0.5)));
+/// let row: &Row = &counters.finish()[0];
+/// assert_eq!((row.count, row.not_numbers), (2, 1));
+/// assert_eq!((row.min, row.mean), (Some(Number::Float(0.5)), Some(0.5)), "of what is a number");
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
     /// What is counted.
@@ -166,6 +191,17 @@ struct Sum {
 
 impl Counters {
     /// Adds a value. The number of its row.
+    ///
+    /// ```
+    /// # use spanring::reader::Value;
+    /// use spanring_cli::counters::Counters;
+    /// # use spanring_cli::spans::Counter;
+    ///
+    /// # let of = |name| Counter { name, name_index: None, span: 0, thread: 1, unix_ns: 1, value: Value::U64(1) };
+    /// let mut counters = Counters::default();
+    /// let rows = ["jobs", "errors", "jobs"].map(|name| counters.add(&of(name)));
+    /// assert_eq!(rows, [0, 1, 0]);
+    /// ```
     pub fn add(&mut self, counter: &Counter<'_>) -> usize {
         let index = self.by_name.get(counter.name).copied().unwrap_or_else(|| {
             self.by_name.insert(counter.name.to_owned(), self.rows.len());
@@ -194,6 +230,18 @@ impl Counters {
     }
 
     /// A row for each, in the order in which they were met.
+    ///
+    /// ```
+    /// # use spanring::reader::Value;
+    /// use spanring_cli::counters::Counters;
+    /// # use spanring_cli::spans::Counter;
+    ///
+    /// # let of = |name| Counter { name, name_index: None, span: 0, thread: 1, unix_ns: 1, value: Value::U64(1) };
+    /// let mut counters = Counters::default();
+    /// ["jobs", "errors", "jobs"].iter().for_each(|name| drop(counters.add(&of(name))));
+    /// let names: Vec<String> = counters.finish().into_iter().map(|row| row.name).collect();
+    /// assert_eq!(names, ["jobs", "errors"]);
+    /// ```
     pub fn finish(self) -> Vec<Row> {
         let finished = |(row, sum): (Row, Sum)| {
             let numbers = row.count - row.not_numbers;
@@ -223,6 +271,21 @@ impl Row {
 ///
 /// # Errors
 /// Those of [`Recording::read`].
+///
+/// ```no_run
+/// use spanring::reader::Recording;
+/// use spanring_cli::counters::describe;
+/// use spanring_cli::progress::Silent;
+///
+/// # fn main() -> Result<(), spanring::reader::ReadError> {
+/// let report = describe(&Recording::open("recording")?, &mut Silent)?;
+/// assert!(report.counters.is_sorted_by_key(|row| &row.name));
+/// if report.lost_records > 0 {
+///     println!("{} records are missing: there may have been more", report.lost_records);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub fn describe(recording: &Recording, progress: &mut dyn Progress) -> Result<CountersReport, ReadError> {
     let mut report = CountersReport::default();
     let mut counters = Counters::default();

@@ -34,12 +34,36 @@ use std::collections::BTreeMap;
 const CONFIDENCE: f64 = 2.576;
 
 /// One of the recordings, while it streams by.
+///
+/// ```no_run
+/// use spanring::reader::{ReadError, Recording};
+/// use spanring_cli::diff::Side;
+/// use spanring_cli::filter::Filter;
+/// use spanring_cli::progress::Silent;
+///
+/// /// What is compared need not be everything.
+/// fn side(recording: &Recording, filter: &Filter) -> Result<Side, ReadError> {
+///     let mut side = Side::default();
+///     filter.of(recording).read(recording, &mut Silent, &mut |item| side.add(item))?;
+///     Ok(side)
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Side {
     top: Top,
 }
 
 /// Two recordings compared.
+///
+/// ```
+/// use spanring_cli::diff::{DiffReport, Side, Verdict, compare};
+///
+/// /// The name whose getting slower costs most: what got slower comes first.
+/// fn worst(report: &DiffReport) -> Option<&str> {
+///     report.rows.first().filter(|row| row.verdict == Verdict::Slower).map(|row| row.name.as_str())
+/// }
+/// assert_eq!(worst(&compare(Side::default(), Side::default())), None);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DiffReport {
     /// What both recordings are as a whole.
@@ -52,6 +76,17 @@ pub struct DiffReport {
 }
 
 /// One of two recordings as a whole.
+///
+/// ```
+/// use spanring_cli::diff::{Side, Whole, compare};
+///
+/// /// The part of the spans that did not go well.
+/// fn fault_rate(whole: &Whole) -> f64 {
+///     (whole.failed + whole.cancelled + whole.panicked) as f64 / whole.spans.max(1) as f64
+/// }
+/// let nothing = compare(Side::default(), Side::default());
+/// assert_eq!(fault_rate(&nothing.after), 0.0);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Whole {
     /// All spans, open ones included.
@@ -71,6 +106,33 @@ pub struct Whole {
 }
 
 /// The spans of one name, kind and file in both recordings.
+///
+/// ```
+/// # use spanring::reader::{NameState, SpanKind};
+/// use spanring_cli::diff::{Row, Side, Verdict, compare};
+/// # use spanring_cli::spans::{Ending, Item, Span};
+///
+/// # fn query(id: u64, ns: u64) -> Span<'static> {
+/// #     Span {
+/// #         id, parent: 0, depth: 0, kind: SpanKind::Async, name: "query", name_index: None, name_state: NameState::Whole,
+/// #         place: None, ending: Ending::Completed, created_ns: None, begin_ns: 1000, end_ns: Some(1000 + ns),
+/// #         begin_thread: Some(1), end_thread: Some(1), polls: 1, busy_ns: None, busy_partial: false, begin_lost: false,
+/// #         end_may_be_lost: false, details: None,
+/// #     }
+/// # }
+/// /// A hundred spans that took as long.
+/// fn side(ns: u64) -> Side {
+///     let mut side = Side::default();
+///     (1..=100).for_each(|id| side.add(&Item::Span(query(id, ns))));
+///     side
+/// }
+///
+/// let report = compare(side(10_000), side(15_000));
+/// let query: &Row = &report.rows[0];
+/// assert_eq!((query.name.as_str(), query.verdict), ("query", Verdict::Slower));
+/// assert!(query.change.is_some_and(|change| (0.4..0.6).contains(&change)), "half as long again");
+/// assert!(query.impact_ns > 400_000, "a hundred times 5 µs, to three digits");
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
     /// The name.
@@ -94,6 +156,18 @@ pub struct Row {
 }
 
 /// The spans of a [`Row`] in one of the recordings. Times are of those that ended, in nanoseconds.
+///
+/// ```
+/// use spanring_cli::diff::Measured;
+///
+/// /// How much longer than usual the slowest spans take.
+/// fn tail(measured: &Measured) -> Option<f64> {
+///     Some(measured.p99_ns? as f64 / measured.p50_ns?.max(1) as f64)
+/// }
+/// let measured = Measured { count: 100, p50_ns: Some(200), p99_ns: Some(900), ..Measured::default() };
+/// assert_eq!(tail(&measured), Some(4.5));
+/// assert_eq!(tail(&Measured::default()), None, "nothing has ended");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Measured {
     /// Number of spans, open ones included.
@@ -157,6 +231,18 @@ impl Default for Side {
 
 impl Side {
     /// Adds what [`crate::filter::Wanted::read`] hands out.
+    ///
+    /// ```
+    /// use spanring::reader::{Loss, LossCause};
+    /// use spanring_cli::diff::{Side, compare};
+    /// use spanring_cli::spans::Item;
+    ///
+    /// let loss = Loss { thread: 1, records: 7, cause: LossCause::Dropped, after_unix_ns: None, before_unix_ns: None };
+    /// let mut before = Side::default();
+    /// before.add(&Item::Loss(loss));
+    /// let report = compare(before, Side::default());
+    /// assert_eq!((report.before.lost_records, report.after.lost_records), (7, 0));
+    /// ```
     pub fn add(&mut self, item: &Item<'_>) {
         self.top.add(item);
     }

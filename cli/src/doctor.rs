@@ -27,6 +27,16 @@ const SPANS: u64 = 10_000;
 const LITTLE_ROOM: u64 = 64 << 20;
 
 /// What was looked at, and what was found.
+///
+/// ```
+/// use spanring_cli::doctor::Examination;
+/// use std::process::ExitCode;
+///
+/// fn exit_code(examination: &Examination) -> ExitCode {
+///     if examination.healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+/// }
+/// # assert_eq!(exit_code(&Examination { checks: Vec::new(), healthy: true }), ExitCode::SUCCESS);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Examination {
     /// In the order of looking.
@@ -36,6 +46,19 @@ pub struct Examination {
 }
 
 /// One thing that was looked at.
+///
+/// ```
+/// use spanring_cli::doctor::{Check, Verdict};
+///
+/// let check = Check {
+///     what: "limit of open files",
+///     verdict: Verdict::Note,
+///     found: "64".to_owned(),
+///     advice: "raise it with `ulimit -n`",
+/// };
+/// let advice = Some(check.advice).filter(|advice| !advice.is_empty());
+/// assert_eq!(advice, Some("raise it with `ulimit -n`"), "what is good has none");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
     /// What.
@@ -285,6 +308,19 @@ fn killed(directory: &Path) -> Check {
 ///
 /// # Errors
 /// If nothing can be recorded to the directory.
+///
+/// ```no_run
+/// use spanring_cli::doctor::{VICTIM, be_killed};
+///
+/// // A program that calls `examine` has to understand this too.
+/// # fn main() -> Result<(), spanring::StartError> {
+/// let mut arguments = std::env::args().skip(1);
+/// if arguments.next().as_deref() == Some(VICTIM) {
+///     be_killed(arguments.next().unwrap_or_default().as_ref())?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub fn be_killed(directory: &Path) -> Result<(), spanring::StartError> {
     let _recorder = Recorder::builder().directory(directory).start()?;
     span_scope!("killed in here");

@@ -21,6 +21,15 @@ use spanring::reader::{Damage, LossCause, NameState, ReadError, Recording, Summa
 use std::path::PathBuf;
 
 /// Everything that `spanring info` tells about one session.
+///
+/// ```
+/// use spanring_cli::info::SessionInfo;
+///
+/// /// Whether a killed process took something with it that its rings did not save.
+/// fn lost_in_a_crash(info: &SessionInfo) -> bool {
+///     info.writer == "died" && !info.complete
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SessionInfo {
     /// The session's name: that of its directory.
@@ -78,6 +87,14 @@ pub struct SessionInfo {
 }
 
 /// What a snapshot is of.
+///
+/// ```
+/// use spanring_cli::info::SnapshotInfo;
+///
+/// let info = SnapshotInfo { of: "orders-4711".to_owned(), reason: "p99 over 1s".to_owned() };
+/// let json = serde_json::to_string(&info).expect("text");
+/// assert_eq!(json, r#"{"of":"orders-4711","reason":"p99 over 1s"}"#);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SnapshotInfo {
     /// The session whose rings it shows.
@@ -87,6 +104,14 @@ pub struct SnapshotInfo {
 }
 
 /// What a session lacks.
+///
+/// ```
+/// use spanring_cli::info::Missing;
+///
+/// let missing = Missing { dropped_records: 3, damaged_records: 2, retired_records: 500, ..Missing::default() };
+/// assert_eq!(missing.records(), 5, "the budget of the directory is as it was asked for");
+/// assert!(!missing.is_by_design());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Missing {
     /// Records that were not written because a ring was full.
@@ -108,6 +133,16 @@ pub struct Missing {
 }
 
 /// A stretch of a file that could not be understood.
+///
+/// ```
+/// use spanring_cli::info::DamageInfo;
+///
+/// fn line(damage: &DamageInfo) -> String {
+///     format!("{}, byte {}: {}", damage.path.display(), damage.offset, damage.what)
+/// }
+/// let damage = DamageInfo { path: "0001.seg".into(), offset: 4096, bytes: 512, records: 9, what: "bad checksum" };
+/// assert_eq!(line(&damage), "0001.seg, byte 4096: bad checksum");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DamageInfo {
     /// The file.
@@ -123,6 +158,17 @@ pub struct DamageInfo {
 }
 
 /// What one thread recorded.
+///
+/// ```
+/// use spanring_cli::info::ThreadInfo;
+///
+/// /// Spans that left the thread that they began on, or are open; negative: that came from others.
+/// fn emigrants(thread: &ThreadInfo) -> i64 {
+///     thread.began as i64 - thread.ended as i64
+/// }
+/// let worker = ThreadInfo { id: 2, os_id: 4712, name: "worker".to_owned(), began: 10, ended: 12, lost_records: 0 };
+/// assert_eq!(emigrants(&worker), -2);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ThreadInfo {
     /// Unique in the session.
@@ -140,6 +186,16 @@ pub struct ThreadInfo {
 }
 
 /// One session in a list of several.
+///
+/// ```
+/// use spanring_cli::info::Listed;
+///
+/// /// What to look at after a crash.
+/// fn died(sessions: &[Listed]) -> impl Iterator<Item = &str> {
+///     sessions.iter().filter(|listed| listed.writer == "died").map(|listed| listed.session.as_str())
+/// }
+/// assert_eq!(died(&[]).next(), None);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Listed {
     /// The session's name: that of its directory.
@@ -153,6 +209,14 @@ pub struct Listed {
 }
 
 /// The sessions in these directories, briefly.
+///
+/// ```
+/// use spanring_cli::info::list;
+///
+/// let listed = list(&["recording/no-such-session".into()]);
+/// assert_eq!((listed[0].session.as_str(), listed[0].writer.as_str()), ("no-such-session", "unreadable"));
+/// assert_eq!(listed[0].pid, None);
+/// ```
 pub fn list(sessions: &[PathBuf]) -> Vec<Listed> {
     let listed = |path: &PathBuf| {
         let session = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
@@ -173,6 +237,20 @@ pub fn list(sessions: &[PathBuf]) -> Vec<Listed> {
 ///
 /// # Errors
 /// Those of [`Recording::read`].
+///
+/// ```no_run
+/// use spanring::reader::Recording;
+/// use spanring_cli::info::describe;
+///
+/// # fn main() -> Result<(), spanring::reader::ReadError> {
+/// let info = describe(&Recording::open("recording")?)?;
+/// println!("{}: {} spans, {} of them open", info.session, info.spans, info.open_spans);
+/// for damage in &info.missing.damage {
+///     println!("{}, byte {}: {}", damage.path.display(), damage.offset, damage.what);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub fn describe(recording: &Recording) -> Result<SessionInfo, ReadError> {
     let mut tally = Tally::default();
     let summary = spans::read(recording, &mut |item| tally.add(&item))?;
@@ -181,7 +259,7 @@ pub fn describe(recording: &Recording) -> Result<SessionInfo, ReadError> {
 
 /// Counts while items stream by.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     threads: Vec<ThreadInfo>,
     by_id: FxHashMap<u32, usize>,
     spans: u64,
@@ -193,7 +271,7 @@ pub struct Tally {
 
 impl Tally {
     /// Adds what [`crate::spans::read`] hands out.
-    pub fn add(&mut self, item: &Item<'_>) {
+    pub(crate) fn add(&mut self, item: &Item<'_>) {
         match item {
             Item::Thread(facts) => {
                 let thread = self.thread(facts.id);
@@ -230,7 +308,7 @@ impl Tally {
     }
 
     /// Everything about a recording of which all was added.
-    pub fn finish(mut self, recording: &Recording, summary: &Summary) -> SessionInfo {
+    pub(crate) fn finish(mut self, recording: &Recording, summary: &Summary) -> SessionInfo {
         let facts = recording.facts();
         // Some damage shows only in the numbers of the records around it: the reader's count is the whole.
         self.missing.damaged_records = summary.damaged;
