@@ -29,6 +29,22 @@ use spanring::reader::{ReadError, Recording};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Watches a recording. Each look reads the whole of it; nothing is kept in between but two numbers.
+///
+/// ```no_run
+/// use spanring::reader::Recording;
+/// use spanring_cli::filter::Filter;
+/// use spanring_cli::live::Live;
+/// use spanring_cli::top::SortBy;
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), spanring::reader::ReadError> {
+/// let recording = Recording::open("recording")?;
+/// let filter = Filter::default();
+/// let view = Live::default().look(&recording, &filter.of(&recording), Duration::MAX, SortBy::Total, 1)?;
+/// assert_eq!(view.events_per_second, None, "there is nothing to compare a first look with");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Default)]
 pub struct Live {
     /// When the last look was, and how many events there were by then.
@@ -36,6 +52,16 @@ pub struct Live {
 }
 
 /// One look.
+///
+/// ```
+/// use spanring_cli::live::View;
+///
+/// /// One line for a log.
+/// fn line(view: &View) -> String {
+///     let rate = view.events_per_second.map_or("?".to_owned(), |rate| format!("{rate:.0}"));
+///     format!("{} is {}: {rate} events/s, {} spans open", view.session, view.writer, view.open.open)
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct View {
     /// The session's name.
@@ -67,6 +93,21 @@ impl Live {
     ///
     /// # Errors
     /// Those of [`Recording::read`].
+    ///
+    /// ```no_run
+    /// use spanring::reader::{ReadError, Recording};
+    /// use spanring_cli::filter::Filter;
+    /// use spanring_cli::live::Live;
+    /// use spanring_cli::top::SortBy;
+    /// use std::time::Duration;
+    ///
+    /// /// The names that most time went to in the last minute, and for how long the oldest span has been open.
+    /// fn minute(live: &mut Live, recording: &Recording) -> Result<(Vec<String>, Option<u64>), ReadError> {
+    ///     let filter = Filter::default();
+    ///     let view = live.look(recording, &filter.of(recording), Duration::from_secs(60), SortBy::Total, 1)?;
+    ///     Ok((view.top.rows.into_iter().map(|row| row.name).collect(), view.open.oldest_ns))
+    /// }
+    /// ```
     pub fn look(
         &mut self,
         recording: &Recording,

@@ -32,6 +32,20 @@ use std::time::SystemTime;
 pub const MAX_SEARCHES: usize = 4;
 
 /// The spans that are open at a recording's last instant.
+///
+/// ```
+/// use spanring_cli::open::OpenReport;
+///
+/// /// Whether something has been going on for longer than it may; not of a process that has stopped.
+/// fn is_stuck(report: &OpenReport, most_ns: u64) -> bool {
+///     report.writer == "running" && report.oldest_ns.is_some_and(|ns| ns > most_ns)
+/// }
+/// # use spanring::reader::WriterState;
+/// # use spanring_cli::open::{Circumstances, OpenSpans};
+/// # let of = Circumstances { writer: WriterState::Running, last_sign_unix_ns: Some(500), refused_events: 0 };
+/// # let nothing = OpenSpans::default().finish(&of, 0);
+/// # assert!(!is_stuck(&nothing, 0) && is_stuck(&OpenReport { oldest_ns: Some(20), ..nothing }, 10));
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct OpenReport {
     /// Whether the process still records: `running`, `stopped` or `died`.
@@ -68,6 +82,16 @@ pub struct OpenReport {
 }
 
 /// A span in the tree: an open one, or one above it that is not.
+///
+/// ```
+/// use spanring_cli::open::{Line, ThreadRef};
+///
+/// /// As it stands in a tree: who it is, and on which thread it began.
+/// fn shown(line: &Line) -> String {
+///     let thread = line.thread.as_ref().map_or("?", |ThreadRef { name, .. }| name);
+///     format!("{:indent$}{} on {thread}", "", line.name, indent = 2 * line.level as usize)
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Line {
     /// How far below its root it stands in the tree.
@@ -107,6 +131,14 @@ pub struct Line {
 }
 
 /// A thread, as far as a [`Line`] tells.
+///
+/// ```
+/// use spanring_cli::open::ThreadRef;
+///
+/// let thread = ThreadRef { id: 3, os_id: 4711, name: "worker 2".to_owned() };
+/// let json = serde_json::to_string(&thread).expect("text");
+/// assert_eq!(json, r#"{"id":3,"os_id":4711,"name":"worker 2"}"#);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ThreadRef {
     /// Unique in the session.
@@ -118,6 +150,16 @@ pub struct ThreadRef {
 }
 
 /// What is known about a recording besides its spans.
+///
+/// ```
+/// use spanring::reader::WriterState;
+/// use spanring_cli::open::{Circumstances, OpenSpans};
+///
+/// let killed = Circumstances { writer: WriterState::Died, last_sign_unix_ns: Some(1_000), refused_events: 2 };
+/// let report = OpenSpans::default().finish(&killed, 0);
+/// assert_eq!((report.writer.as_str(), report.refused_events), ("died", 2));
+/// assert_eq!(report.until_unix_ns, 1_000, "no record is later");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Circumstances {
     /// Whether the process still records.
@@ -132,6 +174,20 @@ pub struct Circumstances {
 ///
 /// # Errors
 /// Those of [`Recording::read`].
+///
+/// ```no_run
+/// use spanring::reader::Recording;
+/// use spanring_cli::filter::Filter;
+/// use spanring_cli::open::describe;
+///
+/// # fn main() -> Result<(), spanring::reader::ReadError> {
+/// let recording = Recording::open("recording")?;
+/// let queries = Filter { name: Some("query".to_owned()), ..Filter::default() };
+/// let report = describe(&recording, &queries.of(&recording), 1_000_000_000)?;
+/// println!("{} queries are open, {} of them for less than a second", report.open, report.younger);
+/// # Ok(())
+/// # }
+/// ```
 pub fn describe(recording: &Recording, wanted: &Wanted<'_>, min_age_ns: u64) -> Result<OpenReport, ReadError> {
     let circumstances = Circumstances::of(recording, SystemTime::now());
     let mut spans = OpenSpans::default();
@@ -142,6 +198,19 @@ pub fn describe(recording: &Recording, wanted: &Wanted<'_>, min_age_ns: u64) -> 
 
 impl Circumstances {
     /// Those of a recording that is read at `now`.
+    ///
+    /// ```no_run
+    /// use spanring::reader::Recording;
+    /// use spanring_cli::open::Circumstances;
+    /// use std::time::SystemTime;
+    ///
+    /// # fn main() -> Result<(), spanring::reader::ReadError> {
+    /// let recording = Recording::open("recording")?;
+    /// let circumstances = Circumstances::of(&recording, SystemTime::now());
+    /// println!("{}, {} events refused", circumstances.writer, circumstances.refused_events);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn of(recording: &Recording, now: SystemTime) -> Circumstances {
         let (start, writer) = (recording.facts().start, recording.writer());
         let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
@@ -162,6 +231,33 @@ impl Circumstances {
 }
 
 /// Collects what is open, then what is above it.
+///
+/// ```
+/// # use spanring::reader::{NameState, SpanKind, WriterState};
+/// use spanring_cli::open::{Circumstances, OpenSpans};
+/// use spanring_cli::spans::{Ending, Item, Span};
+///
+/// # fn span(id: u64, parent: u64, name: &'static str, begin_ns: u64, end_ns: Option<u64>) -> Span<'static> {
+/// #     let ending = if end_ns.is_some() { Ending::Completed } else { Ending::Open };
+/// #     Span {
+/// #         id, parent, depth: 0, kind: SpanKind::Async, name, name_index: None, name_state: NameState::Whole, place: None, ending,
+/// #         created_ns: None, begin_ns, end_ns, begin_thread: None, end_thread: None, polls: 1, busy_ns: None, busy_partial: false,
+/// #         begin_lost: false, end_may_be_lost: false, details: None,
+/// #     }
+/// # }
+/// // A task that outlived the request that it was made in: id, parent, name, begin and end.
+/// let items = [span(1, 0, "request", 100, Some(200)), span(2, 1, "task", 150, None)].map(Item::Span);
+/// let mut spans = OpenSpans::default();
+/// items.iter().for_each(|item| spans.add(item));
+/// assert_eq!(spans.missing_parents(), 1, "when the request came by, nobody knew that it would be asked for");
+/// items.iter().for_each(|item| spans.add_parent(item));
+///
+/// let of = Circumstances { writer: WriterState::Running, last_sign_unix_ns: Some(1_000), refused_events: 0 };
+/// let report = spans.finish(&of, 0);
+/// let tree: Vec<_> = report.tree.iter().map(|line| (line.level, line.name.as_str(), line.age_ns)).collect();
+/// assert_eq!(tree, [(0, "request", None), (1, "task", Some(850))]);
+/// assert_eq!(report.tree[0].state, Ending::Completed.word());
+/// ```
 #[derive(Debug, Default)]
 pub struct OpenSpans {
     /// By id. Level and age come last, in [`OpenSpans::finish`].
@@ -179,12 +275,25 @@ pub struct OpenSpans {
 
 impl OpenSpans {
     /// Adds what [`crate::spans::read`] hands out. All of that comes before the first [`OpenSpans::add_parent`].
+    ///
+    /// ```
+    /// use spanring::reader::{Loss, LossCause, WriterState};
+    /// use spanring_cli::open::{Circumstances, OpenSpans};
+    /// use spanring_cli::spans::Item;
+    ///
+    /// let loss = Loss { thread: 1, records: 7, cause: LossCause::Overwritten, after_unix_ns: None, before_unix_ns: None };
+    /// let mut spans = OpenSpans::default();
+    /// spans.add(&Item::Loss(loss));
+    /// # let of = Circumstances { writer: WriterState::Stopped, last_sign_unix_ns: None, refused_events: 0 };
+    /// let report = spans.finish(&of, 0);
+    /// assert_eq!((report.lost_records, report.overwritten_records), (7, 7));
+    /// ```
     pub fn add(&mut self, item: &Item<'_>) {
         self.add_wanted(item, |_| true);
     }
 
     /// The same, but an open span that is not `wanted` is there only if one that is stands below it.
-    pub fn add_wanted(&mut self, item: &Item<'_>, wanted: impl Fn(&Span<'_>) -> bool) {
+    fn add_wanted(&mut self, item: &Item<'_>, wanted: impl Fn(&Span<'_>) -> bool) {
         match item {
             Item::Thread(thread) => {
                 let known = ThreadRef { id: thread.id, os_id: thread.os_id, name: thread_label(thread) };
@@ -216,7 +325,7 @@ impl OpenSpans {
     ///
     /// # Errors
     /// Those of [`Recording::read`].
-    pub fn find_parents(&mut self, recording: &Recording, summary: &Summary) -> Result<(), ReadError> {
+    pub(crate) fn find_parents(&mut self, recording: &Recording, summary: &Summary) -> Result<(), ReadError> {
         self.damaged_records = summary.damaged;
         for _ in 0..MAX_SEARCHES {
             let known = self.lines.len();
@@ -231,11 +340,33 @@ impl OpenSpans {
     }
 
     /// Number of parents of which nothing is known so far.
+    ///
+    /// ```
+    /// use spanring_cli::open::OpenSpans;
+    ///
+    /// assert_eq!(OpenSpans::default().missing_parents(), 0);
+    /// ```
     pub fn missing_parents(&self) -> usize {
         self.wanted.len()
     }
 
     /// Adds the same things once more: those that are missing parents are kept now.
+    ///
+    /// ```no_run
+    /// use spanring::reader::{ReadError, Recording};
+    /// use spanring_cli::open::{MAX_SEARCHES, OpenSpans};
+    /// use spanring_cli::spans;
+    ///
+    /// /// Each reading may find parents whose own parents are missing.
+    /// fn find_parents(open: &mut OpenSpans, recording: &Recording) -> Result<(), ReadError> {
+    ///     for _ in 0..MAX_SEARCHES {
+    ///         if open.missing_parents() > 0 {
+    ///             spans::read(recording, &mut |item| open.add_parent(&item))?;
+    ///         }
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn add_parent(&mut self, item: &Item<'_>) {
         if let Item::Span(span) = item {
             if self.wanted.contains(&span.id) {
@@ -272,6 +403,16 @@ impl OpenSpans {
     }
 
     /// The report on what was added. Spans younger than `min_age_ns` are only counted, unless something older is below them.
+    ///
+    /// ```
+    /// use spanring::reader::WriterState;
+    /// use spanring_cli::open::{Circumstances, OpenSpans};
+    ///
+    /// let stopped = Circumstances { writer: WriterState::Stopped, last_sign_unix_ns: None, refused_events: 0 };
+    /// let report = OpenSpans::default().finish(&stopped, 0);
+    /// assert_eq!((report.open, report.oldest_ns), (0, None));
+    /// assert!(report.tree.is_empty());
+    /// ```
     pub fn finish(mut self, circumstances: &Circumstances, min_age_ns: u64) -> OpenReport {
         for id in std::mem::take(&mut self.wanted) {
             self.lines.insert(id, Line::unknown(id));
@@ -376,6 +517,25 @@ impl OpenSpans {
 
 impl OpenReport {
     /// Cuts the tree after `spans` open spans.
+    ///
+    /// ```
+    /// # use spanring::reader::{NameState, SpanKind, WriterState};
+    /// # use spanring_cli::open::{Circumstances, OpenSpans};
+    /// # use spanring_cli::spans::{Ending, Item, Span};
+    /// # let task = |id| Span {
+    /// #     id, parent: 0, depth: 0, kind: SpanKind::Async, name: "task", name_index: None, name_state: NameState::Whole, place: None,
+    /// #     ending: Ending::Open, created_ns: None, begin_ns: 100 * id, end_ns: None, begin_thread: None, end_thread: None, polls: 0,
+    /// #     busy_ns: None, busy_partial: false, begin_lost: false, end_may_be_lost: false, details: None,
+    /// # };
+    /// # let mut spans = OpenSpans::default();
+    /// # (1..=3).for_each(|id| spans.add(&Item::Span(task(id))));
+    /// # let of = Circumstances { writer: WriterState::Running, last_sign_unix_ns: Some(1_000), refused_events: 0 };
+    /// # let mut report = spans.finish(&of, 0);
+    /// // Of three open spans:
+    /// report.limit(1);
+    /// assert_eq!((report.open, report.tree.len(), report.cut()), (3, 1, 2));
+    /// assert_eq!(report.tree[0].age_ns, report.oldest_ns, "the oldest stays");
+    /// ```
     pub fn limit(&mut self, spans: usize) {
         let open = self.tree.iter().enumerate().filter(|(_, line)| line.is_asked_for);
         let end = open.take(spans).last().map_or(0, |(index, _)| index + 1);
@@ -383,6 +543,14 @@ impl OpenReport {
     }
 
     /// Number of open spans that were cut off the tree.
+    ///
+    /// ```
+    /// use spanring_cli::open::OpenReport;
+    ///
+    /// fn note(report: &OpenReport) -> Option<String> {
+    ///     Some(report.cut()).filter(|&more| more > 0).map(|more| format!("... and {more} more"))
+    /// }
+    /// ```
     pub fn cut(&self) -> u64 {
         let listed = self.tree.iter().filter(|line| line.is_asked_for).count() as u64;
         self.open - self.younger - listed
@@ -390,7 +558,16 @@ impl OpenReport {
 }
 
 impl Line {
-    /// Whether it is one of those that are asked for, and not just above one.
+    /// Whether it has not ended. What is above an open span may have, or nothing is known of it.
+    ///
+    /// ```
+    /// use spanring_cli::open::{Line, OpenReport};
+    ///
+    /// /// Without what is there only to say where an open one comes from.
+    /// fn open_names(report: &OpenReport) -> Vec<&str> {
+    ///     report.tree.iter().filter(|line: &&Line| line.is_open()).map(|line| line.name.as_str()).collect()
+    /// }
+    /// ```
     pub fn is_open(&self) -> bool {
         self.state == Ending::Open.word()
     }

@@ -25,6 +25,21 @@ use spanring::reader::{ReadError, Recording};
 use std::cmp::Reverse;
 
 /// A tree of names.
+///
+/// ```
+/// use spanring_cli::paths::{PathsReport, Row};
+///
+/// /// Where most time went, with nothing below it to blame.
+/// fn hottest(report: &PathsReport) -> Option<&str> {
+///     report.rows.iter().max_by_key(|row| row.self_ns).map(|row| row.name.as_str())
+/// }
+/// # let row = |level, name: &str, total_ns, self_ns| Row {
+/// #     level, name: name.to_owned(), count: 1, open: 0, total_ns, self_ns, share: self_ns as f64 / 100.0,
+/// #     share_with_below: total_ns as f64 / 100.0,
+/// # };
+/// let rows = vec![row(0, "request", 100, 30), row(1, "query", 70, 70)];
+/// assert_eq!(hottest(&PathsReport { rows, ..PathsReport::default() }), Some("query"));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct PathsReport {
     /// Spans that were added up, open ones included.
@@ -46,6 +61,26 @@ pub struct PathsReport {
 }
 
 /// The spans of one name below the same names. All times in nanoseconds.
+///
+/// ```
+/// use spanring_cli::paths::Row;
+///
+/// fn line(row: &Row) -> String {
+///     let indent = "  ".repeat(row.level as usize);
+///     format!("{indent}{} {:.0} %, itself {:.0} %", row.name, 100.0 * row.share_with_below, 100.0 * row.share)
+/// }
+/// let row = Row {
+///     level: 1,
+///     name: "query".to_owned(),
+///     count: 4,
+///     open: 0,
+///     total_ns: 100,
+///     self_ns: 75,
+///     share: 0.375,
+///     share_with_below: 0.5,
+/// };
+/// assert_eq!(line(&row), "  query 50 %, itself 38 %");
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
     /// How many names are above it.
@@ -71,6 +106,23 @@ pub struct Row {
 ///
 /// # Errors
 /// Those of [`Recording::read`].
+///
+/// ```no_run
+/// use spanring::reader::Recording;
+/// use spanring_cli::filter::Filter;
+/// use spanring_cli::paths::describe;
+/// use spanring_cli::progress::Silent;
+///
+/// # fn main() -> Result<(), spanring::reader::ReadError> {
+/// let recording = Recording::open("recording")?;
+/// let filter = Filter { name: Some("query".to_owned()), ..Filter::default() };
+/// let report = describe(&recording, &filter.of(&recording), &mut Silent)?;
+/// // What is above them is there, and has a count of 0.
+/// let counted = report.rows.iter().filter(|row| row.count > 0);
+/// println!("{} spans in {} places", report.spans, counted.count());
+/// # Ok(())
+/// # }
+/// ```
 pub fn describe(
     recording: &Recording,
     wanted: &Wanted<'_>,
@@ -97,7 +149,7 @@ pub fn describe(
 }
 
 /// The stacks in which there are spans, in order.
-pub fn rows(stacks: &Stacks) -> Vec<Row> {
+fn rows(stacks: &Stacks) -> Vec<Row> {
     let all = &stacks.all;
     // Of each with those below it: spans, total and self time. Those above stand before those below.
     let mut with_below: Vec<(u64, u64)> = Vec::with_capacity(all.len());

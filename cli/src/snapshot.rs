@@ -24,6 +24,14 @@ use std::time::{Duration, Instant};
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A snapshot that was taken.
+///
+/// ```
+/// use spanring_cli::snapshot::Taken;
+///
+/// let taken = Taken { path: "snapshots/orders-4711-1".into(), records: 3000 };
+/// let json = serde_json::to_string(&taken).expect("text");
+/// assert_eq!(json, r#"{"path":"snapshots/orders-4711-1","records":3000}"#);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Taken {
     /// Its directory.
@@ -135,6 +143,21 @@ impl std::error::Error for SnapshotError {
 ///
 /// # Errors
 /// If nobody can answer, or there is no answer within `patience`, or the process could not do it.
+///
+/// ```no_run
+/// use spanring::reader::Recording;
+/// use spanring_cli::snapshot::{SnapshotError, take};
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// match take(&Recording::open("recording")?, "p99 over 1s", Duration::from_secs(10)) {
+///     Ok(taken) => println!("{}", taken.path.display()),
+///     Err(SnapshotError::NoAnswer { pid, .. }) => println!("process {pid} is not well: read its rings as they are"),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub fn take(recording: &Recording, reason: &str, patience: Duration) -> Result<Taken, SnapshotError> {
     let session = recording.path().to_owned();
     if recording.writer() != WriterState::Running {

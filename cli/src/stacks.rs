@@ -47,6 +47,16 @@ pub const PARENT_LOST: &str = "(parent lost)";
 const STRETCHES: usize = 1 << 16;
 
 /// Spans of one stack, added up. Times are in nanoseconds.
+///
+/// ```
+/// use spanring_cli::stacks::Sums;
+///
+/// /// What part of its time this took for itself.
+/// fn own(sums: &Sums) -> f64 {
+///     sums.self_ns as f64 / sums.total_ns.max(1) as f64
+/// }
+/// assert_eq!(own(&Sums { spans: 2, total_ns: 400, self_ns: 100, idle_ns: 0 }), 0.25);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sums {
     /// How many there were.
@@ -60,6 +70,17 @@ pub struct Sums {
 }
 
 /// A stack: a name below others.
+///
+/// ```
+/// use spanring_cli::stacks::{Stack, Sums};
+///
+/// /// All of its spans: sums of open and of ended ones are kept apart.
+/// fn spans(stack: &Stack) -> u64 {
+///     stack.ended.spans + stack.open.spans
+/// }
+/// let ended = Sums { spans: 4, ..Sums::default() };
+/// assert_eq!(spans(&Stack { above: None, name: 0, ended, open: Sums { spans: 1, ..Sums::default() } }), 5);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Stack {
     /// The stack without its last name; `None` if that is all of it.
@@ -73,6 +94,24 @@ pub struct Stack {
 }
 
 /// The stacks of a recording.
+///
+/// ```
+/// use spanring_cli::stacks::{Stack, Stacks, Sums};
+///
+/// /// The names of a stack, the last first.
+/// fn names(stacks: &Stacks, mut stack: Stack) -> Vec<&str> {
+///     let mut names = vec![stacks.names[stack.name as usize].as_str()];
+///     while let Some(above) = stack.above {
+///         stack = stacks.all[above as usize];
+///         names.push(&stacks.names[stack.name as usize]);
+///     }
+///     names
+/// }
+/// # let stack = |above, name| Stack { above, name, ended: Sums::default(), open: Sums::default() };
+/// let all = vec![stack(None, 1), stack(Some(0), 0)];
+/// let stacks = Stacks { all, names: vec!["query".to_owned(), "request".to_owned()], ..Stacks::default() };
+/// assert_eq!(names(&stacks, stacks.all[1]), ["query", "request"]);
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Stacks {
     /// Those above before those below.
@@ -88,6 +127,29 @@ pub struct Stacks {
 }
 
 /// Adds up spans while they stream by.
+///
+/// ```
+/// # use spanring::reader::{NameState, SpanKind};
+/// # use spanring_cli::spans::{Ending, Span};
+/// use spanring_cli::stacks::StackSums;
+///
+/// # fn span(id: u64, parent: u64, name: &'static str, begin_ns: u64, end_ns: u64) -> Span<'static> {
+/// #     Span {
+/// #         id, parent, depth: 0, kind: SpanKind::Async, name, name_index: None, name_state: NameState::Whole, place: None,
+/// #         ending: Ending::Completed, created_ns: None, begin_ns, end_ns: Some(end_ns), begin_thread: Some(1), end_thread: Some(1),
+/// #         polls: 1, busy_ns: None, busy_partial: false, begin_lost: false, end_may_be_lost: false, details: None,
+/// #     }
+/// # }
+/// let mut sums = StackSums::default();
+/// // Two queries at the same time, in a request: id, parent, name, begin and end.
+/// sums.add(&span(2, 1, "query", 1_100, 1_400), true);
+/// sums.add(&span(3, 1, "query", 1_200, 1_600), true);
+/// sums.add(&span(1, 0, "request", 1_000, 2_000), true);
+/// let stacks = sums.finish();
+/// let [request, query] = &stacks.all[..] else { panic!("two stacks") };
+/// assert_eq!((query.above, query.ended.spans, query.ended.self_ns), (Some(0), 2, 700));
+/// assert_eq!((request.ended.total_ns, request.ended.self_ns), (1_000, 500), "when both were there counts once");
+/// ```
 #[derive(Debug)]
 pub struct StackSums {
     stacks: Vec<Stack>,
@@ -175,6 +237,29 @@ impl Default for StackSums {
 
 impl StackSums {
     /// One with another [`WINDOW`].
+    ///
+    /// ```
+    /// # use spanring::reader::{NameState, SpanKind};
+    /// # use spanring_cli::spans::{Ending, Span};
+    /// use spanring_cli::stacks::{PARENT_LOST, StackSums};
+    ///
+    /// # fn span(id: u64, parent: u64, name: &'static str, begin_ns: u64, end_ns: u64) -> Span<'static> {
+    /// #     Span {
+    /// #         id, parent, depth: 0, kind: SpanKind::Async, name, name_index: None, name_state: NameState::Whole, place: None,
+    /// #         ending: Ending::Completed, created_ns: None, begin_ns, end_ns: Some(end_ns), begin_thread: Some(1), end_thread: Some(1),
+    /// #         polls: 1, busy_ns: None, busy_partial: false, begin_lost: false, end_may_be_lost: false, details: None,
+    /// #     }
+    /// # }
+    /// // A child that is read after its parent, by those who wait for one span and for none.
+    /// let names = |window: usize| {
+    ///     let mut sums = StackSums::with_window(window);
+    ///     sums.add(&span(1, 0, "request", 1_000, 2_000), true);
+    ///     sums.add(&span(2, 1, "query", 1_100, 1_400), true);
+    ///     sums.finish().names
+    /// };
+    /// assert_eq!(names(1), ["request", "query"]);
+    /// assert_eq!(names(0), ["request", "query", PARENT_LOST]);
+    /// ```
     pub fn with_window(window: usize) -> StackSums {
         StackSums {
             stacks: Vec::new(),
@@ -191,6 +276,20 @@ impl StackSums {
     }
 
     /// A span has begun; it will be added.
+    ///
+    /// ```
+    /// use spanring_cli::spans::{Item, Step};
+    /// use spanring_cli::stacks::StackSums;
+    ///
+    /// /// To be handed what `spans::read_steps` hands out.
+    /// fn step(sums: &mut StackSums, step: &Step<'_>) {
+    ///     match step {
+    ///         Step::Begun(record) => sums.begun(record),
+    ///         Step::Item(Item::Span(span)) => sums.add(span, true),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// ```
     pub fn begun(&mut self, record: &SpanRecord<'_>) {
         self.latest_ns = self.latest_ns.max(record.unix_ns);
         if !self.is_known(record.span_id) {
@@ -200,6 +299,17 @@ impl StackSums {
     }
 
     /// Adds a span. One that does not count is there for those above and below it only.
+    ///
+    /// ```
+    /// use spanring_cli::filter::Wanted;
+    /// use spanring_cli::spans::Span;
+    /// use spanring_cli::stacks::StackSums;
+    ///
+    /// /// The other spans are still above and below those that are wanted.
+    /// fn add(sums: &mut StackSums, span: &Span<'_>, wanted: &Wanted<'_>) {
+    ///     sums.add(span, wanted.has(span));
+    /// }
+    /// ```
     pub fn add(&mut self, span: &Span<'_>, counts: bool) {
         if !self.is_known(span.id) {
             let name = self.name(span.name);
@@ -223,6 +333,13 @@ impl StackSums {
     }
 
     /// The sums, when all spans have been added.
+    ///
+    /// ```
+    /// use spanring_cli::stacks::StackSums;
+    ///
+    /// let stacks = StackSums::default().finish();
+    /// assert!(stacks.all.is_empty() && stacks.names.is_empty());
+    /// ```
     pub fn finish(mut self) -> Stacks {
         self.close_open();
         // All are over, and those first that no other waits for.

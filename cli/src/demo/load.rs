@@ -15,6 +15,16 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// What the clients saw.
+///
+/// ```
+/// use spanring_cli::demo::Load;
+///
+/// /// The part of the requests that got no proper answer.
+/// fn failure_rate(load: &Load) -> f64 {
+///     load.failed as f64 / (load.answered + load.failed).max(1) as f64
+/// }
+/// assert_eq!(failure_rate(&Load { answered: 3, failed: 1 }), 0.25);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
     /// Requests that got the answer that was to be expected; some are errors on purpose.

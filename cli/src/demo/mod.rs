@@ -41,6 +41,14 @@ const CLIENTS: u32 = 8;
 const REQUESTS_PER_SECOND: u32 = 800;
 
 /// What to run.
+///
+/// ```
+/// use spanring_cli::demo::{Options, TRACE_FILE};
+/// use std::path::Path;
+///
+/// let options = Options { directory: "recording".into(), seconds: 3 };
+/// assert_eq!(options.directory.join(TRACE_FILE), Path::new("recording/demo.perfetto-trace"));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Directory for the recording.
@@ -50,6 +58,15 @@ pub struct Options {
 }
 
 /// What came of it.
+///
+/// ```
+/// use spanring_cli::demo::Report;
+///
+/// /// Whether what was recorded is what was read, to the record.
+/// fn adds_up(report: &Report) -> bool {
+///     report.recorded == report.read && report.lost == 0
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The recording directory.
@@ -69,6 +86,14 @@ pub struct Report {
 }
 
 /// Why a demo failed.
+///
+/// ```
+/// use spanring_cli::demo::DemoError;
+/// use std::io;
+///
+/// let error = DemoError::Serve(io::ErrorKind::PermissionDenied.into());
+/// assert_eq!(error.to_string(), "the demo's service on loopback could not start: permission denied");
+/// ```
 #[derive(Debug)]
 pub enum DemoError {
     /// The recorder could not start.
@@ -101,6 +126,18 @@ impl std::error::Error for DemoError {}
 ///
 /// # Errors
 /// If the directory cannot be recorded into or read from, or loopback cannot be listened on.
+///
+/// ```no_run
+/// use spanring_cli::demo::{Options, run};
+///
+/// # fn main() -> Result<(), spanring_cli::demo::DemoError> {
+/// let mut said = Vec::new();
+/// let report = run(&Options { directory: "recording".into(), seconds: 1 }, &mut |line| said.push(line.to_owned()))?;
+/// assert_eq!(said.len(), 1);
+/// assert!(report.load.answered > 0 && report.trace.0.is_file());
+/// # Ok(())
+/// # }
+/// ```
 pub fn run(options: &Options, say: &mut dyn FnMut(&str)) -> Result<Report, DemoError> {
     let recorder = Recorder::builder().directory(&options.directory).start().map_err(DemoError::Start)?;
     let service = runtime::Builder::new_multi_thread()
@@ -151,6 +188,20 @@ pub fn run(options: &Options, say: &mut dyn FnMut(&str)) -> Result<Report, DemoE
 
 impl Report {
     /// Health, where everything is, and what to do next.
+    ///
+    /// ```
+    /// # use spanring_cli::demo::Load;
+    /// use spanring_cli::demo::Report;
+    /// # use spanring_cli::export::Exported;
+    /// # use spanring_cli::top::{SortBy, Top};
+    ///
+    /// # let (top, trace) = (Top::default().finish(SortBy::Total), ("trace".into(), Exported::default()));
+    /// # let load = Load { answered: 50, failed: 0 };
+    /// # let whole = Report { directory: "recording".into(), top, load, recorded: 100, read: 100, lost: 0, trace };
+    /// assert!(whole.summary().contains("good: 100 events recorded, 100 read back, 0 lost"));
+    /// let partial = Report { read: 99, ..whole };
+    /// assert!(partial.summary().contains("NOT GOOD"));
+    /// ```
     pub fn summary(&self) -> String {
         let (path, trace) = &self.trace;
         let directory = self.directory.display();
