@@ -28,6 +28,26 @@ use std::sync::Arc;
 /// Attributes and instants of an async span may be in the records of other threads, and nothing says how many there are. Where there
 /// are any, each async span that is whole is held for as long; at the beginning of a recording for some thousands of records, because
 /// nobody knows yet.
+///
+/// ```
+/// # use spanring::reader::{NameState, Outcome, Phase, SpanKind, SpanRecord};
+/// use spanring_cli::spans::Pairing;
+///
+/// # let record = |phase, thread, unix_ns, begin_unix_ns, outcome| SpanRecord {
+/// #     phase, kind: SpanKind::Async, thread, record_number: 0, unix_ns, begin_unix_ns, created_unix_ns: None, span_id: 7,
+/// #     parent_span_id: 0, depth: 0, outcome, polls: 2, attributes: 0, name: "query", name_state: NameState::Whole,
+/// #     name_index: None, location: None, location_index: None, carried: false,
+/// # };
+/// # let begin = record(Phase::Begin, 1, 100, None, None);
+/// # let end = record(Phase::End, 2, 150, Some(100), Some(Outcome::Completed));
+/// // The span moved from thread 1 to thread 2, and the ring of thread 2 is read first.
+/// let mut pairing = Pairing::default();
+/// assert_eq!(pairing.record(&end), None);
+/// assert_eq!(pairing.remembered(), 1);
+/// let span = pairing.record(&begin).expect("whole");
+/// assert_eq!((span.begin_thread, span.end_thread, span.duration_ns()), (Some(1), Some(2), Some(50)));
+/// assert_eq!(pairing.remembered(), 0);
+/// ```
 #[derive(Debug, Default)]
 pub struct Pairing {
     places: Places,
@@ -184,6 +204,16 @@ impl Pairing {
     }
 
     /// Takes the record of a poll, and returns its span if that is whole now.
+    ///
+    /// ```
+    /// use spanring::reader::PollRecord;
+    /// use spanring_cli::spans::Pairing;
+    ///
+    /// let poll = PollRecord { thread: 1, record_number: 0, span_id: 7, begin_unix_ns: 100, unix_ns: 110, number: 1 };
+    /// let mut pairing = Pairing::default();
+    /// assert_eq!(pairing.poll(&poll), None);
+    /// assert_eq!(pairing.remembered(), 1, "its span may be in a ring that is read later");
+    /// ```
     pub fn poll(&mut self, record: &PollRecord) -> Option<Span<'_>> {
         let id = record.span_id;
         self.records += 1;
@@ -208,6 +238,20 @@ impl Pairing {
     }
 
     /// Takes an instant.
+    ///
+    /// ```
+    /// # use spanring::reader::{InstantRecord, NameState};
+    /// use spanring_cli::spans::Pairing;
+    ///
+    /// # let record = InstantRecord {
+    /// #     thread: 1, record_number: 0, unix_ns: 100, id: 8, parent_span_id: 0, scopes: 0, attributes: 0, name: "reload",
+    /// #     name_state: NameState::Whole, name_index: None, location: None, location_index: None,
+    /// # };
+    /// let mut pairing = Pairing::default();
+    /// pairing.instant(&record);
+    /// assert_eq!(pairing.stray().map(|instant| &*instant.name), Some("reload"), "it is in no span");
+    /// assert_eq!(pairing.stray(), None, "it was handed out");
+    /// ```
     pub fn instant(&mut self, record: &InstantRecord<'_>) {
         self.has_details();
         let name = self.shared_name(record.name_index, record.name);
@@ -218,6 +262,17 @@ impl Pairing {
     }
 
     /// Takes the value of a counter, and returns it as it is handed out.
+    ///
+    /// ```
+    /// use spanring::reader::{CounterRecord, Value};
+    /// use spanring_cli::spans::Pairing;
+    ///
+    /// let value = Value::U64(3);
+    /// let jobs = CounterRecord { thread: 1, record_number: 0, unix_ns: 100, span_id: 0, name: "jobs", name_index: None, value };
+    /// let mut pairing = Pairing::default();
+    /// let counter = pairing.counter(&jobs);
+    /// assert_eq!((counter.name, counter.value), ("jobs", Value::U64(3)));
+    /// ```
     pub fn counter<'a>(&'a mut self, record: &CounterRecord<'a>) -> Counter<'a> {
         self.records += 1;
         self.beside.counter();
