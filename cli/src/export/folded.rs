@@ -46,6 +46,22 @@ pub enum Weight {
 }
 
 /// Writes folded stacks.
+///
+/// ```
+/// use spanring::reader::{Loss, LossCause};
+/// use spanring_cli::export::{Exporter, folded::{FoldedWriter, Weight}};
+/// use spanring_cli::spans::Item;
+/// use spanring_cli::stacks::StackSums;
+///
+/// # let (after_unix_ns, before_unix_ns) = (Some(1_000), Some(3_000));
+/// # let loss = Loss { thread: 1, records: 12, cause: LossCause::Dropped, after_unix_ns, before_unix_ns };
+/// let mut lines = Vec::new();
+/// let mut writer = FoldedWriter::new(Box::new(&mut lines), Weight::Own, StackSums::default(), 500);
+/// writer.add(&Item::Loss(loss))?;
+/// Box::new(writer).finish()?;
+/// assert_eq!(String::from_utf8_lossy(&lines), "(events lost);thread\u{a0}1;dropped 2000\n");
+/// # Ok::<(), spanring_cli::export::ExportError>(())
+/// ```
 pub struct FoldedWriter<'w> {
     out: Box<dyn Write + Send + 'w>,
     weight: Weight,
@@ -58,11 +74,37 @@ pub struct FoldedWriter<'w> {
 
 impl<'w> FoldedWriter<'w> {
     /// Stacks of a recording, with that time.
+    ///
+    /// ```no_run
+    /// use spanring::reader::Recording;
+    /// use spanring_cli::export::Exporter;
+    /// use spanring_cli::export::folded::{FoldedWriter, Weight};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let recording = Recording::open("recording")?;
+    /// let file = std::fs::File::create("stacks.folded")?;
+    /// let writer = FoldedWriter::of(&recording, Box::new(file), Weight::Idle);
+    /// Box::new(writer).finish()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn of(recording: &Recording, out: Box<dyn Write + Send + 'w>, weight: Weight) -> FoldedWriter<'w> {
         FoldedWriter::new(out, weight, StackSums::default(), recording.facts().started_unix_ns)
     }
 
     /// Stacks of a recording that began at `started_unix_ns`. The spans are added to `sums`.
+    ///
+    /// ```
+    /// use spanring_cli::export::{Exporter, folded::{FoldedWriter, Weight}};
+    /// use spanring_cli::stacks::StackSums;
+    ///
+    /// let mut lines = Vec::new();
+    /// let writer = FoldedWriter::new(Box::new(&mut lines), Weight::Total, StackSums::default(), 0);
+    /// let remarks = Box::new(writer).finish()?;
+    /// assert!(lines.is_empty(), "no spans, no stacks");
+    /// assert!(remarks[0].contains("inferno-flamegraph"), "how to draw it");
+    /// # Ok::<(), spanring_cli::export::ExportError>(())
+    /// ```
     pub fn new(
         out: Box<dyn Write + Send + 'w>,
         weight: Weight,

@@ -142,15 +142,84 @@ pub enum Output<'w> {
 /// ```
 pub trait Exporter {
     /// A span has begun; it is added when it has ended, or at the end.
+    ///
+    /// ```
+    /// use spanring::reader::SpanRecord;
+    /// use spanring_cli::export::{ExportError, Exporter};
+    /// use spanring_cli::spans::Item;
+    ///
+    /// /// Tells in what order spans began.
+    /// struct Begins(Vec<String>);
+    ///
+    /// impl Exporter for Begins {
+    ///     fn begun(&mut self, record: &SpanRecord<'_>) {
+    ///         self.0.push(record.name.to_owned());
+    ///     }
+    ///
+    ///     fn add(&mut self, _: &Item<'_>) -> Result<(), ExportError> {
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn finish(self: Box<Self>) -> Result<Vec<String>, ExportError> {
+    ///         Ok(self.0)
+    ///     }
+    /// }
+    /// ```
     fn begun(&mut self, _: &SpanRecord<'_>) {}
 
     /// The future of a span was polled; this may come before its begin and after its end.
+    ///
+    /// ```
+    /// use spanring::reader::PollRecord;
+    /// use spanring_cli::export::{ExportError, Exporter};
+    /// use spanring_cli::spans::Item;
+    ///
+    /// /// Tells the longest poll.
+    /// #[derive(Default)]
+    /// struct Longest(u64);
+    ///
+    /// impl Exporter for Longest {
+    ///     fn polled(&mut self, poll: &PollRecord) {
+    ///         self.0 = self.0.max(poll.unix_ns.saturating_sub(poll.begin_unix_ns));
+    ///     }
+    ///
+    ///     fn add(&mut self, _: &Item<'_>) -> Result<(), ExportError> {
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn finish(self: Box<Self>) -> Result<Vec<String>, ExportError> {
+    ///         Ok(vec![format!("the longest poll took {} ns", self.0)])
+    ///     }
+    /// }
+    ///
+    /// let mut longest = Longest::default();
+    /// longest.polled(&PollRecord { thread: 1, record_number: 7, span_id: 3, begin_unix_ns: 500, unix_ns: 900, number: 0 });
+    /// assert_eq!(Box::new(longest).finish()?, ["the longest poll took 400 ns"]);
+    /// # Ok::<(), spanring_cli::export::ExportError>(())
+    /// ```
     fn polled(&mut self, _: &PollRecord) {}
 
     /// Adds the next of what [`spans::read`] hands out. It is not called again after it has failed.
     ///
     /// # Errors
     /// If something could not be written.
+    ///
+    /// ```
+    /// use spanring::reader::{Loss, LossCause};
+    /// use spanring_cli::export::{Exporter, folded::{FoldedWriter, Weight}};
+    /// use spanring_cli::spans::Item;
+    /// use spanring_cli::stacks::StackSums;
+    ///
+    /// # let (after_unix_ns, before_unix_ns) = (Some(1_000), Some(3_000));
+    /// # let loss = Loss { thread: 1, records: 12, cause: LossCause::Dropped, after_unix_ns, before_unix_ns };
+    /// let mut lines = Vec::new();
+    /// let mut exporter: Box<dyn Exporter + '_> =
+    ///     Box::new(FoldedWriter::new(Box::new(&mut lines), Weight::Own, StackSums::default(), 0));
+    /// exporter.add(&Item::Loss(loss))?;
+    /// exporter.finish()?;
+    /// assert!(lines.starts_with(b"(events lost)"), "what is missing is in every format");
+    /// # Ok::<(), spanring_cli::export::ExportError>(())
+    /// ```
     fn add(&mut self, item: &Item<'_>) -> Result<(), ExportError>;
 
     /// Writes what is left. Returns what the user should know besides the counts, each as a line: how to open it, what a collector
@@ -158,10 +227,33 @@ pub trait Exporter {
     ///
     /// # Errors
     /// If something could not be written.
+    ///
+    /// ```
+    /// use spanring_cli::export::{Exporter, folded::{FoldedWriter, Weight}};
+    /// use spanring_cli::stacks::StackSums;
+    ///
+    /// let writer = FoldedWriter::new(Box::new(std::io::sink()), Weight::Own, StackSums::default(), 0);
+    /// for remark in Box::new(writer).finish()? {
+    ///     assert!(remark.starts_with("draw it with"));
+    /// }
+    /// # Ok::<(), spanring_cli::export::ExportError>(())
+    /// ```
     fn finish(self: Box<Self>) -> Result<Vec<String>, ExportError>;
 }
 
 /// What was exported.
+///
+/// ```
+/// use spanring_cli::export::Exported;
+///
+/// /// Whether the export has everything that was recorded.
+/// fn is_whole(exported: &Exported) -> bool {
+///     exported.lost_records == 0 && exported.damaged == 0
+/// }
+///
+/// assert!(is_whole(&Exported { spans: 7, open: 1, ..Exported::default() }));
+/// assert!(!is_whole(&Exported { lost_records: 12, ..Exported::default() }));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Exported {
     /// Spans, open ones included.
@@ -244,6 +336,27 @@ impl Format {
     ///
     /// # Errors
     /// If this build does not have the format, it cannot go to such an output, or its head could not be written.
+    ///
+    /// ```no_run
+    /// use spanring::reader::Recording;
+    /// use spanring_cli::export::{Destination, Format, Options};
+    /// use spanring_cli::spans;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let recording = Recording::open("recording")?;
+    /// let output = Destination::File("trace.json".into()).open()?;
+    /// let mut exporter = Format::Chrome.exporter(&recording, &Options::default(), output)?;
+    /// let mut written = Ok(());
+    /// spans::read(&recording, &mut |item| {
+    ///     if written.is_ok() {
+    ///         written = exporter.add(&item);
+    ///     }
+    /// })?;
+    /// written?;
+    /// exporter.finish()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn exporter<'w>(
         self,
         recording: &Recording,
@@ -337,6 +450,18 @@ impl Destination {
     ///
     /// # Errors
     /// If the file cannot be created.
+    ///
+    /// ```
+    /// use spanring_cli::export::{Destination, Output};
+    ///
+    /// let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("trace.json");
+    /// assert!(matches!(Destination::File(path.clone()).open()?, Output::Stream(_)));
+    /// assert!(path.exists());
+    /// let collector = Destination::parse("http://localhost:4318").open()?;
+    /// assert!(matches!(collector, Output::Address(_)), "nothing is sent yet");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn open(&self) -> io::Result<Output<'static>> {
         Ok(match self {
             Destination::File(path) => Output::Stream(Box::new(BufWriter::with_capacity(1 << 16, File::create(path)?))),
@@ -375,6 +500,21 @@ fn no_numbers(values: u64) -> String {
 /// # Errors
 /// If the recording cannot be read, the format cannot be had, or something cannot be written. What was written by then may be of use
 /// all the same.
+///
+/// ```no_run
+/// use spanring::reader::Recording;
+/// use spanring_cli::export::{self, Format, Options, Output};
+/// use spanring_cli::progress::Silent;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let recording = Recording::open("recording")?;
+/// let mut stacks = Vec::new();
+/// let output = Output::Stream(Box::new(&mut stacks));
+/// let exported = export::run(&recording, Format::Folded, &Options::default(), output, &mut Silent)?;
+/// assert_eq!(exported.bytes, stacks.len() as u64);
+/// # Ok(())
+/// # }
+/// ```
 pub fn run(
     recording: &Recording,
     format: Format,

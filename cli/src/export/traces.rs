@@ -8,6 +8,15 @@ use std::collections::VecDeque;
 pub const REMEMBERED: usize = 1 << 19;
 
 /// The trace ids of one session.
+///
+/// ```
+/// use spanring::reader::ProcessFacts;
+/// use spanring_cli::export::traces::TraceIds;
+///
+/// let facts = ProcessFacts::decode("session=first\npid=42\nhost=here");
+/// let (once, again) = (TraceIds::of(&facts), TraceIds::of(&facts));
+/// assert_eq!(once.id(7), again.id(7), "every export has the same");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceIds {
     session: [u64; 2],
@@ -15,6 +24,14 @@ pub struct TraceIds {
 
 impl TraceIds {
     /// Those of the session with these facts: they depend on host, boot, process and session, and on nothing else.
+    ///
+    /// ```
+    /// use spanring::reader::ProcessFacts;
+    /// use spanring_cli::export::traces::TraceIds;
+    ///
+    /// let [first, second] = ["session=first", "session=second"].map(|facts| TraceIds::of(&ProcessFacts::decode(facts)));
+    /// assert_ne!(first, second);
+    /// ```
     pub fn of(facts: &ProcessFacts) -> TraceIds {
         let pid = facts.pid.to_string();
         let parts = [facts.host.as_str(), &facts.boot_id, &pid, &facts.session];
@@ -22,6 +39,16 @@ impl TraceIds {
     }
 
     /// The id of the trace whose root is the span `root`; 0 stands for the recording itself. No two roots of a session share one.
+    ///
+    /// ```
+    /// use spanring::reader::ProcessFacts;
+    /// use spanring_cli::export::traces::TraceIds;
+    ///
+    /// let facts = ProcessFacts::decode("session=first\npid=42\nhost=here");
+    /// let ids = TraceIds::of(&facts);
+    /// assert_ne!(ids.id(1), ids.id(2));
+    /// assert_eq!(ids.id(1) >> 64, ids.id(2) >> 64, "one session");
+    /// ```
     pub fn id(self, root: u64) -> u128 {
         let [high, low] = self.session;
         // An id of zeroes would stand for none.
@@ -29,6 +56,15 @@ impl TraceIds {
     }
 
     /// Exclusive-ored with it, the ids of this session's spans are hardly those of any other's, and no longer small.
+    ///
+    /// ```
+    /// use spanring::reader::ProcessFacts;
+    /// use spanring_cli::export::traces::TraceIds;
+    ///
+    /// let facts = ProcessFacts::decode("session=first\npid=42\nhost=here");
+    /// let mask = TraceIds::of(&facts).mask();
+    /// assert!([1, 2, 3].iter().all(|span| span ^ mask > u64::MAX / 2));
+    /// ```
     pub fn mask(self) -> u64 {
         self.session[1] | 1 << 63
     }
@@ -96,6 +132,14 @@ impl Roots {
     }
 
     /// A span has begun, in `parent` (0 for none).
+    ///
+    /// ```
+    /// use spanring_cli::export::traces::Roots;
+    ///
+    /// let mut roots = Roots::default();
+    /// roots.begun(2, 1);
+    /// assert_eq!(roots.root(2), 1, "whether the parent is known or not");
+    /// ```
     pub fn begun(&mut self, id: u64, parent: u64) {
         if self.above.contains(id) {
             return;
@@ -106,6 +150,16 @@ impl Roots {
     }
 
     /// A span has ended. Its begin may have been lost.
+    ///
+    /// ```
+    /// use spanring_cli::export::traces::Roots;
+    ///
+    /// let mut roots = Roots::remembering(1);
+    /// roots.ended(2, 1);
+    /// assert_eq!(roots.root(2), 1, "its begin is not needed");
+    /// roots.ended(3, 0);
+    /// assert_eq!(roots.root(2), 2, "no longer remembered");
+    /// ```
     pub fn ended(&mut self, id: u64, parent: u64) {
         self.begun(id, parent);
         self.ended.push_back(id);
@@ -117,6 +171,16 @@ impl Roots {
     }
 
     /// The root of a span: itself if it has no parent, else the topmost ancestor that is known.
+    ///
+    /// ```
+    /// use spanring_cli::export::traces::Roots;
+    ///
+    /// let mut roots = Roots::default();
+    /// assert_eq!(roots.root(5), 5);
+    /// roots.begun(5, 4);
+    /// roots.begun(6, 5);
+    /// assert_eq!(roots.root(6), 4);
+    /// ```
     pub fn root(&mut self, id: u64) -> u64 {
         let mut at = id;
         loop {
@@ -133,11 +197,26 @@ impl Roots {
     }
 
     /// Number of spans that are remembered.
+    ///
+    /// ```
+    /// use spanring_cli::export::traces::Roots;
+    ///
+    /// let mut roots = Roots::default();
+    /// roots.begun(1, 0);
+    /// roots.begun(1, 0);
+    /// assert_eq!(roots.len(), 1);
+    /// ```
     pub fn len(&self) -> usize {
         self.above.len()
     }
 
     /// Whether no span is remembered.
+    ///
+    /// ```
+    /// use spanring_cli::export::traces::Roots;
+    ///
+    /// assert!(Roots::default().is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.above.is_empty()
     }

@@ -44,6 +44,23 @@ use std::io::{self, Write};
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// Writes a trace in Chrome's format.
+///
+/// ```
+/// use spanring::reader::{Loss, LossCause};
+/// use spanring_cli::export::{Exporter, chrome::ChromeWriter, perfetto::Process};
+/// use spanring_cli::spans::Item;
+///
+/// # let (name, description) = ("service".to_owned(), String::new());
+/// # let process = Process { pid: 42, name, started_unix_ns: 500, description };
+/// # let (after_unix_ns, before_unix_ns) = (Some(1_000), Some(3_000));
+/// # let loss = Loss { thread: 1, records: 12, cause: LossCause::Dropped, after_unix_ns, before_unix_ns };
+/// let mut trace = Vec::new();
+/// let mut writer = ChromeWriter::new(Box::new(&mut trace), &process)?;
+/// writer.add(&Item::Loss(loss))?;
+/// Box::new(writer).finish()?;
+/// assert!(String::from_utf8_lossy(&trace).contains("12 events lost"));
+/// # Ok::<(), spanring_cli::export::ExportError>(())
+/// ```
 pub struct ChromeWriter<'w> {
     out: Box<dyn Write + Send + 'w>,
     pid: u32,
@@ -71,6 +88,20 @@ impl<'w> ChromeWriter<'w> {
     ///
     /// # Errors
     /// If `out` fails.
+    ///
+    /// ```no_run
+    /// use spanring::reader::Recording;
+    /// use spanring_cli::export::chrome::ChromeWriter;
+    /// use spanring_cli::export::Exporter;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let recording = Recording::open("recording")?;
+    /// let file = std::fs::File::create("trace.json")?;
+    /// let writer = ChromeWriter::of(&recording, Box::new(file))?;
+    /// Box::new(writer).finish()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn of(recording: &Recording, out: Box<dyn Write + Send + 'w>) -> Result<ChromeWriter<'w>, ExportError> {
         ChromeWriter::new(out, &Process::of(recording))
     }
@@ -79,6 +110,19 @@ impl<'w> ChromeWriter<'w> {
     ///
     /// # Errors
     /// If `out` fails.
+    ///
+    /// ```
+    /// use spanring_cli::export::{Exporter, chrome::ChromeWriter, perfetto::Process};
+    ///
+    /// # let (name, description) = ("service".to_owned(), String::new());
+    /// # let process = Process { pid: 42, name, started_unix_ns: 500, description };
+    /// let mut trace = Vec::new();
+    /// let writer = ChromeWriter::new(Box::new(&mut trace), &process)?;
+    /// Box::new(writer).finish()?;
+    /// let trace: serde_json::Value = serde_json::from_slice(&trace).expect("JSON, although it has no events");
+    /// assert!(trace["traceEvents"].is_array());
+    /// # Ok::<(), spanring_cli::export::ExportError>(())
+    /// ```
     pub fn new(out: Box<dyn Write + Send + 'w>, process: &Process) -> Result<ChromeWriter<'w>, ExportError> {
         let base_ns = (process.started_unix_ns / SECOND_NS).saturating_sub(1) * SECOND_NS;
         let mut writer = ChromeWriter {

@@ -37,6 +37,23 @@ pub const BATCH_SPANS: usize = 2048;
 const BATCH_BYTES: usize = 1 << 20;
 
 /// Writes or sends spans while the recording is read.
+///
+/// ```
+/// use spanring::reader::{Loss, LossCause, ProcessFacts};
+/// use spanring_cli::export::{Exporter, OtlpOptions, Output, otlp::OtlpExporter};
+/// use spanring_cli::spans::Item;
+///
+/// # let (after_unix_ns, before_unix_ns) = (Some(1_000), Some(3_000));
+/// # let loss = Loss { thread: 1, records: 12, cause: LossCause::Dropped, after_unix_ns, before_unix_ns };
+/// let facts = ProcessFacts::decode("pid=42\nhost=here\nexecutable=service");
+/// let mut lines = Vec::new();
+/// let output = Output::Stream(Box::new(&mut lines));
+/// let mut exporter = OtlpExporter::new(&facts, &OtlpOptions::default(), output)?;
+/// exporter.add(&Item::Loss(loss))?;
+/// Box::new(exporter).finish()?;
+/// assert!(lines.starts_with(b"{\"resourceSpans\""), "a gap is a span too");
+/// # Ok::<(), spanring_cli::export::ExportError>(())
+/// ```
 pub struct OtlpExporter<'w> {
     converter: Converter,
     resource: Resource,
@@ -62,6 +79,16 @@ impl<'w> OtlpExporter<'w> {
     ///
     /// # Errors
     /// If the options or the address make no sense.
+    ///
+    /// ```
+    /// use spanring::reader::ProcessFacts;
+    /// use spanring_cli::export::{ExportError, OtlpOptions, Output, otlp::OtlpExporter};
+    ///
+    /// let facts = ProcessFacts::decode("pid=42\nhost=here\nexecutable=service");
+    /// let nowhere = Output::Address("gopher://localhost".to_owned());
+    /// let refused = OtlpExporter::new(&facts, &OtlpOptions::default(), nowhere).err();
+    /// assert!(matches!(refused, Some(ExportError::Refused(_))));
+    /// ```
     pub fn new(
         facts: &ProcessFacts,
         options: &OtlpOptions,

@@ -41,6 +41,24 @@ const RISING: [&str; 6] =
     ["span_id", "parent_span_id", "start_time_unix_nano", "end_time_unix_nano", "start_time", "end_time"];
 
 /// Writes the table while the recording is read.
+///
+/// ```
+/// use parquet::file::reader::{FileReader, SerializedFileReader};
+/// use spanring::reader::{Loss, LossCause, ProcessFacts};
+/// use spanring_cli::export::{Exporter, parquet::ParquetWriter};
+/// use spanring_cli::spans::Item;
+///
+/// # let (after_unix_ns, before_unix_ns) = (Some(1_000), Some(3_000));
+/// # let loss = Loss { thread: 1, records: 12, cause: LossCause::Dropped, after_unix_ns, before_unix_ns };
+/// let facts = ProcessFacts::decode("pid=42\nhost=here\nexecutable=service");
+/// let mut table = Vec::new();
+/// let mut writer = ParquetWriter::new(&facts, Box::new(&mut table))?;
+/// writer.add(&Item::Loss(loss))?;
+/// Box::new(writer).finish()?;
+/// let table = SerializedFileReader::new(bytes::Bytes::from(table)).expect("a Parquet file");
+/// assert_eq!(table.metadata().file_metadata().num_rows(), 1);
+/// # Ok::<(), spanring_cli::export::ExportError>(())
+/// ```
 pub struct ParquetWriter<'w> {
     writer: ArrowWriter<Box<dyn Write + Send + 'w>>,
     trace_ids: TraceIds,
@@ -63,6 +81,17 @@ impl<'w> ParquetWriter<'w> {
     ///
     /// # Errors
     /// If `out` fails.
+    ///
+    /// ```
+    /// use spanring::reader::ProcessFacts;
+    /// use spanring_cli::export::{Exporter, parquet::ParquetWriter};
+    ///
+    /// let facts = ProcessFacts::decode("pid=42\nhost=here\nexecutable=service");
+    /// let mut table = Vec::new();
+    /// Box::new(ParquetWriter::new(&facts, Box::new(&mut table))?).finish()?;
+    /// assert!(table.starts_with(b"PAR1") && table.ends_with(b"PAR1"), "a table without rows is one");
+    /// # Ok::<(), spanring_cli::export::ExportError>(())
+    /// ```
     pub fn new(facts: &ProcessFacts, out: Box<dyn Write + Send + 'w>) -> Result<ParquetWriter<'w>, ExportError> {
         ParquetWriter::with_rows(facts, out, ROWS)
     }
@@ -71,6 +100,26 @@ impl<'w> ParquetWriter<'w> {
     ///
     /// # Errors
     /// If `out` fails.
+    ///
+    /// ```
+    /// use parquet::file::reader::{FileReader, SerializedFileReader};
+    /// use spanring::reader::{Loss, LossCause, ProcessFacts};
+    /// use spanring_cli::export::{Exporter, parquet::ParquetWriter};
+    /// use spanring_cli::spans::Item;
+    ///
+    /// # let (after_unix_ns, before_unix_ns) = (Some(1_000), Some(3_000));
+    /// # let loss = Loss { thread: 1, records: 12, cause: LossCause::Dropped, after_unix_ns, before_unix_ns };
+    /// let facts = ProcessFacts::decode("pid=42\nhost=here\nexecutable=service");
+    /// let mut table = Vec::new();
+    /// let mut writer = ParquetWriter::with_rows(&facts, Box::new(&mut table), 2)?;
+    /// for _ in 0..5 {
+    ///     writer.add(&Item::Loss(loss))?;
+    /// }
+    /// Box::new(writer).finish()?;
+    /// let table = SerializedFileReader::new(bytes::Bytes::from(table)).expect("a Parquet file");
+    /// assert!(table.metadata().row_groups().iter().all(|group| group.num_rows() <= 2));
+    /// # Ok::<(), spanring_cli::export::ExportError>(())
+    /// ```
     pub fn with_rows(
         facts: &ProcessFacts,
         out: Box<dyn Write + Send + 'w>,

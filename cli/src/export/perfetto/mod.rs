@@ -60,6 +60,18 @@ const PROCESS_TRACK: u64 = 1;
 const ASYNC_TRACK: u64 = 2;
 
 /// The process that a trace shows.
+///
+/// ```
+/// use spanring_cli::export::perfetto::Process;
+///
+/// let process = Process {
+///     pid: 42,
+///     name: "service".to_owned(),
+///     started_unix_ns: 1_769_903_999_999_000_000,
+///     description: "recorded on the build machine".to_owned(),
+/// };
+/// assert_eq!(process.clone().name, "service");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Process {
     /// The operating system's number.
@@ -73,6 +85,26 @@ pub struct Process {
 }
 
 /// Turns items of a recording into a trace.
+///
+/// ```
+/// use prost::Message;
+/// use spanring::reader::{Loss, LossCause};
+/// use spanring_cli::export::{Exporter, perfetto::{Process, TraceWriter, proto::{Data, Trace}}};
+/// use spanring_cli::spans::Item;
+///
+/// # let (name, description) = ("service".to_owned(), String::new());
+/// # let process = Process { pid: 42, name, started_unix_ns: 500, description };
+/// # let (after_unix_ns, before_unix_ns) = (Some(1_000), Some(3_000));
+/// # let loss = Loss { thread: 1, records: 12, cause: LossCause::Dropped, after_unix_ns, before_unix_ns };
+/// let mut trace = Vec::new();
+/// let mut writer = TraceWriter::new(Box::new(&mut trace), process);
+/// writer.add(&Item::Loss(loss))?;
+/// Box::new(writer).finish()?;
+/// let trace = Trace::decode(&trace[..]).expect("a trace");
+/// let events = trace.packet.iter().filter(|packet| matches!(packet.data, Some(Data::TrackEvent(_))));
+/// assert_eq!(events.count(), 2, "the begin and the end of the gap");
+/// # Ok::<(), spanring_cli::export::ExportError>(())
+/// ```
 pub struct TraceWriter<'w> {
     packets: Packets<'w>,
     /// Those of the event that was written last and did not wait.
@@ -111,6 +143,18 @@ struct Drawn {
 
 impl Process {
     /// That of a recording.
+    ///
+    /// ```no_run
+    /// use spanring::reader::Recording;
+    /// use spanring_cli::export::perfetto::Process;
+    ///
+    /// # fn main() -> Result<(), spanring::reader::ReadError> {
+    /// let recording = Recording::open("recording")?;
+    /// let process = Process::of(&recording);
+    /// assert_eq!(process.pid, recording.facts().pid);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn of(recording: &Recording) -> Process {
         let facts = recording.facts();
         Process {
@@ -154,16 +198,51 @@ impl Exporter for TraceWriter<'_> {
 
 impl<'w> TraceWriter<'w> {
     /// A trace of a recording.
+    ///
+    /// ```no_run
+    /// use spanring::reader::Recording;
+    /// use spanring_cli::export::Exporter;
+    /// use spanring_cli::export::perfetto::TraceWriter;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let recording = Recording::open("recording")?;
+    /// let file = std::fs::File::create("trace.perfetto-trace")?;
+    /// Box::new(TraceWriter::of(&recording, Box::new(file))).finish()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn of(recording: &Recording, out: Box<dyn Write + Send + 'w>) -> TraceWriter<'w> {
         TraceWriter::new(out, Process::of(recording))
     }
 
     /// Writes the trace's head.
+    ///
+    /// ```
+    /// use prost::Message;
+    /// use spanring_cli::export::{Exporter, perfetto::{Process, TraceWriter, proto::Trace}};
+    ///
+    /// # let (name, description) = ("service".to_owned(), String::new());
+    /// # let process = Process { pid: 42, name, started_unix_ns: 500, description };
+    /// let mut trace = Vec::new();
+    /// Box::new(TraceWriter::new(Box::new(&mut trace), process)).finish()?;
+    /// assert!(!Trace::decode(&trace[..]).expect("a trace").packet.is_empty(), "the head is there without any span");
+    /// # Ok::<(), spanring_cli::export::ExportError>(())
+    /// ```
     pub fn new(out: Box<dyn Write + Send + 'w>, process: Process) -> TraceWriter<'w> {
         TraceWriter::with_window(out, process, WINDOW)
     }
 
     /// The same with another [`WINDOW`], of at least 2.
+    ///
+    /// ```
+    /// use spanring_cli::export::{Exporter, perfetto::{Process, TraceWriter}};
+    ///
+    /// # let (name, description) = ("service".to_owned(), String::new());
+    /// # let process = Process { pid: 42, name, started_unix_ns: 500, description };
+    /// // Where there is little memory; arrows from parents that take long may be missing then.
+    /// let writer = TraceWriter::with_window(Box::new(std::io::sink()), process, 1 << 10);
+    /// assert!(Box::new(writer).finish().is_ok());
+    /// ```
     pub fn with_window(out: Box<dyn Write + Send + 'w>, process: Process, window: usize) -> TraceWriter<'w> {
         let mut writer = TraceWriter {
             packets: Packets::new(out),

@@ -4,6 +4,15 @@
 //! <https://github.com/google/perfetto>. A decoder skips fields that it does not know, so a subset decodes whole traces too.
 
 /// A trace file. Packets may be written one after the other: concatenated traces are a trace.
+///
+/// ```
+/// use spanring_cli::export::perfetto::proto::{Trace, TracePacket};
+/// use prost::Message;
+///
+/// let trace = Trace { packet: vec![TracePacket { timestamp: Some(7), ..TracePacket::default() }] };
+/// let twice = [trace.encode_to_vec(), trace.encode_to_vec()].concat();
+/// assert_eq!(Trace::decode(&twice[..]).map(|trace| trace.packet.len()), Ok(2));
+/// ```
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Trace {
     /// The packets, in any order: the trace processor sorts by timestamp, and keeps the file's order for equal ones.
@@ -12,6 +21,14 @@ pub struct Trace {
 }
 
 /// One entry of a trace.
+///
+/// ```
+/// use spanring_cli::export::perfetto::proto::{Data, TracePacket, TrackDescriptor};
+///
+/// let row = Data::TrackDescriptor(TrackDescriptor { uuid: Some(1), ..TrackDescriptor::default() });
+/// let packet = TracePacket { data: Some(row), ..TracePacket::default() };
+/// assert_eq!(packet.timestamp, None, "a row has no time");
+/// ```
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct TracePacket {
     /// In nanoseconds of the clock `timestamp_clock_id`.
@@ -38,6 +55,19 @@ pub struct TracePacket {
 }
 
 /// What a [`TracePacket`] says.
+///
+/// ```
+/// use spanring_cli::export::perfetto::proto::{Data, TracePacket, TrackEvent};
+///
+/// fn event(packet: &TracePacket) -> Option<&TrackEvent> {
+///     match &packet.data {
+///         Some(Data::TrackEvent(event)) => Some(event),
+///         _ => None,
+///     }
+/// }
+///
+/// assert_eq!(event(&TracePacket::default()), None);
+/// ```
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub enum Data {
     /// How the clocks stand to each other.
@@ -52,6 +82,13 @@ pub enum Data {
 }
 
 /// What the packets of a sequence say unless they say otherwise.
+///
+/// ```
+/// use spanring_cli::export::perfetto::proto::{BuiltinClock, TracePacketDefaults};
+///
+/// let defaults = TracePacketDefaults { timestamp_clock_id: Some(BuiltinClock::Realtime as u32) };
+/// assert_eq!(defaults.timestamp_clock_id(), 1);
+/// ```
 #[derive(Clone, Copy, PartialEq, prost::Message)]
 pub struct TracePacketDefaults {
     /// One of [`BuiltinClock`].
@@ -60,6 +97,16 @@ pub struct TracePacketDefaults {
 }
 
 /// Bits of `TracePacket::sequence_flags`.
+///
+/// ```
+/// use spanring_cli::export::perfetto::proto::{SequenceFlags, TracePacket};
+///
+/// fn begins_anew(packet: &TracePacket) -> bool {
+///     packet.sequence_flags() & SequenceFlags::IncrementalStateCleared as u32 != 0
+/// }
+///
+/// assert!(begins_anew(&TracePacket { sequence_flags: Some(3), ..TracePacket::default() }));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
 #[repr(i32)]
 pub enum SequenceFlags {
@@ -72,6 +119,12 @@ pub enum SequenceFlags {
 }
 
 /// Clocks that Perfetto knows by number.
+///
+/// ```
+/// use spanring_cli::export::perfetto::proto::BuiltinClock;
+///
+/// assert_eq!(BuiltinClock::try_from(6), Ok(BuiltinClock::Boottime));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
 #[repr(i32)]
 pub enum BuiltinClock {
@@ -84,6 +137,15 @@ pub enum BuiltinClock {
 }
 
 /// Readings of several clocks at one moment.
+///
+/// ```
+/// use spanring_cli::export::perfetto::proto::{BuiltinClock, Clock, ClockSnapshot};
+///
+/// let clocks = [BuiltinClock::Realtime, BuiltinClock::Boottime];
+/// let clocks = clocks.map(|clock| Clock { clock_id: Some(clock as u32), timestamp: Some(500) }).to_vec();
+/// let snapshot = ClockSnapshot { clocks, primary_trace_clock: Some(BuiltinClock::Realtime as i32) };
+/// assert_eq!(snapshot.primary_trace_clock(), BuiltinClock::Realtime);
+/// ```
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ClockSnapshot {
     /// The readings.
@@ -95,6 +157,13 @@ pub struct ClockSnapshot {
 }
 
 /// The reading of one clock.
+///
+/// ```
+/// use spanring_cli::export::perfetto::proto::Clock;
+///
+/// let clock = Clock { clock_id: Some(1), timestamp: None };
+/// assert_eq!(clock.timestamp(), 0, "what is not there reads as zero");
+/// ```
 #[derive(Clone, Copy, PartialEq, prost::Message)]
 pub struct Clock {
     /// One of [`BuiltinClock`].
@@ -106,6 +175,13 @@ pub struct Clock {
 }
 
 /// A row of the picture.
+///
+/// ```
+/// use spanring_cli::export::perfetto::proto::TrackDescriptor;
+///
+/// let row = TrackDescriptor { uuid: Some(2), name: Some("async spans".to_owned()), ..TrackDescriptor::default() };
+/// assert_eq!((row.name(), row.parent_uuid), ("async spans", None));
+/// ```
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct TrackDescriptor {
     /// Unique in the trace, not 0.
@@ -141,6 +217,14 @@ pub struct TrackDescriptor {
 }
 
 /// How the rows under a row are sorted.
+///
+/// ```
+/// use spanring_cli::export::perfetto::proto::{ChildTracksOrdering, TrackDescriptor};
+///
+/// let mut row = TrackDescriptor::default();
+/// row.set_child_ordering(ChildTracksOrdering::Explicit);
+/// assert_eq!(row.child_ordering, Some(3));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
 #[repr(i32)]
 pub enum ChildTracksOrdering {
@@ -151,6 +235,14 @@ pub enum ChildTracksOrdering {
 }
 
 /// Which siblings the viewer draws as one row.
+///
+/// ```
+/// use spanring_cli::export::perfetto::proto::{SiblingMergeBehavior, TrackDescriptor};
+///
+/// let mut row = TrackDescriptor::default();
+/// row.set_sibling_merge_behavior(SiblingMergeBehavior::None);
+/// assert_eq!(row.sibling_merge_behavior, Some(2));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
 #[repr(i32)]
 pub enum SiblingMergeBehavior {
@@ -161,6 +253,14 @@ pub enum SiblingMergeBehavior {
 }
 
 /// A process.
+///
+/// ```
+/// use spanring_cli::export::perfetto::proto::{ProcessDescriptor, TrackDescriptor};
+///
+/// let process = ProcessDescriptor { pid: Some(42), process_name: Some("service".to_owned()) };
+/// let row = TrackDescriptor { uuid: Some(1), process: Some(process), ..TrackDescriptor::default() };
+/// assert_eq!(row.process.map(|process| process.pid()), Some(42));
+/// ```
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ProcessDescriptor {
     /// The operating system's number.
@@ -172,6 +272,13 @@ pub struct ProcessDescriptor {
 }
 
 /// A thread.
+///
+/// ```
+/// use spanring_cli::export::perfetto::proto::ThreadDescriptor;
+///
+/// let thread = ThreadDescriptor { pid: Some(42), tid: Some(43), thread_name: None };
+/// assert_eq!(thread.thread_name(), "");
+/// ```
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ThreadDescriptor {
     /// Its process.
@@ -186,10 +293,25 @@ pub struct ThreadDescriptor {
 }
 
 /// A counter, of which nothing is known but its values.
+///
+/// ```
+/// use spanring_cli::export::perfetto::proto::{CounterDescriptor, TrackDescriptor};
+///
+/// let row = TrackDescriptor { counter: Some(CounterDescriptor {}), ..TrackDescriptor::default() };
+/// assert!(row.counter.is_some(), "the row shows values");
+/// ```
 #[derive(Clone, Copy, PartialEq, prost::Message)]
 pub struct CounterDescriptor {}
 
 /// Something that happens on a track.
+///
+/// ```
+/// use spanring_cli::export::perfetto::proto::{EventType, TrackEvent};
+///
+/// let mut event = TrackEvent { track_uuid: Some(2), name: Some("load".to_owned()), ..TrackEvent::default() };
+/// event.set_type(EventType::SliceBegin);
+/// assert_eq!(event.r#type, Some(1));
+/// ```
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct TrackEvent {
     /// Begin, end, instant, or the value of a counter.
@@ -222,6 +344,13 @@ pub struct TrackEvent {
 }
 
 /// The value of a counter.
+///
+/// ```
+/// use spanring_cli::export::perfetto::proto::{CounterValue, TrackEvent};
+///
+/// let event = TrackEvent { counter_value: Some(CounterValue::Int(-7)), ..TrackEvent::default() };
+/// assert_ne!(event.counter_value, Some(CounterValue::Double(-7.0)), "an integer stays exact");
+/// ```
 #[derive(Clone, Copy, PartialEq, prost::Oneof)]
 pub enum CounterValue {
     /// An integer.
@@ -233,6 +362,13 @@ pub enum CounterValue {
 }
 
 /// What a [`TrackEvent`] is.
+///
+/// ```
+/// use spanring_cli::export::perfetto::proto::{EventType, TrackEvent};
+///
+/// assert_eq!(TrackEvent::default().r#type(), EventType::Unspecified);
+/// assert!(EventType::try_from(9).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
 #[repr(i32)]
 pub enum EventType {
@@ -249,6 +385,18 @@ pub enum EventType {
 }
 
 /// A named value, or a dictionary, or a list. What is in a list has no name.
+///
+/// ```
+/// use spanring_cli::export::perfetto::proto::{DebugAnnotation, Value};
+///
+/// let polls = DebugAnnotation {
+///     name: Some("polls".to_owned()),
+///     value: Some(Value::Uint(3)),
+///     ..DebugAnnotation::default()
+/// };
+/// let dictionary = DebugAnnotation { dict_entries: vec![polls], ..DebugAnnotation::default() };
+/// assert_eq!((dictionary.value, dictionary.dict_entries[0].name()), (None, "polls"));
+/// ```
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct DebugAnnotation {
     /// Number of the interned name.
@@ -269,6 +417,19 @@ pub struct DebugAnnotation {
 }
 
 /// The value of a [`DebugAnnotation`].
+///
+/// ```
+/// use spanring_cli::export::perfetto::proto::{DebugAnnotation, Value};
+///
+/// fn number(argument: &DebugAnnotation) -> Option<u64> {
+///     match argument.value {
+///         Some(Value::Uint(number)) => Some(number),
+///         _ => None,
+///     }
+/// }
+///
+/// assert_eq!(number(&DebugAnnotation::default()), None);
+/// ```
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub enum Value {
     /// Yes or no.
@@ -292,6 +453,15 @@ pub enum Value {
 }
 
 /// Texts that are written once and referred to by number.
+///
+/// ```
+/// use spanring_cli::export::perfetto::proto::{InternedData, InternedText};
+///
+/// let name = InternedText { iid: Some(1), text: Some("load".to_owned()) };
+/// let texts = InternedData { event_names: vec![name], ..InternedData::default() };
+/// let found = texts.event_names.iter().find(|name| name.iid() == 1);
+/// assert_eq!(found.map(|name| name.text()), Some("load"));
+/// ```
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct InternedData {
     /// For `TrackEvent::category_iids`.
@@ -309,6 +479,13 @@ pub struct InternedData {
 }
 
 /// A text and its number: Perfetto's `EventCategory`, `EventName`, `DebugAnnotationName` and `InternedString`, which are alike.
+///
+/// ```
+/// use spanring_cli::export::perfetto::proto::InternedText;
+///
+/// let text = InternedText { iid: Some(1), text: Some("load".to_owned()) };
+/// assert_ne!(text.iid(), 0, "zero stands for none");
+/// ```
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct InternedText {
     /// Not 0.
