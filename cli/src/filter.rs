@@ -110,6 +110,21 @@ pub struct Wanted<'f> {
 
 impl Filter {
     /// The filter for a recording that began at `started_unix_ns`.
+    ///
+    /// ```
+    /// # use spanring::reader::{NameState, SpanKind};
+    /// use spanring_cli::filter::{Filter, Moment};
+    /// use spanring_cli::spans::{Ending, Span};
+    /// use std::time::Duration;
+    ///
+    /// # let span = Span {
+    /// #     id: 1, parent: 0, depth: 0, kind: SpanKind::Async, name: "load", name_index: None, name_state: NameState::Whole,
+    /// #     place: None, ending: Ending::Completed, created_ns: None, begin_ns: 2_000, end_ns: Some(5_000), begin_thread: None,
+    /// #     end_thread: None, polls: 1, busy_ns: None, busy_partial: false, begin_lost: false, end_may_be_lost: false, details: None,
+    /// # };
+    /// let late = Filter { from: Some(Moment::After(Duration::from_secs(1))), ..Filter::default() };
+    /// assert!(!late.since(0).has(&span), "it ended after 5 µs");
+    /// ```
     pub fn since(&self, started_unix_ns: u64) -> Wanted<'_> {
         let unix_ns = |moment: Moment| match moment {
             Moment::Unix(unix_ns) => unix_ns,
@@ -124,6 +139,24 @@ impl Filter {
     }
 
     /// The filter for a recording.
+    ///
+    /// ```no_run
+    /// use spanring::reader::Recording;
+    /// use spanring_cli::filter::Filter;
+    /// use spanring_cli::spans::{self, Item};
+    ///
+    /// # fn main() -> Result<(), spanring::reader::ReadError> {
+    /// let recording = Recording::open("recording")?;
+    /// let filter = Filter { target: Some("sqlx".to_owned()), ..Filter::default() };
+    /// let wanted = filter.of(&recording);
+    /// spans::read(&recording, &mut |item| {
+    ///     if let Item::Span(span) = item {
+    ///         println!("{}: {}", span.name, wanted.has(&span));
+    ///     }
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn of(&self, recording: &Recording) -> Wanted<'_> {
         self.since(recording.facts().started_unix_ns)
     }
@@ -134,6 +167,22 @@ impl Wanted<'_> {
     ///
     /// # Errors
     /// As of [`spans::read`].
+    ///
+    /// ```no_run
+    /// use spanring::reader::Recording;
+    /// use spanring_cli::filter::Filter;
+    /// use spanring_cli::progress::Silent;
+    /// use spanring_cli::top::{SortBy, Top};
+    ///
+    /// # fn main() -> Result<(), spanring::reader::ReadError> {
+    /// let recording = Recording::open("recording")?;
+    /// let filter = Filter { name: Some("query".to_owned()), ..Filter::default() };
+    /// let mut top = Top::default();
+    /// filter.of(&recording).read(&recording, &mut Silent, &mut |item| top.add(item))?;
+    /// println!("{} queries", top.finish(SortBy::Total).spans);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read(
         &self,
         recording: &Recording,
@@ -152,6 +201,21 @@ impl Wanted<'_> {
     }
 
     /// Whether a span is asked for.
+    ///
+    /// ```
+    /// # use spanring::reader::{NameState, SpanKind};
+    /// use spanring_cli::filter::Filter;
+    /// use spanring_cli::spans::{Ending, Span};
+    ///
+    /// # let span = Span {
+    /// #     id: 1, parent: 0, depth: 0, kind: SpanKind::Async, name: "load", name_index: None, name_state: NameState::Whole,
+    /// #     place: None, ending: Ending::Completed, created_ns: None, begin_ns: 2_000, end_ns: Some(5_000), begin_thread: None,
+    /// #     end_thread: None, polls: 1, busy_ns: None, busy_partial: false, begin_lost: false, end_may_be_lost: false, details: None,
+    /// # };
+    /// let failed = Filter { outcome: vec![Ending::Failed], ..Filter::default() };
+    /// assert!(!failed.since(0).has(&span), "it completed");
+    /// assert!(Filter::default().since(0).has(&span));
+    /// ```
     #[inline]
     pub fn has(&self, span: &Span<'_>) -> bool {
         self.is_all || self.is_like(span)
@@ -175,6 +239,20 @@ impl Wanted<'_> {
 
 impl Condition {
     /// Whether a span has such an attribute.
+    ///
+    /// ```
+    /// # use spanring::reader::{NameState, SpanKind};
+    /// use spanring_cli::filter::Condition;
+    /// use spanring_cli::spans::{Ending, Span};
+    ///
+    /// # let span = Span {
+    /// #     id: 1, parent: 0, depth: 0, kind: SpanKind::Async, name: "load", name_index: None, name_state: NameState::Whole,
+    /// #     place: None, ending: Ending::Completed, created_ns: None, begin_ns: 2_000, end_ns: Some(5_000), begin_thread: None,
+    /// #     end_thread: None, polls: 1, busy_ns: None, busy_partial: false, begin_lost: false, end_may_be_lost: false, details: None,
+    /// # };
+    /// let in_a_batch = Condition { key: "batch".to_owned(), value: None };
+    /// assert!(!in_a_batch.holds_for(&span), "it has no attributes");
+    /// ```
     pub fn holds_for(&self, span: &Span<'_>) -> bool {
         let Some(value) = span.details.and_then(|details| details.attributes.get(&self.key)) else { return false };
         self.value.as_ref().is_none_or(|wanted| match value {

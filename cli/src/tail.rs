@@ -28,6 +28,22 @@ use serde::Serialize;
 use spanring::reader::{Event, ReadError, Recording, WriterState};
 
 /// Follows a recording. Each look reads the whole of it, and passes over what it has seen; in between, only open spans are kept.
+///
+/// ```no_run
+/// use spanring::reader::Recording;
+/// use spanring_cli::filter::Filter;
+/// use spanring_cli::tail::Tail;
+///
+/// # fn main() -> Result<(), spanring::reader::ReadError> {
+/// let recording = Recording::open("recording")?;
+/// let filter = Filter::default();
+/// let mut tail = Tail::of(&recording);
+/// let before = tail.look(&recording, &filter.of(&recording), 10)?;
+/// let since = tail.look(&recording, &filter.of(&recording), 10)?;
+/// assert!(since.iter().all(|span| !before.contains(span)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Tail {
     pairing: Pairing,
@@ -38,6 +54,16 @@ pub struct Tail {
 }
 
 /// A span that has ended.
+///
+/// ```
+/// use spanring_cli::tail::Line;
+///
+/// /// What went wrong, and where.
+/// fn failure(span: &Line) -> Option<String> {
+///     let place = span.file.as_deref().zip(span.line).map_or("?".to_owned(), |(file, line)| format!("{file}:{line}"));
+///     (span.outcome == "failed").then(|| format!("{} at {place} after {} ns", span.name, span.duration_ns))
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Line {
     /// Unique within the session, never 0.
@@ -71,6 +97,17 @@ pub struct Line {
 
 impl Tail {
     /// One that has seen nothing of this recording.
+    ///
+    /// ```no_run
+    /// use spanring::reader::Recording;
+    /// use spanring_cli::tail::Tail;
+    ///
+    /// # fn main() -> Result<(), spanring::reader::ReadError> {
+    /// let recording = Recording::open("recording")?;
+    /// assert_eq!(Tail::of(&recording).missed(), 0, "before the first look");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn of(recording: &Recording) -> Tail {
         Tail { pairing: Pairing::of(recording), next: FxHashMap::default(), threads: FxHashMap::default(), missed: 0 }
     }
@@ -81,6 +118,21 @@ impl Tail {
     ///
     /// # Errors
     /// Those of [`Recording::read`].
+    ///
+    /// ```no_run
+    /// use spanring::reader::Recording;
+    /// use spanring_cli::filter::Filter;
+    /// use spanring_cli::tail::Tail;
+    ///
+    /// # fn main() -> Result<(), spanring::reader::ReadError> {
+    /// let recording = Recording::open("recording")?;
+    /// let slow = Filter { name: Some("query".to_owned()), ..Filter::default() };
+    /// for span in Tail::of(&recording).look(&recording, &slow.of(&recording), 5)? {
+    ///     println!("{} {} ns", span.name, span.duration_ns);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn look(&mut self, recording: &Recording, wanted: &Wanted<'_>, latest: usize) -> Result<Vec<Line>, ReadError> {
         let mut lines = Vec::new();
         let is_running = recording.writer() == WriterState::Running;
@@ -161,6 +213,22 @@ impl Tail {
     }
 
     /// The spans that have ended, as far as is known, and of which something was missing until now. For when nothing will come any more.
+    ///
+    /// ```no_run
+    /// use spanring::reader::Recording;
+    /// use spanring_cli::filter::Filter;
+    /// use spanring_cli::tail::Tail;
+    ///
+    /// # fn main() -> Result<(), spanring::reader::ReadError> {
+    /// let recording = Recording::open("recording")?;
+    /// let filter = Filter::default();
+    /// let wanted = filter.of(&recording);
+    /// let mut tail = Tail::of(&recording);
+    /// let mut spans = tail.look(&recording, &wanted, usize::MAX)?;
+    /// spans.extend(tail.finish(&wanted));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn finish(self, wanted: &Wanted<'_>) -> Vec<Line> {
         let Tail { pairing, threads, .. } = self;
         let mut lines = Vec::new();
@@ -169,11 +237,43 @@ impl Tail {
     }
 
     /// Records that came and were gone between two looks.
+    ///
+    /// ```no_run
+    /// use spanring::reader::Recording;
+    /// use spanring_cli::filter::Filter;
+    /// use spanring_cli::tail::Tail;
+    ///
+    /// # fn main() -> Result<(), spanring::reader::ReadError> {
+    /// let recording = Recording::open("recording")?;
+    /// let filter = Filter::default();
+    /// let mut tail = Tail::of(&recording);
+    /// tail.look(&recording, &filter.of(&recording), 10)?;
+    /// if tail.missed() > 0 {
+    ///     eprintln!("{} events came and went: look more often", tail.missed());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn missed(&self) -> u64 {
         self.missed
     }
 
     /// Attributes that are on no line, because their span is not there, or had ended before the last look.
+    ///
+    /// ```no_run
+    /// use spanring::reader::Recording;
+    /// use spanring_cli::filter::Filter;
+    /// use spanring_cli::tail::Tail;
+    ///
+    /// # fn main() -> Result<(), spanring::reader::ReadError> {
+    /// let recording = Recording::open("recording")?;
+    /// let filter = Filter::default();
+    /// let mut tail = Tail::of(&recording);
+    /// tail.look(&recording, &filter.of(&recording), 10)?;
+    /// eprintln!("{} attributes are on no line", tail.late());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn late(&self) -> u64 {
         self.pairing.totals().late_attributes
     }

@@ -225,6 +225,13 @@ impl Tone {
 }
 
 /// A column of a [`Table`].
+///
+/// ```
+/// use spanring_cli::text::{Column, Fit};
+///
+/// let column = Column { title: "spans", fit: Fit::Number };
+/// assert_ne!(column.fit, Fit::Word, "set to the right");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
     /// What stands over it.

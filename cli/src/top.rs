@@ -41,6 +41,19 @@ const PUT_OFF: usize = 4096;
 const AT_ONCE: usize = 64;
 
 /// Adds up spans, row by row.
+///
+/// ```
+/// use spanring::reader::{Loss, LossCause};
+/// use spanring_cli::spans::Item;
+/// use spanring_cli::top::{SortBy, Top};
+///
+/// # let (after_unix_ns, before_unix_ns) = (Some(1_000), Some(3_000));
+/// # let loss = Loss { thread: 1, records: 12, cause: LossCause::Dropped, after_unix_ns, before_unix_ns };
+/// let mut top = Top::default();
+/// top.add(&Item::Loss(loss));
+/// let report = top.finish(SortBy::Total);
+/// assert_eq!((report.spans, report.lost_records), (0, 12));
+/// ```
 #[derive(Debug, Default)]
 pub struct Top {
     groups: Vec<Group>,
@@ -63,6 +76,17 @@ pub struct Top {
 pub const OTHER_NAMES: &str = "<other names>";
 
 /// The finished table.
+///
+/// ```
+/// use spanring_cli::top::{SortBy, Top, TopReport};
+///
+/// /// The name that took the most time.
+/// fn first(report: &TopReport) -> Option<&str> {
+///     report.rows.first().map(|row| row.name.as_str())
+/// }
+///
+/// assert_eq!(first(&Top::default().finish(SortBy::Total)), None);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TopReport {
     /// All spans, open ones included.
@@ -80,6 +104,15 @@ pub struct TopReport {
 }
 
 /// The spans of one name and location. All times in nanoseconds.
+///
+/// ```
+/// use spanring_cli::top::Row;
+///
+/// /// What part of the spans did not go well.
+/// fn trouble(row: &Row) -> f64 {
+///     (row.failed + row.cancelled + row.panicked) as f64 / row.count.max(1) as f64
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
     /// Rows are numbered from 0 in the order in which they were met, whatever they are sorted by.
@@ -118,6 +151,18 @@ pub struct Row {
 }
 
 /// Spans that took at least so long, and less than twice as long.
+///
+/// ```
+/// use spanring_cli::top::Bucket;
+///
+/// /// Spans that took at least so long, for a power of two.
+/// fn at_least(histogram: &[Bucket], ns: u64) -> u64 {
+///     histogram.iter().filter(|bucket| bucket.from_ns >= ns).map(|bucket| bucket.count).sum()
+/// }
+///
+/// let histogram = [Bucket { from_ns: 512, count: 7 }, Bucket { from_ns: 2048, count: 3 }];
+/// assert_eq!(at_least(&histogram, 1024), 3);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Bucket {
     /// The least duration, in nanoseconds: 0 or a power of two.
@@ -242,6 +287,22 @@ impl Top {
     }
 
     /// Adds what [`crate::spans::read`] hands out.
+    ///
+    /// ```
+    /// # use spanring::reader::{NameState, SpanKind};
+    /// use spanring_cli::spans::{Ending, Item, Span};
+    /// use spanring_cli::top::{SortBy, Top};
+    ///
+    /// # let span = Span {
+    /// #     id: 1, parent: 0, depth: 0, kind: SpanKind::Async, name: "load", name_index: None, name_state: NameState::Whole,
+    /// #     place: None, ending: Ending::Completed, created_ns: None, begin_ns: 2_000, end_ns: Some(5_000), begin_thread: None,
+    /// #     end_thread: None, polls: 1, busy_ns: None, busy_partial: false, begin_lost: false, end_may_be_lost: false, details: None,
+    /// # };
+    /// let mut top = Top::default();
+    /// top.add(&Item::Span(span));
+    /// let row = &top.finish(SortBy::Total).rows[0];
+    /// assert_eq!((row.name.as_str(), row.max_ns), ("load", Some(3_000)));
+    /// ```
     #[inline]
     pub fn add(&mut self, item: &Item<'_>) {
         match item {
@@ -258,6 +319,22 @@ impl Top {
     }
 
     /// Adds one span; the number of its row, see [`Row::number`].
+    ///
+    /// ```
+    /// # use spanring::reader::{NameState, SpanKind};
+    /// use spanring_cli::spans::{Ending, Span};
+    /// use spanring_cli::top::Top;
+    ///
+    /// # let span = Span {
+    /// #     id: 1, parent: 0, depth: 0, kind: SpanKind::Async, name: "load", name_index: None, name_state: NameState::Whole,
+    /// #     place: None, ending: Ending::Completed, created_ns: None, begin_ns: 2_000, end_ns: Some(5_000), begin_thread: None,
+    /// #     end_thread: None, polls: 1, busy_ns: None, busy_partial: false, begin_lost: false, end_may_be_lost: false, details: None,
+    /// # };
+    /// let mut top = Top::default();
+    /// assert_eq!(top.add_span(&span), 0);
+    /// assert_eq!(top.add_span(&Span { name: "store", ..span }), 1);
+    /// assert_eq!(top.add_span(&span), 0, "the same row again");
+    /// ```
     #[inline]
     pub fn add_span(&mut self, span: &Span<'_>) -> u32 {
         let index = self.group_of(span);
@@ -279,11 +356,28 @@ impl Top {
     }
 
     /// Whether that row is one called [`OTHER_NAMES`], whose spans have names of their own.
-    pub fn is_other(&self, number: u32) -> bool {
+    pub(crate) fn is_other(&self, number: u32) -> bool {
         self.groups.get(number as usize).is_some_and(|group| group.is_other)
     }
 
     /// The table of all spans added.
+    ///
+    /// ```
+    /// # use spanring::reader::{NameState, SpanKind};
+    /// use spanring_cli::spans::{Ending, Span};
+    /// use spanring_cli::top::{SortBy, Top};
+    ///
+    /// # let span = Span {
+    /// #     id: 1, parent: 0, depth: 0, kind: SpanKind::Async, name: "load", name_index: None, name_state: NameState::Whole,
+    /// #     place: None, ending: Ending::Completed, created_ns: None, begin_ns: 2_000, end_ns: Some(5_000), begin_thread: None,
+    /// #     end_thread: None, polls: 1, busy_ns: None, busy_partial: false, begin_lost: false, end_may_be_lost: false, details: None,
+    /// # };
+    /// let mut top = Top::default();
+    /// top.add_span(&span);
+    /// top.add_span(&Span { name: "again", end_ns: Some(4_000), ..span });
+    /// let names: Vec<String> = top.finish(SortBy::Max).rows.into_iter().map(|row| row.name).collect();
+    /// assert_eq!(names, ["load", "again"], "the one with the longest span first");
+    /// ```
     pub fn finish(mut self, sort: SortBy) -> TopReport {
         let mut rows = Vec::with_capacity(self.groups.len());
         for (name, groups) in self.by_name {

@@ -13,6 +13,17 @@ const LATEST: usize = 3;
 ///
 /// An ancestor that is not open has its state in place of an age. What is deeper than there is room for has a `+N` before its
 /// name: it stands N levels further to the right.
+///
+/// ```
+/// use spanring_cli::open::OpenReport;
+/// use spanring_cli::render;
+///
+/// /// At most twenty open spans, for a terminal of eighty columns.
+/// fn brief(mut report: OpenReport) -> String {
+///     report.limit(20);
+///     render::open(&report, Some(80))
+/// }
+/// ```
 pub fn open(report: &OpenReport, width: Option<usize>) -> String {
     let mut text = open_table(report, width);
     let mut note = |line: String| text.push_str(&wrapped(&line, width));

@@ -5,6 +5,17 @@ use crate::tail::Line;
 use crate::text::{Fit, Tone, clean, duration, moment};
 
 /// A span as a line, no wider than `width`: when it ended (UTC), how long it took, how it ended if not well, what it was.
+///
+/// ```
+/// use spanring_cli::render;
+/// use spanring_cli::tail::Line;
+///
+/// fn page(lines: &[Line]) -> String {
+///     lines.iter().map(|line| render::tail(line, Some(100))).collect()
+/// }
+///
+/// assert_eq!(page(&[]), "");
+/// ```
 pub fn tail(line: &Line, width: Option<usize>) -> String {
     let moment = moment(line.end_unix_ns);
     // Without the date.

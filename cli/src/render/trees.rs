@@ -13,6 +13,14 @@ const ALIKE: usize = 8;
 ///
 /// A `>` marks the critical path. Times at the start count from the first span's begin. Of many children of one name the longest are
 /// shown, unless all rows are.
+///
+/// ```
+/// use spanring_cli::render;
+/// use spanring_cli::trees::TreesReport;
+///
+/// let report = TreesReport { lost_records: 12, ..TreesReport::default() };
+/// assert!(render::trees(&report, 40, Some(100)).contains("INCOMPLETE: 12 events lost"));
+/// ```
 pub fn trees(report: &TreesReport, rows: usize, width: Option<usize>) -> String {
     let mut text = String::new();
     for tree in &report.trees {

@@ -83,6 +83,16 @@ impl Default for Options {
 }
 
 /// What was written.
+///
+/// ```
+/// use spanring_cli::report::Written;
+///
+/// fn sampled(written: &Written) -> bool {
+///     written.shown < written.spans
+/// }
+///
+/// assert!(sampled(&Written { spans: 2_000_000, shown: 1_000_000, ..Written::default() }));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Written {
     /// Spans of the recording, all of which are in the sums.
@@ -98,6 +108,20 @@ pub struct Written {
 }
 
 /// Everything that a page shows.
+///
+/// ```no_run
+/// use spanring::reader::Recording;
+/// use spanring_cli::progress::Silent;
+/// use spanring_cli::report::{Options, Report};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let recording = Recording::open("recording")?;
+/// let report = Report::read(&recording, &Options { max_spans: 1000 }, &mut Silent)?;
+/// let written = report.write(&mut std::io::stdout().lock())?;
+/// eprintln!("{} of {} spans one by one", written.shown, written.spans);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Report {
     info: SessionInfo,
@@ -126,6 +150,20 @@ impl Report {
     ///
     /// # Errors
     /// Those of [`Recording::read`].
+    ///
+    /// ```no_run
+    /// use spanring::reader::Recording;
+    /// use spanring_cli::progress::Bar;
+    /// use spanring_cli::report::{Options, Report};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let recording = Recording::open("recording")?;
+    /// let mut bar = Bar::new(&recording, "reading");
+    /// let report = Report::read(&recording, &Options::default(), &mut bar)?;
+    /// report.write(&mut std::fs::File::create("report.html")?)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read(recording: &Recording, options: &Options, progress: &mut dyn Progress) -> Result<Report, ReadError> {
         let now = SystemTime::now();
         let circumstances = Circumstances::of(recording, now);

@@ -36,6 +36,20 @@ impl Report {
     ///
     /// # Errors
     /// If `out` fails.
+    ///
+    /// ```no_run
+    /// use spanring::reader::Recording;
+    /// use spanring_cli::progress::Silent;
+    /// use spanring_cli::report::{Options, Report};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let recording = Recording::open("recording")?;
+    /// let mut page = Vec::new();
+    /// let written = Report::read(&recording, &Options::default(), &mut Silent)?.write(&mut page)?;
+    /// assert_eq!(written.bytes, page.len() as u64);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn write(&self, out: &mut dyn Write) -> io::Result<Written> {
         let mut out = Counted { out, bytes: 0 };
         // Scripts without this word do not run, wherever they come from. It only has to be unknown to whoever made the recording.

@@ -41,6 +41,17 @@ pub const MAX_SEARCHES: usize = 4;
 pub const MOST_SPANS: usize = 100_000;
 
 /// Which spans are shown, each with its subtree.
+///
+/// ```
+/// use spanring_cli::trees::Choice;
+///
+/// /// The spans that a user names, or else the three slowest.
+/// fn choice(ids: Vec<u64>) -> Choice {
+///     if ids.is_empty() { Choice::Slowest(3) } else { Choice::Ids(ids) }
+/// }
+///
+/// assert_eq!(choice(vec![7]), Choice::Ids(vec![7]));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice {
     /// So many that took longest, the longest first. One that is below another of them is not shown again.
@@ -60,6 +71,13 @@ struct Chosen {
 }
 
 /// Spans with their subtrees.
+///
+/// ```
+/// use spanring_cli::render;
+/// use spanring_cli::trees::TreesReport;
+///
+/// assert_eq!(render::trees(&TreesReport::default(), 40, None), "no such span\n");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct TreesReport {
     /// Spans among which they were chosen.
@@ -79,6 +97,18 @@ pub struct TreesReport {
 }
 
 /// A span and all that is below it.
+///
+/// ```
+/// use spanring_cli::trees::{Share, Tree};
+///
+/// /// The name that a tree waited for longest.
+/// fn culprit(tree: &Tree) -> Option<&str> {
+///     tree.shares.first().map(|share| share.name.as_str())
+/// }
+///
+/// let query = Share { name: "query".to_owned(), spans: 3, critical_ns: 900 };
+/// assert_eq!(culprit(&Tree { rows: Vec::new(), shares: vec![query], left_out: 0 }), Some("query"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Tree {
     /// The span, then what is below it: parents before their children, the earliest first.
@@ -90,6 +120,17 @@ pub struct Tree {
 }
 
 /// A span in a [`Tree`]. All times in nanoseconds.
+///
+/// ```
+/// use spanring_cli::trees::Row;
+///
+/// /// Spans below the first one that stood in a queue for longer than they were polled.
+/// fn queued(rows: &[Row]) -> impl Iterator<Item = &Row> {
+///     rows.iter().filter(|row| row.wait_ns.zip(row.busy_ns).is_some_and(|(wait, busy)| wait > busy))
+/// }
+///
+/// assert_eq!(queued(&[]).count(), 0);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
     /// How far below the first one it stands. A scope stands below the scope around it.
@@ -145,6 +186,17 @@ pub struct Row {
 }
 
 /// What the spans of one name contributed to the time of a tree.
+///
+/// ```
+/// use spanring_cli::trees::Share;
+///
+/// /// Nanoseconds that each span of the name cost its tree.
+/// fn each(share: &Share) -> u64 {
+///     share.critical_ns / share.spans.max(1)
+/// }
+///
+/// assert_eq!(each(&Share { name: "query".to_owned(), spans: 3, critical_ns: 900 }), 300);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Share {
     /// The name.
@@ -159,6 +211,21 @@ pub struct Share {
 ///
 /// # Errors
 /// Those of [`Recording::read`].
+///
+/// ```no_run
+/// use spanring::reader::Recording;
+/// use spanring_cli::filter::Filter;
+/// use spanring_cli::progress::Silent;
+/// use spanring_cli::trees::{self, Choice};
+///
+/// # fn main() -> Result<(), spanring::reader::ReadError> {
+/// let recording = Recording::open("recording")?;
+/// let filter = Filter { name: Some("GET /orders".to_owned()), ..Filter::default() };
+/// let slowest = trees::describe(&recording, &filter.of(&recording), &Choice::Slowest(1), &mut || Box::new(Silent))?;
+/// assert!(slowest.trees.len() <= 1, "none, if there is no such span");
+/// # Ok(())
+/// # }
+/// ```
 pub fn describe(
     recording: &Recording,
     wanted: &Wanted<'_>,
