@@ -74,3 +74,12 @@ fn the_document_and_the_code_say_the_same() {
     let written = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(written == document, "docs/FORMAT.md differs from the code: SPANRING_BLESS=1 cargo test --test format_doc");
 }
+
+#[test]
+fn the_document_is_of_the_version_that_is_written() {
+    let title = format!("The file format, version {}.", spanring::format::VERSION);
+    assert!(
+        module_doc(&source("src/format/mod.rs")).starts_with(&title),
+        "src/format/mod.rs does not begin with: {title}"
+    );
+}

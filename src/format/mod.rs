@@ -1,4 +1,4 @@
-//! The file format, version 2. All integers are little-endian; every offset and length is in bytes.
+//! The file format, version 3. All integers are little-endian; every offset and length is in bytes.
 //!
 //! A *recording directory* holds one directory per process run, the *session*, named
 //! `<UTC start>-<pid>-<number>`, for instance `20261123T140501.250Z-4711-0`; with `.removed` behind that it is being removed, and
