@@ -67,7 +67,7 @@ pub enum Command {
         #[arg(long, value_name = "N", requires = "live")]
         looks: Option<u64>,
         #[command(flatten)]
-        filter: Filter,
+        asked: Asked,
     },
     /// Show the slowest spans, what was below them, and where the time went
     ///
@@ -87,7 +87,7 @@ pub enum Command {
         #[arg(long, value_name = "N", default_value_t = 40)]
         rows: usize,
         #[command(flatten)]
-        filter: Filter,
+        asked: Asked,
     },
     /// Show spans with everything below them: those with a certain id, the first roots, or all added up
     ///
@@ -114,7 +114,7 @@ pub enum Command {
         #[arg(long, value_name = "N", default_value_t = 40)]
         rows: usize,
         #[command(flatten)]
-        filter: Filter,
+        asked: Asked,
     },
     /// Show the spans that are open: what a process is doing, or was doing when it died
     ///
@@ -136,7 +136,7 @@ pub enum Command {
         #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
         min_age: Option<Duration>,
         #[command(flatten)]
-        filter: Filter,
+        asked: Asked,
     },
     /// Show the counters: how often each was recorded, and its least, mean, greatest and last value
     Counters {
@@ -267,6 +267,16 @@ pub struct Source {
     /// Read what can be read of a recording that is damaged
     #[arg(long)]
     pub partial: bool,
+}
+
+/// Which spans of a recording are asked for.
+#[derive(clap::Args)]
+pub struct Asked {
+    #[command(flatten)]
+    pub filter: Filter,
+    /// Only spans that were there while the span with this id was, as other outputs show it
+    #[arg(long, value_name = "ID", conflicts_with_all = ["from", "to"])]
+    pub during: Option<u64>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -1,6 +1,6 @@
 //! What each command does: reads, and prints what came of it.
 
-use crate::arguments::{Arguments, Command, Sort, Source};
+use crate::arguments::{Arguments, Asked, Command, Sort, Source};
 use crate::output::{Stop, check, failure, height, input, print, print_json, redrawn, width};
 use clap::CommandFactory;
 use spanring::reader::{self, ReadError, Recording, WriterState};
@@ -34,20 +34,20 @@ pub fn run(command: Command) -> Result<(), Stop> {
     match command {
         Command::Demo { out, seconds } => run_demo(out, seconds),
         Command::Info { source, json } => show_info(&source, json),
-        Command::Top { source, json, sort, limit, live: true, window, every, looks, filter } => {
-            watch(&source, json, sort, limit, &Watch { window, every, looks }, &filter)
+        Command::Top { source, json, sort, limit, live: true, window, every, looks, asked } => {
+            watch(&source, json, sort, limit, &Watch { window, every, looks }, &asked)
         }
-        Command::Top { source, json, sort, limit, filter, .. } => show_top(&source, json, sort, limit, &filter),
-        Command::Slow { source, json, limit, rows, filter } => {
-            show_trees(&source, json, rows, &filter, &Choice::Slowest(limit))
+        Command::Top { source, json, sort, limit, asked, .. } => show_top(&source, json, sort, limit, &asked),
+        Command::Slow { source, json, limit, rows, asked } => {
+            show_trees(&source, json, rows, &asked, &Choice::Slowest(limit))
         }
-        Command::Tree { source, json, aggregate: true, rows, filter, .. } => show_paths(&source, json, rows, &filter),
-        Command::Tree { source, json, span, limit, rows, filter, .. } => {
+        Command::Tree { source, json, aggregate: true, rows, asked, .. } => show_paths(&source, json, rows, &asked),
+        Command::Tree { source, json, span, limit, rows, asked, .. } => {
             let choice = if span.is_empty() { Choice::Roots(limit) } else { Choice::Ids(span) };
-            show_trees(&source, json, rows, &filter, &choice)
+            show_trees(&source, json, rows, &asked, &choice)
         }
-        Command::Open { source, json, limit, min_age, filter } => {
-            show_open(&source, json, limit, min_age.unwrap_or_default(), &filter)
+        Command::Open { source, json, limit, min_age, asked } => {
+            show_open(&source, json, limit, min_age.unwrap_or_default(), &asked)
         }
         Command::Counters { source, json } => show_counters(&source, json),
         Command::Snapshot { source, json, reason, wait } => take_snapshot(&source, json, &reason, wait),
@@ -132,8 +132,9 @@ fn show_info(source: &Source, json: bool) -> Result<(), Stop> {
     print(&text)
 }
 
-fn show_top(source: &Source, json: bool, sort: Sort, limit: Option<usize>, filter: &Filter) -> Result<(), Stop> {
+fn show_top(source: &Source, json: bool, sort: Sort, limit: Option<usize>, asked: &Asked) -> Result<(), Stop> {
     let (recording, _) = find(source)?;
+    let filter = &filter_of(&recording, asked)?;
     let mut top = Top::default();
     let late = read_wanted(&recording, filter, &mut |item| top.add(item))?;
     let mut report = top.finish(sort.into());
@@ -147,6 +148,17 @@ fn show_top(source: &Source, json: bool, sort: Sort, limit: Option<usize>, filte
         return print_json(&report);
     }
     print(&render::top(&report, limit.unwrap_or(30), width()))
+}
+
+/// The filter that is asked for.
+fn filter_of(recording: &Recording, asked: &Asked) -> Result<Filter, Stop> {
+    let Some(id) = asked.during else { return Ok(asked.filter.clone()) };
+    let filter = asked.filter.during(id, recording, &mut Bar::new(recording, "searching")).map_err(input)?;
+    filter.ok_or_else(|| no_such_span(recording))
+}
+
+fn no_such_span(recording: &Recording) -> Stop {
+    input(format!("{}: there is no span of that id", recording.path().display()))
 }
 
 /// Reads what is asked for. Returns how many attributes came too late for their span.
@@ -175,12 +187,13 @@ fn watch(
     sort: Sort,
     limit: Option<usize>,
     watch: &Watch,
-    filter: &Filter,
+    asked: &Asked,
 ) -> Result<(), Stop> {
     /// Of the time, so much is spent looking at most: a fifth.
     const PAUSE: u32 = 4;
     let (mut recording, _) = find(source)?;
     let path = recording.path().to_owned();
+    let filter = filter_of(&recording, asked)?;
     let wanted = filter.of(&recording);
     let mut live = Live::default();
     for number in 1.. {
@@ -203,13 +216,14 @@ fn watch(
     Ok(())
 }
 
-fn show_trees(source: &Source, json: bool, rows: usize, filter: &Filter, choice: &Choice) -> Result<(), Stop> {
+fn show_trees(source: &Source, json: bool, rows: usize, asked: &Asked, choice: &Choice) -> Result<(), Stop> {
     let (recording, _) = find(source)?;
+    let filter = filter_of(&recording, asked)?;
     let bar = &mut || -> Box<dyn Progress> { Box::new(Bar::new(&recording, "searching")) };
     let report = trees::describe(&recording, &filter.of(&recording), choice, bar).map_err(input)?;
     check(report.damage.as_ref(), report.damaged, source.partial)?;
     if let (Choice::Ids(_), true) = (choice, report.trees.is_empty()) {
-        return Err(input(format!("{}: there is no span of that id", recording.path().display())));
+        return Err(no_such_span(&recording));
     }
     say_nothing(&recording, report.candidates)?;
     if json { print_json(&report) } else { print(&render::trees(&report, rows, width())) }
@@ -228,8 +242,9 @@ fn take_snapshot(source: &Source, json: bool, reason: &str, wait: Duration) -> R
     print(&format!("{} in {path}\n\nspanring slow {path}\n", count(taken.records, "event")))
 }
 
-fn show_paths(source: &Source, json: bool, rows: usize, filter: &Filter) -> Result<(), Stop> {
+fn show_paths(source: &Source, json: bool, rows: usize, asked: &Asked) -> Result<(), Stop> {
     let (recording, _) = find(source)?;
+    let filter = &filter_of(&recording, asked)?;
     let mut bar = Bar::new(&recording, "reading");
     let report = paths::describe(&recording, &filter.of(&recording), &mut bar).map_err(input)?;
     check(report.damage.as_ref(), report.damaged, source.partial)?;
@@ -338,14 +353,9 @@ fn show_counters(source: &Source, json: bool) -> Result<(), Stop> {
     if json { print_json(&report) } else { print(&render::counters(&report, width())) }
 }
 
-fn show_open(
-    source: &Source,
-    json: bool,
-    limit: Option<usize>,
-    min_age: Duration,
-    filter: &Filter,
-) -> Result<(), Stop> {
+fn show_open(source: &Source, json: bool, limit: Option<usize>, min_age: Duration, asked: &Asked) -> Result<(), Stop> {
     let (recording, _) = find(source)?;
+    let filter = filter_of(&recording, asked)?;
     let min_age_ns = u64::try_from(min_age.as_nanos()).unwrap_or(u64::MAX);
     let mut report = open::describe(&recording, &filter.of(&recording), min_age_ns).map_err(input)?;
     say_nothing(&recording, report.open)?;

@@ -160,6 +160,40 @@ impl Filter {
     pub fn of(&self, recording: &Recording) -> Wanted<'_> {
         self.since(recording.facts().started_unix_ns)
     }
+
+    /// The same filter for the time in which the span with that id was there, to the last moment if it is open; `None` if there is no
+    /// such span.
+    ///
+    /// # Errors
+    /// Those of [`Recording::read`].
+    ///
+    /// ```no_run
+    /// use spanring::reader::Recording;
+    /// use spanring_cli::filter::Filter;
+    /// use spanring_cli::progress::Silent;
+    ///
+    /// # fn main() -> Result<(), spanring::reader::ReadError> {
+    /// let recording = Recording::open("recording")?;
+    /// let queries = Filter { name: Some("query".to_owned()), ..Filter::default() };
+    /// let in_the_way = queries.during(4711, &recording, &mut Silent)?;
+    /// assert!(in_the_way.is_none_or(|filter| filter.from.is_some() && filter.to.is_some()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn during(
+        &self,
+        id: u64,
+        recording: &Recording,
+        progress: &mut dyn Progress,
+    ) -> Result<Option<Filter>, ReadError> {
+        let mut times = None;
+        spans::read_brief(recording, progress, &mut |item| match item {
+            Item::Span(span) if span.id == id => times = Some((span.begin_ns, span.end_ns.unwrap_or(u64::MAX))),
+            _ => {}
+        })?;
+        let moment = |unix_ns| Some(Moment::Unix(unix_ns));
+        Ok(times.map(|(begin, end)| Filter { from: moment(begin), to: moment(end), ..self.clone() }))
+    }
 }
 
 impl Wanted<'_> {

@@ -208,6 +208,30 @@ fn filters_choose_by_name_outcome_and_time() {
 }
 
 #[test]
+fn what_was_there_while_a_span_was_is_found_by_its_id() {
+    let slowest = run_json(&["slow", recording(), "--limit", "1"]);
+    let id = number(&slowest["trees"][0]["rows"][0]["id"]).to_string();
+    let during = |command: &str| run_json(&[command, recording(), "--during", &id]);
+    let top = during("top");
+    let counts: Vec<(&str, u64)> =
+        ["request", "authorise", "query", "fetch", "decode"].map(|name| (name, of(&top, name))).to_vec();
+    assert_eq!(counts, [("request", 1), ("authorise", 1), ("query", 1), ("fetch", 12), ("decode", 1)]);
+    assert_eq!(number(&during("slow")["candidates"]), 16);
+    assert_eq!(number(&during("tree")["candidates"]), 1);
+    assert_eq!(number(&during("open")["open"]), 0);
+    let fetches = run_json(&["top", recording(), "--during", &id, "--name", "fetch"]);
+    assert_eq!(number(&fetches["spans"]), 12);
+    assert!(run_refused(&["top", recording(), "--during", "999999"]).contains("there is no span of that id"));
+    assert!(run_refused(&["top", recording(), "--during", &id, "--from", "1s"]).contains("cannot be used with"));
+}
+
+/// How many spans of that name `top` counted.
+fn of(top: &Value, name: &str) -> u64 {
+    let rows = top["rows"].as_array().expect("a list");
+    rows.iter().filter(|row| row["name"] == name).map(|row| number(&row["count"])).sum()
+}
+
+#[test]
 fn a_histogram_counts_every_span_that_ended() {
     let top = run_json(&["top", recording()]);
     for row in top["rows"].as_array().expect("a list") {
