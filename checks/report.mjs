@@ -248,8 +248,12 @@ async function drive(page, spans, same) {
     same("whether the search finds all of a name", true, expected >= named && named > 0);
     const said = await page.locator("#search-result").innerText();
     same("what the search counts", expected, Number(said.split(" ")[0].replaceAll(",", "")));
+    const isMatch = () => page.evaluate(() => spanring.search.matches[spanring.timeline.selected] === 1);
     await page.locator("#search-next").click();
-    same("whether the next match is one", true, await page.evaluate(() => spanring.search.matches[spanring.timeline.selected] === 1));
+    same("whether the next match is one", true, await isMatch());
+    await page.evaluate(() => spanring.timeline.select(-1));
+    await page.locator("#search-text").press("Enter");
+    same("whether Enter once more goes to a match", true, await isMatch());
     await page.locator("#search-clear").click();
   }
   const failed = spans.filter((span) => ["failed", "cancelled", "panicked"].includes(span.outcome)).length;

@@ -16,6 +16,12 @@ export function inLine(of) {
   return (of.attributes ?? []).map(([key, , value]) => `${brief(key, 40)}=${brief(value, 80)}`).join("  ");
 }
 
+/** The parts of a name in a table, and below them the attributes of its span where it has any, all of it indented. */
+export function withAttributes(of, indent, ...name) {
+  const beside = inLine(of ?? {});
+  return element("div", { style: `padding-inline-start:${indent}` }, ...name, beside === "" ? "" : element("bdi", { class: "beside", title: beside }, beside));
+}
+
 /** What is not there of a span's details, in words. */
 export function lacksOf(details) {
   return [

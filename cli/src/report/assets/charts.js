@@ -11,6 +11,12 @@ export function leastOf(bucket) {
   return bucket === 0 ? 0 : 2 ** Math.floor((bucket - 1) / 8) * (1 + ((bucket - 1) % 8) / 8);
 }
 
+/** The duration at a place on the axis of buckets. */
+function durationAt(at) {
+  const bucket = Math.floor(at);
+  return Math.round(leastOf(bucket) + (at - bucket) * (leastOf(bucket + 1) - leastOf(bucket)));
+}
+
 /** Where on the axis of buckets a duration is. */
 function positionOf(ns) {
   if (ns < 1) return 0;
@@ -21,6 +27,13 @@ function positionOf(ns) {
 function axis(options) {
   return { font: FONT, stroke: themed("soft"), grid: { stroke: themed("line"), width: 1 }, ticks: { stroke: themed("line"), width: 1 }, ...options };
 }
+
+/** An axis of time: no step between two marks has more digits than the marks show. */
+function timeAxis() {
+  return axis({ size: BELOW, incrs: STEPS, values: (_chart, splits) => splits.map((ns) => offset(ns, splits[1] - splits[0])), space: 80 });
+}
+
+const STEPS = Array.from({ length: 20 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();
 
 /** A chart in `holder`, in place of what is there. */
 function draw(holder, options, data) {
@@ -42,7 +55,9 @@ export function drawDistribution(holder, row, logarithmic) {
   const inSight = (durations) => durations.map(positionOf).filter((at) => at >= first && at <= last);
   // What is between decades too, where there is room for it: from 5 to 10 it is an octave.
   const octave = (8 * (holder.clientWidth - 100)) / buckets.length;
-  const splits = inSight(octave < 60 ? decades : decades.flatMap((decade) => [decade, 2 * decade, 5 * decade]));
+  const round = inSight(octave < 60 ? decades : decades.flatMap((decade) => [decade, 2 * decade, 5 * decade]));
+  // Where that is nowhere or once, the bounds say where this is.
+  const splits = round.length > 1 ? round : [first, last + 1];
   const marks = [["p50", row.p50_ns], ["p99", row.p99_ns], ["max", row.max_ns]];
   const markPercentiles = (chart) => {
     const { ctx, bbox } = chart;
@@ -79,7 +94,7 @@ export function drawDistribution(holder, row, logarithmic) {
       y: logarithmic ? { distr: 3, range: (_chart, _least, most) => [0.5, Math.max(10, most * 2)] } : { range: (_chart, _least, most) => [0, most * 1.05] },
     },
     axes: [
-      axis({ size: BELOW, splits: () => splits, values: (_chart, splits) => splits.map((at) => duration(Math.round(leastOf(Math.floor(at)) + (at % 1) * (leastOf(Math.floor(at) + 1) - leastOf(Math.floor(at)))))) }),
+      axis({ size: BELOW, splits: () => splits, values: (_chart, splits) => splits.map((at) => duration(durationAt(at)).replace(/\.0+(?=\D)/, "")) }),
       axis({ size: 64, values: (_chart, splits) => splits.map((value) => (value === null || value % 1 !== 0 ? "" : number(value))) }),
     ],
     series: [
@@ -133,13 +148,13 @@ export function drawActivity(holder, recording, onRange, windowOf) {
       failed: { range: (_chart, _least, most) => [0, Math.max(1, most ?? 0) * 2] },
     },
     axes: [
-      axis({ size: BELOW, values: (_chart, splits) => splits.map((ns) => offset(ns, splits[1] - splits[0])), space: 80 }),
+      timeAxis(),
       axis({ size: 64, values: (_chart, splits) => splits.map((value) => (value % 1 === 0 ? number(value) : "")), space: 30 }),
     ],
     series: [
       { label: "at", value: (_chart, ns) => (ns === null || ns === undefined ? "–" : offset(ns, step)) },
       { label: "spans there at that time", stroke: themed("accent"), fill: themed("accent-soft"), width: 1, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false }, value: (_chart, value) => (value === null || value === undefined ? "–" : number(value)) },
-      { label: "failed", scale: "failed", stroke: themed("bad"), fill: themed("bad"), width: 0, paths: uPlot.paths.bars({ size: [0.9, 100, 1], align: 1 }), points: { show: false }, value: (_chart, value, _series, index) => (index === null ? "–" : number(value ?? 0)) },
+      { label: "went wrong (a scale of its own)", scale: "failed", stroke: themed("bad"), fill: themed("bad"), width: 0, paths: uPlot.paths.bars({ size: [0.9, 100, 1], align: 1 }), points: { show: false }, value: (_chart, value, _series, index) => (index === null ? "–" : number(value ?? 0)) },
     ],
     hooks: {
       drawClear: [underneath],
@@ -169,7 +184,7 @@ export function drawCounter(holder, recording, counter) {
       y: { range: (_chart, least, most) => [Math.min(0, least ?? 0), (most ?? 0) > Math.min(0, least ?? 0) ? most + (most - Math.min(0, least)) * 0.08 : 1] },
     },
     axes: [
-      axis({ size: BELOW, values: (_chart, splits) => splits.map((ns) => offset(ns, splits[1] - splits[0])), space: 80 }),
+      timeAxis(),
       axis({ size: 64, values: (_chart, splits) => splits.map((value) => compact.format(value)), space: 18 }),
     ],
     series: [
@@ -194,5 +209,5 @@ export function describeActivity(recording) {
     now += began - activity.ended[index];
   });
   const failed = activity.failed.reduce((sum, value) => sum + value, 0);
-  return `Activity over ${duration(recording.until)}, in steps of ${duration(2 ** activity.step_log2)}: up to ${count(most, "span")} in a step, ${count(failed, "span")} failed. Drag to choose a range.`;
+  return `Activity over ${duration(recording.until)}, in steps of ${duration(2 ** activity.step_log2)}: up to ${count(most, "span")} in a step, ${count(failed, "span")} went wrong. Drag to choose a range.`;
 }

@@ -1,6 +1,6 @@
 // The selected span: what is known of it, and the tree around it with where the time went.
 import { ENDINGS, OPEN, PARENT_NOT_HERE } from "./data.js";
-import { inLine, instantsOf, lacksOf, pairsOf } from "./beside.js";
+import { instantsOf, lacksOf, pairsOf, withAttributes } from "./beside.js";
 import { brief, duration, element, exact, moment, named, number, offset } from "./text.js";
 import { colourOf } from "./colour.js";
 
@@ -104,20 +104,19 @@ function tree(recording, index, actions) {
   const body = element("tbody");
   const { measured } = recording;
   const titles = ["span", "after", "took", ...(measured ? ["wait", "busy", "idle"] : []), "polls", "when"];
-  const table = element("table", { class: "grid tree" }, element("caption", {}, "Tree of the selected span"), element("thead", {}, element("tr", {}, ...titles.map((title) => element("th", { scope: "col", class: title === "span" || title === "when" ? title : "number" }, title)))), body);
+  const table = element("table", { class: "grid tree" }, element("caption", {}, "Tree of the selected span"), element("thead", {}, element("tr", {}, ...titles.map((title) => element("th", { scope: "col", class: title === "span" || title === "when" ? title : `number ${title}` }, title)))), body);
   const frame = { begin: recording.begin[index], length: Math.max(1, recording.duration(index)) };
   const line = (span, level, kind) => {
     const { total, busy, idle, wait } = times(recording, span);
     const cell = (ns) => element("td", { class: "number" }, ns === undefined ? "" : element("span", { title: exact(ns) }, duration(ns)));
     const ending = recording.ending(span);
     const indent = `${Math.min(level, 24) * 0.8}rem`;
-    const beside = inLine(recording.detailsBySpan.get(span) ?? {});
     const name = span === index ? element("strong", {}, named(recording.nameOf(span), 60)) : element("button", { type: "button", class: "link", onclick: () => actions.select(span) }, named(recording.nameOf(span), 60));
     return element("tr", { class: kind, "data-span": String(span) },
-      element("th", { scope: "row" }, element("span", { style: `padding-inline-start:${indent}` }, level > 24 ? `+${level - 24} ` : "", name, ending === 0 ? "" : element("span", { class: `ending ${ENDINGS[ending]}` }, ENDINGS[ending]), beside === "" ? "" : element("bdi", { class: "beside", style: `margin-inline-start:${indent}`, title: beside }, beside))),
+      element("th", { scope: "row" }, withAttributes(recording.detailsBySpan.get(span), indent, level > 24 ? `+${level - 24} ` : "", name, ending === 0 ? "" : element("span", { class: `ending ${ENDINGS[ending]}` }, ENDINGS[ending]))),
       element("td", { class: "number" }, span === index ? "" : offset(recording.begin[span] - frame.begin, frame.length / 1000)),
       cell(total), ...(measured ? [cell(wait), cell(busy), cell(idle)] : []),
-      element("td", { class: "number" }, recording.isThreadSpan(span) || ending === OPEN ? "" : number(recording.polls[span])),
+      element("td", { class: "number polls" }, recording.isThreadSpan(span) || ending === OPEN ? "" : number(recording.polls[span])),
       element("td", { class: "when" }, kind === "above" ? "" : bar(recording, span, frame)));
   };
   // A chain of ancestors can be as long as a recursion is deep: its ends say most.

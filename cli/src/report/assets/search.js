@@ -1,5 +1,6 @@
 // The search: which spans match, how many, the slowest of them, and from one to the next.
 import { ENDINGS, OPEN } from "./data.js";
+import { withAttributes } from "./beside.js";
 import { byId, count, duration, element, fillTable, named, number, offset, parseDuration } from "./text.js";
 
 const LISTED = 1000;
@@ -12,7 +13,9 @@ export class Search {
     this.matches = null;
     byId("search").addEventListener("submit", (event) => {
       event.preventDefault();
-      this.run();
+      // As in a browser's own search: Enter once more is the next one.
+      if (this.matches !== null && this.asked === question()) this.go(1);
+      else this.run();
     });
     byId("search-ending").addEventListener("change", () => this.run());
     byId("search-text").addEventListener("keydown", (event) => event.key === "Escape" && this.clear());
@@ -41,6 +44,7 @@ export class Search {
       }
     }
     this.matches = matches;
+    this.asked = question();
     this.timeline.mark(matches);
     const indices = new Uint32Array(found);
     for (let index = 0, next = 0; index < length; index++) if (matches[index] === 1) indices[next++] = index;
@@ -81,7 +85,8 @@ export class Search {
     const { recording } = this;
     const found = slowest.length;
     this.byTime = slowest.slice().sort();
-    byId("search-result").textContent = `${count(found, "match").replace("matchs", "matches")} of ${count(recording.length, "span")}${recording.length < recording.info.spans ? " that are shown" : ""}`;
+    const said = `${number(found)} ${found === 1 ? "match" : "matches"} of ${count(recording.length, "span")}${recording.length < recording.info.spans ? " that are shown" : ""}`;
+    byId("search-result").replaceChildren(said, ...(found === 0 ? [] : [": ", element("a", { href: "#matches" }, "list")]));
     for (const id of ["search-next", "search-previous"]) byId(id).disabled = found === 0;
     byId("search-clear").disabled = false;
     const holder = byId("matches");
@@ -92,7 +97,7 @@ export class Search {
     holder.append(element("div", { class: "scroll", role: "region", "aria-label": "Table of matches", tabindex: "0" }, table), element("p", {}, more));
     const caption = found > LISTED ? `The ${number(LISTED)} slowest of ${number(found)} matches` : "Matches, the slowest first";
     fillTable(table, more, caption, [
-      { title: "span", kind: "name", cell: (index) => element("button", { type: "button", class: "link", onclick: () => this.timeline.select(index, { zoom: true }) }, named(recording.nameOf(index))) },
+      { title: "span", kind: "name", cell: (index) => withAttributes(recording.detailsBySpan.get(index), "0", element("button", { type: "button", class: "link", onclick: () => this.timeline.select(index, { zoom: true }) }, named(recording.nameOf(index)))) },
       { title: "took", kind: "number", cell: (index) => duration(recording.duration(index)) },
       { title: "began", kind: "number", cell: (index) => offset(recording.begin[index], 1e3) },
       { title: "ending", cell: (index) => element("span", { class: `ending ${ENDINGS[recording.ending(index)]}` }, ENDINGS[recording.ending(index)]) },
@@ -119,6 +124,11 @@ export class Search {
     this.matches = null;
     this.timeline.mark(null);
   }
+}
+
+/** What the form asks for, to tell whether it asks for something else. */
+function question() {
+  return JSON.stringify(["search-text", "search-least", "search-ending"].map((id) => byId(id).value));
 }
 
 /** A test for spans with an attribute of this key, and this value of it; with an empty one, any. */

@@ -1,5 +1,6 @@
 // Who recorded, what is there, what is missing, and whether to worry.
 
+import { withAttributes } from "./beside.js";
 import { byId, count, duration, element, exact, fillTable, moment, named, number, offset } from "./text.js";
 
 /** Fills the summary. */
@@ -87,7 +88,7 @@ export function selection(recording) {
   const rules = [];
   if (chosen !== null) {
     if (chosen.slowest > 0) rules.push(`the ${number(chosen.slowest)} slowest of each name`);
-    rules.push("open and failed ones as far as there was room");
+    rules.push("open ones and those that went wrong as far as there was room");
     rules.push(`of the other trees a uniform sample, one in ${number(2 ** chosen.one_in_log2)}`);
   }
   return `the timeline, trees and search have ${number(recording.length)} of ${count(info.spans, "span")}: ${rules.join(", ")}, and what is above them. Counts, sums, percentiles, histograms and the activity chart are of all spans.`;
@@ -187,5 +188,5 @@ function openName(recording, line, select) {
   const index = recording.indexOfId(line.id);
   const level = Math.min(line.level, 20);
   const text = index === undefined ? named(name) : element("button", { type: "button", class: "link", onclick: () => select(index) }, named(name));
-  return element("span", { style: `padding-inline-start: ${level}em` }, line.level > level ? `+${line.level - level} ` : "", text);
+  return withAttributes(recording.detailsBySpan.get(index), `${level}em`, line.level > level ? `+${line.level - level} ` : "", text);
 }

@@ -249,9 +249,7 @@ export class Timeline {
       // The heading of the topmost band stays in sight.
       const y = Math.min(Math.max(top, RULER), bottom - HEADING);
       context.fillStyle = colours.back;
-      context.globalAlpha = 0.92;
       context.fillRect(0, y, this.width, HEADING);
-      context.globalAlpha = 1;
       context.fillStyle = colours.text;
       const lanes = block.threads === undefined && block.lanes > 1 ? `  ·  ${number(block.lanes)} lanes` : "";
       context.fillText(block.title + lanes, 6, y + HEADING / 2 + 1, this.width - 12);
