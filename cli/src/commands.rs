@@ -1,7 +1,7 @@
 //! What each command does: reads, and prints what came of it.
 
 use crate::arguments::{Arguments, Asked, Command, Sort, Source};
-use crate::output::{Stop, check, failure, height, input, print, print_json, redrawn, width};
+use crate::output::{Stop, check, damaged, failure, height, input, print, print_json, redrawn, width};
 use clap::CommandFactory;
 use spanring::reader::{self, ReadError, Recording, WriterState};
 use spanring_cli::counters;
@@ -289,6 +289,7 @@ fn follow(source: &Source, json: bool, last: usize, filter: &Filter) -> Result<(
     let wanted = filter.of(&recording);
     // Of what was there before, so many; of what comes, all.
     let (mut tail, mut latest, mut missed, mut late) = (Tail::of(&recording), last, 0, 0);
+    let (mut dropped, mut places) = (0, 0);
     let print_all = |lines: &[tail::Line]| {
         lines.iter().try_for_each(|line| match json {
             true => print(&(serde_json::to_string(line).map_err(failure)? + "\n")),
@@ -297,8 +298,16 @@ fn follow(source: &Source, json: bool, last: usize, filter: &Filter) -> Result<(
     };
     loop {
         let (begin, writer) = (Instant::now(), recording.writer());
-        let lines = tail.look(&recording, &wanted, std::mem::replace(&mut latest, usize::MAX)).map_err(input)?;
-        print_all(&lines)?;
+        let lines = tail.look(&recording, &wanted, latest).map_err(input)?;
+        let lacks = tail.lacks();
+        if lacks.dropped > dropped {
+            say(&format!("{} lost because a ring was full", count(lacks.dropped - dropped, "event")));
+            dropped = lacks.dropped;
+        }
+        if let (Some(damage), true) = (&lacks.damage, lacks.places > places) {
+            say(&format!("{}; {} missing there", damaged(damage, lacks.places), count(lacks.damaged, "event")));
+            places = lacks.places;
+        }
         if tail.missed() > missed {
             say(&format!("{} came and were gone before they could be read", count(tail.missed() - missed, "event")));
             missed = tail.missed();
@@ -308,10 +317,12 @@ fn follow(source: &Source, json: bool, last: usize, filter: &Filter) -> Result<(
             late = tail.late();
         }
         if writer != WriterState::Running {
-            print_all(&tail.finish(&wanted))?;
+            print_all(&tail.finish(&wanted, lines, latest))?;
             say(if writer == WriterState::Stopped { "the process stopped recording" } else { "the process died" });
             return Ok(());
         }
+        print_all(&lines)?;
+        latest = usize::MAX;
         std::thread::sleep(PAUSE.max(begin.elapsed() * 4));
         recording = Recording::open(&path).map_err(input)?;
     }
@@ -435,7 +446,8 @@ fn write_report(source: &Source, out: &Path, max_spans: usize) -> Result<(), Sto
         written.shown,
         count(written.missing_records, "event"),
         count(written.bytes, "byte")
-    ))
+    ))?;
+    check(report.damage().first(), report.damage().len() as u64, source.partial)
 }
 
 /// The session that is asked for, and all sessions beside it.

@@ -25,13 +25,14 @@ pub fn choose_colours() {
 /// Refuses a recording that is damaged, unless it was asked for.
 pub fn check(damage: Option<&DamageInfo>, places: u64, partial: bool) -> Result<(), Stop> {
     let Some(damage) = damage.filter(|_| !partial) else { return Ok(()) };
+    let damaged = damaged(damage, places);
+    Err(input(format!("{damaged}; `spanring info` lists what is damaged, --partial shows what could be read")))
+}
+
+/// The first of so many damaged places, and how many more there are.
+pub fn damaged(first: &DamageInfo, places: u64) -> String {
     let others = if places > 1 { format!(", and {} more", places - 1) } else { String::new() };
-    Err(input(format!(
-        "{}: at byte {}: {}{others}; `spanring info` lists what is damaged, --partial shows what could be read",
-        damage.path.display(),
-        damage.offset,
-        damage.what
-    )))
+    format!("{}: at byte {}: {}{others}", first.path.display(), first.offset, first.what)
 }
 
 pub fn input(message: impl Display) -> Stop {

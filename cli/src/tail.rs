@@ -21,11 +21,12 @@
 //! ```
 
 use crate::filter::Wanted;
+use crate::info::DamageInfo;
 use crate::spans::{Details, Ending, Pairing, Span, add, thread_label};
 use crate::top::kind_word;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
-use spanring::reader::{Event, ReadError, Recording, WriterState};
+use spanring::reader::{Event, LossCause, ReadError, Recording, WriterState};
 
 /// Follows a recording. Each look reads the whole of it, and passes over what it has seen; in between, only open spans are kept.
 ///
@@ -50,7 +51,35 @@ pub struct Tail {
     /// Of each thread, the number of the first record that was not seen.
     next: FxHashMap<u32, u64>,
     threads: FxHashMap<u32, String>,
-    missed: u64,
+    /// Gaps in the numbers of records since the first look.
+    gaps: u64,
+    lacks: Lacks,
+    /// The same at the first look.
+    before: Lacks,
+}
+
+/// What a recording says of itself that is not in it.
+///
+/// ```
+/// use spanring_cli::tail::Lacks;
+///
+/// /// Events of which nobody will ever know more.
+/// fn gone(lacks: &Lacks) -> u64 {
+///     lacks.dropped + lacks.damaged
+/// }
+///
+/// assert_eq!(gone(&Lacks { dropped: 3, damaged: 2, ..Lacks::default() }), 5);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lacks {
+    /// Records that were lost because a ring was full.
+    pub dropped: u64,
+    /// Records in places that cannot be read.
+    pub damaged: u64,
+    /// Those places.
+    pub places: u64,
+    /// The first of them.
+    pub damage: Option<DamageInfo>,
 }
 
 /// A span that has ended.
@@ -109,7 +138,14 @@ impl Tail {
     /// # }
     /// ```
     pub fn of(recording: &Recording) -> Tail {
-        Tail { pairing: Pairing::of(recording), next: FxHashMap::default(), threads: FxHashMap::default(), missed: 0 }
+        Tail {
+            pairing: Pairing::of(recording),
+            next: FxHashMap::default(),
+            threads: FxHashMap::default(),
+            gaps: 0,
+            lacks: Lacks::default(),
+            before: Lacks::default(),
+        }
     }
 
     /// Looks again: the spans that have ended since the last look and are wanted, in the order in which they ended; of these the
@@ -137,9 +173,14 @@ impl Tail {
         let mut lines = Vec::new();
         let is_running = recording.writer() == WriterState::Running;
         // The first look is two: so it has all that ended before.
-        let readings = if is_running && self.next.is_empty() { 2 } else { 1 };
+        let is_first = self.next.is_empty();
+        let readings = if is_running && is_first { 2 } else { 1 };
         for _ in 0..readings {
             self.read(recording, wanted, latest, &mut lines)?;
+        }
+        if is_first {
+            // What was gone by then has not come meanwhile.
+            (self.gaps, self.before) = (0, self.lacks.clone());
         }
         if !is_running {
             self.pairing.close();
@@ -158,17 +199,18 @@ impl Tail {
         latest: usize,
         lines: &mut Vec<Line>,
     ) -> Result<(), ReadError> {
-        let Tail { pairing, next, threads, missed } = self;
+        let Tail { pairing, next, threads, gaps, lacks, .. } = self;
+        *lacks = Lacks::default();
         let mut is_new = |thread: u32, number: u64| {
             let next = next.entry(thread).or_insert(number);
             let is_new = number >= *next;
             if is_new {
-                add(missed, number - *next);
+                add(gaps, number - *next);
                 *next = number.saturating_add(1);
             }
             is_new
         };
-        recording.read(&mut |event| {
+        let summary = recording.read(&mut |event| {
             let span = match event {
                 Event::Thread(thread) => {
                     if threads.insert(thread.id, thread_label(thread)).is_none() {
@@ -190,6 +232,17 @@ impl Tail {
                     is_new(record.thread, record.record_number);
                     None
                 }
+                Event::Loss(loss) => {
+                    if loss.cause == LossCause::Dropped {
+                        add(&mut lacks.dropped, loss.records);
+                    }
+                    None
+                }
+                Event::Damage(damage) => {
+                    lacks.places += 1;
+                    lacks.damage.get_or_insert_with(|| DamageInfo::new(&damage));
+                    None
+                }
                 _ => None,
             };
             let mut line = |span: &Span<'_>| {
@@ -208,11 +261,13 @@ impl Tail {
             // Those are not of a span that anyone is told of.
             while pairing.stray().is_some() {}
         })?;
+        lacks.damaged = summary.damaged;
         pairing.read_once();
         Ok(())
     }
 
-    /// The spans that have ended, as far as is known, and of which something was missing until now. For when nothing will come any more.
+    /// For when nothing will come any more: the spans of the last look, and among them those that have ended, as far as is known, and of
+    /// which something was missing until now; of all these the `latest` that ended last.
     ///
     /// ```no_run
     /// use spanring::reader::Recording;
@@ -224,15 +279,16 @@ impl Tail {
     /// let filter = Filter::default();
     /// let wanted = filter.of(&recording);
     /// let mut tail = Tail::of(&recording);
-    /// let mut spans = tail.look(&recording, &wanted, usize::MAX)?;
-    /// spans.extend(tail.finish(&wanted));
+    /// let spans = tail.look(&recording, &wanted, 10)?;
+    /// let spans = tail.finish(&wanted, spans, 10);
+    /// assert!(spans.len() <= 10);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn finish(self, wanted: &Wanted<'_>) -> Vec<Line> {
+    pub fn finish(self, wanted: &Wanted<'_>, mut lines: Vec<Line>, latest: usize) -> Vec<Line> {
         let Tail { pairing, threads, .. } = self;
-        let mut lines = Vec::new();
         pairing.finish(&mut |span| lines.extend(Line::of(&span, &threads).filter(|_| wanted.has(&span))));
+        keep_latest(&mut lines, latest);
         lines
     }
 
@@ -255,7 +311,30 @@ impl Tail {
     /// # }
     /// ```
     pub fn missed(&self) -> u64 {
-        self.missed
+        let known = |lacks: &Lacks| lacks.dropped.saturating_add(lacks.damaged);
+        self.gaps.saturating_sub(known(&self.lacks).saturating_sub(known(&self.before)))
+    }
+
+    /// What the recording lacked at the last look.
+    ///
+    /// ```no_run
+    /// use spanring::reader::Recording;
+    /// use spanring_cli::filter::Filter;
+    /// use spanring_cli::tail::Tail;
+    ///
+    /// # fn main() -> Result<(), spanring::reader::ReadError> {
+    /// let recording = Recording::open("recording")?;
+    /// let filter = Filter::default();
+    /// let mut tail = Tail::of(&recording);
+    /// tail.look(&recording, &filter.of(&recording), 10)?;
+    /// if tail.lacks().dropped > 0 {
+    ///     eprintln!("{} events were lost: have larger rings", tail.lacks().dropped);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn lacks(&self) -> &Lacks {
+        &self.lacks
     }
 
     /// Attributes that are on no line, because their span is not there, or had ended before the last look.

@@ -163,6 +163,15 @@ fn tail_tells_them_too() {
 }
 
 #[test]
+fn where_a_line_is_short_the_directories_of_a_file_go_before_the_values() {
+    let output =
+        program(&["tail", recording(), "--where", "batch=8"]).env("COLUMNS", "100").output().expect("it starts");
+    let line = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(line.contains("  request  batch=8 customer=acme ratio=0.5 "), "{line}");
+    assert!(line.contains("  attributes.rs:"), "{line}");
+}
+
+#[test]
 fn everything_that_was_recorded_is_counted() {
     let info = run_json(&["info", recording()]);
     let beside = &info["beside_spans"];

@@ -3,7 +3,7 @@
 #[path = "common/program.rs"]
 mod program;
 
-use program::{run_json, run_well};
+use program::{run, run_json, run_well};
 use spanring::Recorder;
 use spanring::prelude::*;
 use std::fs;
@@ -43,4 +43,28 @@ fn every_damaged_event_is_counted_and_every_open_span_in_doubt() {
     );
     let text = run_well(&["open", out]);
     assert!(text.contains("lost?") && text.contains(&format!("UNCERTAIN: {damaged} events damaged, ")), "{text}");
+
+    // An answer that may be wrong is refused, with the place; what says what is missing is written, and refused for those who do not look.
+    let place = format!("spanring: {}: at byte ", segment.display());
+    let refused = |arguments: &[&str]| {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let errors = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(errors.starts_with(&place) && errors.contains("--partial"), "{errors}");
+    };
+    let files = TempDir::new().expect("a directory");
+    let [page, folded] =
+        ["report.html", "stacks.folded"].map(|name| files.path().join(name).to_str().expect("UTF-8").to_owned());
+    refused(&["top", out]);
+    refused(&["report", out, "--out", &page]);
+    refused(&["export", out, "--format", "folded", "--out", &folded]);
+    assert!(fs::read(&page).expect("it is there").ends_with(b"</html>\n") && fs::metadata(&folded).is_ok());
+    let said = run_well(&["report", out, "--out", &page, "--partial"]);
+    assert!(said.contains(&format!("{damaged} events missing")), "{said}");
+
+    let tail = run(&["tail", out, "-n", "3"]);
+    assert_eq!(String::from_utf8(tail.stdout).expect("UTF-8").lines().count(), 3);
+    let errors = String::from_utf8(tail.stderr).expect("UTF-8");
+    assert!(errors.starts_with(&place) && errors.contains(&format!("; {damaged} events missing there\n")), "{errors}");
+    assert!(!errors.contains("came and were gone"), "{errors}");
 }

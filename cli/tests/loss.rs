@@ -5,7 +5,7 @@ mod program;
 #[path = "common/replay.rs"]
 mod replay;
 
-use program::{run_json, run_well};
+use program::{run, run_json, run_well};
 use spanring::Recorder;
 use spanring::prelude::*;
 use std::fs;
@@ -39,4 +39,10 @@ fn every_lost_event_is_counted_in_info_top_and_trace() {
     let losses = replay.losses.iter();
     assert_eq!(losses.map(|loss| loss.number("records")).sum::<u64>(), lost);
     assert_eq!(info["spans"], replay.slices.len());
+
+    let tail = run(&["tail", out, "-n", "3"]);
+    assert_eq!(String::from_utf8(tail.stdout).expect("UTF-8").lines().count(), 3);
+    let said =
+        format!("spanring: {lost} events lost because a ring was full\nspanring: the process stopped recording\n");
+    assert_eq!(String::from_utf8(tail.stderr).expect("UTF-8"), said);
 }

@@ -29,10 +29,13 @@ pub fn tail(line: &Line, width: Option<usize>) -> String {
         None if details.is_empty() => format!("{head}{name}  {place}"),
         None => format!("{head}{name}  {place}  {details}"),
         Some(width) => {
-            // The place has a third of the line; it goes where there is little room.
-            let place = if width >= 80 { Fit::Path(8).set(&place, width / 3) } else { String::new() };
-            let room = width.saturating_sub(head.chars().count() + place.chars().count() + 2);
             let cell = details::beside(&name, &details);
+            // The place has what the span leaves, between a fifth and a third of the line; it goes where there is little room.
+            let used = head.chars().count() + 2;
+            let left = width.saturating_sub(used + Fit::Tree(8).set(&cell, usize::MAX).chars().count());
+            let place_room = left.clamp(width / 5, width / 3);
+            let place = if width >= 80 { Fit::Path(8).set(&place, place_room) } else { String::new() };
+            let room = width.saturating_sub(used + place.chars().count());
             format!("{head}{}  {place}", Fit::Tree(8).set(&cell, room.max(8)))
         }
     };

@@ -37,7 +37,7 @@ mod page;
 mod sample;
 mod series;
 
-use crate::info::{SessionInfo, Tally};
+use crate::info::{DamageInfo, SessionInfo, Tally};
 use crate::open::{Circumstances, OpenReport, OpenSpans};
 use crate::progress::Progress;
 use crate::spans::{self, Ending, Instant, Item, Span};
@@ -146,6 +146,23 @@ pub struct Report {
 }
 
 impl Report {
+    /// The places of the recording that could not be read; the page shows them too.
+    ///
+    /// ```no_run
+    /// use spanring::reader::Recording;
+    /// use spanring_cli::progress::Silent;
+    /// use spanring_cli::report::{Options, Report};
+    ///
+    /// # fn main() -> Result<(), spanring::reader::ReadError> {
+    /// let report = Report::read(&Recording::open("recording")?, &Options::default(), &mut Silent)?;
+    /// assert!(report.damage().iter().all(|damage| damage.path.exists()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn damage(&self) -> &[DamageInfo] {
+        &self.info.missing.damage
+    }
+
     /// Reads a recording.
     ///
     /// # Errors
