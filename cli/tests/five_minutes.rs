@@ -12,24 +12,24 @@ use tempfile::TempDir;
 
 const GUIDE: &str = include_str!("../../docs/FIVE-MINUTES.md");
 
-/// The command is one that the guide gives, with this directory in place of the guide's.
-fn as_in_the_guide(command: &[&str], of: &str, dir: &str) -> Vec<String> {
+/// The command is one that the guide gives, with what there is here in place of what there was in the guide.
+fn as_in_the_guide<'a>(command: &[&'a str], here: &[(&str, &'a str)]) -> Vec<&'a str> {
     let quoted = |word: &&str| if word.contains(' ') { format!("'{word}'") } else { (*word).to_owned() };
     let line = format!("$ spanring {}\n", command.iter().map(quoted).collect::<Vec<_>>().join(" "));
     assert!(GUIDE.contains(&line), "the guide does not say {line}");
-    command.iter().map(|word| if *word == of { dir.to_owned() } else { (*word).to_owned() }).collect()
+    let is_here = |word: &'a str| here.iter().find(|(there, _)| *there == word).map_or(word, |(_, here)| here);
+    command.iter().map(|word| is_here(word)).collect()
 }
 
-fn answer(command: &[&str], of: &str, dir: &str) -> String {
-    let words = as_in_the_guide(command, of, dir);
-    run_well(&words.iter().map(String::as_str).collect::<Vec<_>>())
+fn answer(command: &[&str], here: &[(&str, &str)]) -> String {
+    run_well(&as_in_the_guide(command, here))
 }
 
 #[test]
 fn a_slow_request_is_followed_to_its_cause() {
     let dir = TempDir::new().expect("a directory");
     let dir = dir.path().to_str().expect("UTF-8");
-    let ask = |command: &[&str]| answer(command, "recording", dir);
+    let ask = |command: &[&str]| answer(command, &[("recording", dir)]);
     ask(&["demo", "--out", "recording", "--seconds", "5"]);
 
     let top = ask(&["top", "recording", "--name", "GET /"]);
@@ -46,8 +46,24 @@ fn a_slow_request_is_followed_to_its_cause() {
     assert!(ask(&["top", "recording", "--name", "wait for connection"]).contains("service.rs:98"));
     let waits = run_json(&["top", dir, "--name", "wait for connection"]);
     assert!(waits["rows"][0]["p99_ns"].as_u64() > Some(1_000_000), "{waits}");
-    let then = ask(&["top", "recording", "--from", "4.85s", "--to", "4.864s", "--sort", "count", "--limit", "9"]);
-    assert!(then.contains("\nserve_connection ") || then.starts_with("serve_connection "), "{then}");
+
+    // The span that the first line tells of is the one that the next command of the guide takes.
+    let span_of =
+        |slow: &str| slow.split_once("; span ").and_then(|(_, rest)| rest.split(' ').next()).map(str::to_owned);
+    let (there, here) = (span_of(GUIDE).expect("a span"), span_of(&slow).expect("a span"));
+    let then = ["top", "recording", "--during", &there, "--sort", "count", "--limit", "9"];
+    let then = answer(&then, &[("recording", dir), (&there, &here)]);
+    assert!(then.contains("\nserve_connection ") && then.contains("\nwait for connection "), "{then}");
+
+    let page = TempDir::new().expect("a directory");
+    let file = page.path().join("report.html");
+    let here = [("recording", dir), ("report.html", file.to_str().expect("UTF-8"))];
+    answer(&["report", "recording", "--out", "report.html"], &here);
+    assert!(
+        std::fs::read_to_string(&file)
+            .expect("it is there")
+            .contains("id=\"distribution-slowest\">Select the slowest<")
+    );
 
     // The line that the guide names as the cause is the one that waits.
     let service = include_str!("../src/demo/service.rs");
@@ -72,11 +88,12 @@ fn what_a_killed_process_was_doing_is_told() {
     assert!(GUIDE.contains("$ spanring demo --out killed --seconds 60 & sleep 3; kill -9 $!\n"));
     // Whether there is anything in the rings depends on when the last flush was. One right before the kill is no counterexample.
     let killed = (0..5).map(|_| killed_demo()).find(|dir| {
-        answer(&["info", "killed"], "killed", dir.path().to_str().expect("UTF-8")).contains(" recovered from rings\n")
+        answer(&["info", "killed"], &[("killed", dir.path().to_str().expect("UTF-8"))])
+            .contains(" recovered from rings\n")
     });
     let killed = killed.expect("five kills, and each right after a flush");
     let dir = killed.path().to_str().expect("UTF-8");
-    let ask = |command: &[&str]| answer(command, "killed", dir);
+    let ask = |command: &[&str]| answer(command, &[("killed", dir)]);
     let info = ask(&["info", "killed"]);
     assert!(info.contains("writer    died: it ended without closing the recording\n"), "{info}");
     assert!(info.contains("lost      0 events\n") && info.contains("health    complete: "), "{info}");
