@@ -295,6 +295,16 @@ fn tail_shows_the_last_spans_and_ends_with_the_process() {
 }
 
 #[test]
+fn no_line_of_help_is_wider_than_the_terminal() {
+    for command in ["top", "slow", "export", "diff"] {
+        let help = program(&[command, "--help"]).env("COLUMNS", "80").output().expect("it starts");
+        let help = String::from_utf8(help.stdout).expect("UTF-8");
+        let widest = help.lines().map(|line| line.chars().count()).max();
+        assert!((40..=80).contains(&widest.unwrap_or_default()), "{help}");
+    }
+}
+
+#[test]
 fn no_table_is_wider_than_the_terminal() {
     for columns in [60, 80, 120] {
         for arguments in [&["info"][..], &["top"], &["open"], &["slow"], &["tree"], &["diff", recording()], &["tail"]] {
