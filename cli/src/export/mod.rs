@@ -307,8 +307,8 @@ impl fmt::Display for ExportError {
             ExportError::Write(error) => write!(f, "the export could not be written: {error}"),
             ExportError::NotBuilt { format, feature } => write!(
                 f,
-                "this build cannot write {format}: build it with `--features {feature}`, as in `cargo install spanring-cli --features \
-                 {feature}`"
+                "this build cannot write {format}: build it with `--features {feature}`, as in `cargo install --path cli --features \
+                 {feature}` where the sources are"
             ),
             ExportError::Refused(why) => f.write_str(why),
         }

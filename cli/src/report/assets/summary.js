@@ -188,5 +188,5 @@ function openName(recording, line, select) {
   const index = recording.indexOfId(line.id);
   const level = Math.min(line.level, 20);
   const text = index === undefined ? named(name) : element("button", { type: "button", class: "link", onclick: () => select(index) }, named(name));
-  return withAttributes(recording.detailsBySpan.get(index), `${level}em`, line.level > level ? `+${line.level - level} ` : "", text);
+  return withAttributes(recording.detailsBySpan.get(index), `${level * 0.8}rem`, line.level > level ? `+${line.level - level} ` : "", text);
 }
