@@ -298,6 +298,20 @@ fn of_too_many_spans_what_is_special_stays_and_the_sums_are_of_all() {
 }
 
 #[test]
+fn of_a_few_too_many_not_many_more_go_than_have_to() {
+    const NAMES: [&str; 8] = ["one", "two", "three", "four", "five", "six", "seven", "eight"];
+    let dir = record(|| {
+        for number in 0..8000 {
+            assert!(poll(&mut (Box::pin(span_async_named!(NAMES[number % 8], async {})) as Task)).is_ready());
+        }
+    });
+    let (page, written) = report(&dir, 6667);
+    assert_eq!(page.facts["chosen"]["one_in_log2"], 1);
+    // Half of those that there is room for because they are slow, and of the others one in two.
+    assert!((5400..=5900).contains(&written.shown), "{written:?}");
+}
+
+#[test]
 fn no_limit_is_too_low() {
     let dir = record(|| traffic(30));
     for limit in 0..20 {

@@ -103,11 +103,11 @@ impl Sample {
 
     pub(super) fn add(&mut self, span: &Span<'_>, row: u32, is_other: bool) {
         if self.spans.len() >= self.limit.saturating_add(self.limit / 4) {
-            self.thin();
+            self.thin(&[self.limit / 4 * 3]);
         }
         if self.name_bytes > MOST_NAME_BYTES || self.detail_bytes > MOST_DETAIL_BYTES {
             self.limit = self.limit.min(self.spans.len() / 2);
-            self.thin();
+            self.thin(&[self.limit / 4 * 3]);
         }
         let name = if is_other && span.name != OTHER_NAMES {
             self.name_bytes += span.name.len();
@@ -149,26 +149,31 @@ impl Sample {
 
     pub(super) fn finish(mut self) -> Shown {
         if self.spans.len() > self.limit {
-            self.thin();
+            // Nothing comes any more that would need room, but for ancestors.
+            self.thin(&[self.limit - self.limit / 16, self.limit / 4 * 3]);
         }
         self.spans.sort_unstable_by_key(|span| (span.begin_ns, span.depth, span.id));
         Shown { spans: self.spans, names: self.names, details: self.details, chosen: self.chosen }
     }
 
-    /// Leaves out so many that at most three quarters of the limit stay, but for ancestors.
-    fn thin(&mut self) {
+    /// Leaves out so many that at most the first of `aims` stay, or the next one if ancestors would be too many then.
+    fn thin(&mut self, aims: &[usize]) {
         let forest = Forest::of(&mut self.spans);
         let mut luck = forest.luck(&self.spans);
         let slowest = self.favour(&mut luck);
-        let most = self.limit / 4 * 3;
         let before = self.chosen.map_or(0, |chosen| chosen.one_in_log2);
         // How many spans are as lucky as that, or more.
         let mut lucky = [0_usize; LUCKIEST as usize + 2];
         luck.iter().for_each(|&luck| lucky[luck as usize] += 1);
         (0..=LUCKIEST as usize).rev().for_each(|luck| lucky[luck] += lucky[luck + 1]);
-        let one_in_log2 = (before..LUCKIEST).find(|&luck| lucky[luck as usize] <= most).unwrap_or(LUCKIEST);
-        let mut stays: Vec<bool> = luck.iter().map(|&luck| luck >= one_in_log2).collect();
-        forest.with_ancestors(&mut stays, self.limit);
+        let (mut one_in_log2, mut stays) = (LUCKIEST, Vec::new());
+        for most in aims {
+            one_in_log2 = (before..LUCKIEST).find(|&luck| lucky[luck as usize] <= *most).unwrap_or(LUCKIEST);
+            stays = luck.iter().map(|&luck| luck >= one_in_log2).collect();
+            if forest.with_ancestors(&mut stays, self.limit) {
+                break;
+            }
+        }
         let mut stays = stays.into_iter();
         self.spans.retain(|_| stays.next() == Some(true));
         let slowest = self.chosen.map_or(slowest, |chosen| slowest.min(chosen.slowest));
@@ -328,17 +333,19 @@ impl Forest {
         spans.iter().map(|span| scatter(span.unit).trailing_zeros().min(LUCKIEST - 1)).collect()
     }
 
-    /// Lets the ancestors of what stays stay too, unless that is more than `limit` then.
-    fn with_ancestors(&self, stays: &mut Vec<bool>, limit: usize) {
+    /// Lets the ancestors of what stays stay too, unless that is more than `limit` then. Whether it is not.
+    fn with_ancestors(&self, stays: &mut Vec<bool>, limit: usize) -> bool {
         let mut with_ancestors = stays.clone();
         for &child in self.order.iter().filter(|&&child| self.parents[child as usize] != NONE) {
             if with_ancestors[child as usize] {
                 with_ancestors[self.parents[child as usize] as usize] = true;
             }
         }
-        if with_ancestors.iter().filter(|&&stays| stays).count() <= limit {
+        let is_room = with_ancestors.iter().filter(|&&stays| stays).count() <= limit;
+        if is_room {
             *stays = with_ancestors;
         }
+        is_room
     }
 }
 
