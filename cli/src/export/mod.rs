@@ -141,6 +141,20 @@ pub enum Output<'w> {
 /// }
 /// ```
 pub trait Exporter {
+    /// Whether [`begun`](Exporter::begun) and [`polled`](Exporter::polled) are of use to it. Where they are not, [`run`] calls neither,
+    /// and takes less time.
+    ///
+    /// ```
+    /// use spanring_cli::export::{Exporter, perfetto::{Process, TraceWriter}};
+    ///
+    /// # let (name, description) = ("service".to_owned(), String::new());
+    /// # let process = Process { pid: 42, name, started_unix_ns: 500, description };
+    /// assert!(!TraceWriter::new(Box::new(std::io::sink()), process).follows(), "a span is drawn when it has ended");
+    /// ```
+    fn follows(&self) -> bool {
+        true
+    }
+
     /// A span has begun; it is added when it has ended, or at the end.
     ///
     /// ```
@@ -527,27 +541,46 @@ pub fn run(
         Output::Stream(stream) => Output::Stream(Box::new(Counting { stream, bytes: &mut bytes })),
         address => address,
     };
-    let mut exporter = format.exporter(recording, options, output)?;
-    let mut exported = Exported::default();
-    let mut failure = None;
-    spans::read_steps(recording, progress, &mut |step| match step {
-        Step::Begun(record) if failure.is_none() => exporter.begun(record),
-        Step::Polled(record) if failure.is_none() => exporter.polled(&record),
-        Step::Begun(_) | Step::Polled(_) => {}
-        Step::Item(ref item) => {
-            exported.count(item);
-            if failure.is_none() {
-                failure = exporter.add(item).err();
-            }
-        }
-    })
-    .map_err(ExportError::Read)?;
-    if let Some(error) = failure {
-        return Err(error);
-    }
-    exported.remarks = exporter.finish()?;
+    let exporter = format.exporter(recording, options, output)?;
+    let mut running = Running { exporter, exported: Exported::default(), failure: None };
+    let read = if running.exporter.follows() {
+        spans::read_steps(recording, progress, &mut |step| match step {
+            Step::Begun(record) if running.failure.is_none() => running.exporter.begun(record),
+            Step::Polled(record) if running.failure.is_none() => running.exporter.polled(&record),
+            Step::Begun(_) | Step::Polled(_) => {}
+            Step::Item(item) => running.add(&item),
+        })
+    } else {
+        spans::read_with(recording, progress, &mut |item| running.add(&item))
+    };
+    read.map_err(ExportError::Read)?;
+    let mut exported = running.finish()?;
     exported.remarks.extend(exported.beside_spans(format));
     Ok(Exported { bytes, ..exported })
+}
+
+/// [`run`], as it goes.
+struct Running<'e> {
+    exporter: Box<dyn Exporter + 'e>,
+    exported: Exported,
+    failure: Option<ExportError>,
+}
+
+impl Running<'_> {
+    #[inline]
+    fn add(&mut self, item: &Item<'_>) {
+        self.exported.count(item);
+        if self.failure.is_none() {
+            self.failure = self.exporter.add(item).err();
+        }
+    }
+
+    fn finish(self) -> Result<Exported, ExportError> {
+        if let Some(error) = self.failure {
+            return Err(error);
+        }
+        Ok(Exported { remarks: self.exporter.finish()?, ..self.exported })
+    }
 }
 
 impl Exported {

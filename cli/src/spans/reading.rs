@@ -4,7 +4,7 @@ use super::pairing::Pairing;
 use super::pairing::brief::Brief;
 use super::{DetailTotals, Item, Step, add};
 use crate::progress::{Progress, Silent};
-use spanring::reader::{Event, Phase, ReadError, Recording, SpanRecord, Summary, Visitor};
+use spanring::reader::{Event, Phase, PollRecord, ReadError, Recording, SpanRecord, Summary, Visitor};
 
 /// Reads a whole recording as spans, in about the order in which they ended; then those that are open, oldest first.
 ///
@@ -40,10 +40,7 @@ pub fn read_with(
     progress: &mut dyn Progress,
     visit: &mut (impl FnMut(Item<'_>) + ?Sized),
 ) -> Result<Summary, ReadError> {
-    read_steps(recording, progress, &mut |step| match step {
-        Step::Begun(_) | Step::Polled(_) => {}
-        Step::Item(item) => visit(item),
-    })
+    read_all(recording, progress, Items(visit))
 }
 
 /// The same for those who need no more of a span than what its end says, in less time: names, places, when it began and ended, and how.
@@ -122,7 +119,12 @@ pub fn read_steps(
     progress: &mut dyn Progress,
     visit: &mut (impl FnMut(Step<'_>) + ?Sized),
 ) -> Result<Summary, ReadError> {
-    let mut reading = Steps { pairing: Pairing::of(recording), told: Told::new(progress), visit };
+    read_all(recording, progress, Steps(visit))
+}
+
+/// The same.
+fn read_all(recording: &Recording, progress: &mut dyn Progress, to: impl Hears) -> Result<Summary, ReadError> {
+    let mut reading = Whole { pairing: Pairing::of(recording), told: Told::new(progress), to };
     let summary = recording.visit(&mut reading);
     reading.told.progress.finish();
     let summary = summary?;
@@ -132,33 +134,77 @@ pub fn read_steps(
     reading.pairing.close();
     reading.overdue();
     reading.strays();
-    let Steps { pairing, visit, .. } = reading;
+    let Whole { pairing, mut to, .. } = reading;
     let totals = pairing.totals();
     if totals != DetailTotals::default() {
-        visit(Step::Item(Item::Details(totals)));
+        to.item(Item::Details(totals));
     }
-    pairing.finish(&mut |span| visit(Step::Item(Item::Span(span))));
+    pairing.finish(&mut |span| to.item(Item::Span(span)));
     Ok(summary)
 }
 
-/// [`read_steps`], as it goes.
-struct Steps<'a, V: ?Sized> {
-    pairing: Pairing,
-    told: Told<'a>,
-    visit: &'a mut V,
+/// Who is handed what is read. These are functions of their own, and not one that is handed a [`Step`], so that what nobody asked for is
+/// not made, and an item is made where it is used.
+trait Hears {
+    fn begun(&mut self, record: &SpanRecord<'_>);
+
+    fn polled(&mut self, record: PollRecord);
+
+    fn item(&mut self, item: Item<'_>);
 }
 
-impl<V: FnMut(Step<'_>) + ?Sized> Visitor for Steps<'_, V> {
+/// Who wants items alone.
+struct Items<'a, V: ?Sized>(&'a mut V);
+
+impl<V: FnMut(Item<'_>) + ?Sized> Hears for Items<'_, V> {
+    #[inline(always)]
+    fn begun(&mut self, _: &SpanRecord<'_>) {}
+
+    fn polled(&mut self, _: PollRecord) {}
+
+    #[inline(always)]
+    fn item(&mut self, item: Item<'_>) {
+        (self.0)(item);
+    }
+}
+
+/// Who wants every step.
+struct Steps<'a, V: ?Sized>(&'a mut V);
+
+impl<V: FnMut(Step<'_>) + ?Sized> Hears for Steps<'_, V> {
+    #[inline(always)]
+    fn begun(&mut self, record: &SpanRecord<'_>) {
+        // A copy is in memory, where it can be looked at. What an end says need not be then.
+        let begun = *record;
+        (self.0)(Step::Begun(&begun));
+    }
+
+    fn polled(&mut self, record: PollRecord) {
+        (self.0)(Step::Polled(record));
+    }
+
+    #[inline(always)]
+    fn item(&mut self, item: Item<'_>) {
+        (self.0)(Step::Item(item));
+    }
+}
+
+/// [`read_all`], as it goes.
+struct Whole<'a, T> {
+    pairing: Pairing,
+    told: Told<'a>,
+    to: T,
+}
+
+impl<T: Hears> Visitor for Whole<'_, T> {
     #[inline(always)]
     fn span(&mut self, record: &SpanRecord<'_>) {
         self.told.records(1);
         if record.phase == Phase::Begin {
-            // A copy is in memory, where it can be looked at. What an end says need not be then.
-            let begun = *record;
-            (self.visit)(Step::Begun(&begun));
+            self.to.begun(record);
         }
         if let Some(span) = self.pairing.record(record) {
-            (self.visit)(Step::Item(Item::Span(span)));
+            self.to.item(Item::Span(span));
         }
         self.overdue();
     }
@@ -167,21 +213,21 @@ impl<V: FnMut(Step<'_>) + ?Sized> Visitor for Steps<'_, V> {
         match event {
             Event::Thread(thread) => {
                 self.pairing.thread();
-                (self.visit)(Step::Item(Item::Thread(thread)));
+                self.to.item(Item::Thread(thread));
             }
             Event::Poll(record) => {
                 self.told.records(1);
-                (self.visit)(Step::Polled(record));
+                self.to.polled(record);
                 if let Some(span) = self.pairing.poll(&record) {
-                    (self.visit)(Step::Item(Item::Span(span)));
+                    self.to.item(Item::Span(span));
                 }
             }
             Event::Loss(loss) => {
                 self.told.records(loss.records);
                 self.pairing.loss(&loss);
-                (self.visit)(Step::Item(Item::Loss(loss)));
+                self.to.item(Item::Loss(loss));
             }
-            Event::Damage(damage) => (self.visit)(Step::Item(Item::Damage(damage))),
+            Event::Damage(damage) => self.to.item(Item::Damage(damage)),
             Event::Attribute(record) => {
                 self.told.records(1);
                 self.pairing.attribute(&record);
@@ -193,7 +239,7 @@ impl<V: FnMut(Step<'_>) + ?Sized> Visitor for Steps<'_, V> {
             }
             Event::Counter(record) => {
                 self.told.records(1);
-                (self.visit)(Step::Item(Item::Counter(self.pairing.counter(&record))));
+                self.to.item(Item::Counter(self.pairing.counter(&record)));
             }
             _ => self.told.records(1),
         }
@@ -201,17 +247,17 @@ impl<V: FnMut(Step<'_>) + ?Sized> Visitor for Steps<'_, V> {
     }
 }
 
-impl<V: FnMut(Step<'_>) + ?Sized> Steps<'_, V> {
+impl<T: Hears> Whole<'_, T> {
     #[inline(always)]
     fn overdue(&mut self) {
         while let Some(span) = self.pairing.overdue() {
-            (self.visit)(Step::Item(Item::Span(span)));
+            self.to.item(Item::Span(span));
         }
     }
 
     fn strays(&mut self) {
         while let Some(instant) = self.pairing.stray() {
-            (self.visit)(Step::Item(Item::Instant(instant)));
+            self.to.item(Item::Instant(instant));
         }
     }
 }

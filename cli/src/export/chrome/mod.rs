@@ -361,6 +361,10 @@ impl<'w> ChromeWriter<'w> {
 }
 
 impl Exporter for ChromeWriter<'_> {
+    fn follows(&self) -> bool {
+        false
+    }
+
     fn add(&mut self, item: &Item<'_>) -> Result<(), ExportError> {
         match item {
             // Where something was said of it before, that was all there is to say.
