@@ -326,6 +326,30 @@ fn a_name_with_a_number_is_written_once() {
 }
 
 #[test]
+fn what_waits_behind_thousands_that_were_drawn_is_written_as_it_came() {
+    const SPANS: u64 = 30_000;
+    let numbered = |span| Span { name: "a name of the program", name_index: Some(3), ..span };
+    // Those with the greatest ids come first, and begin last.
+    let spans = (1..=SPANS).map(|id| match id {
+        0..5 => Span { name: "made at run time", ..span(SPANS - id, 1_000_000 - id, 1_000_000) },
+        _ if id % 3 == 0 => Span { busy_ns: Some(id), ..numbered(span(SPANS - id, id * 10, id * 10 + 5)) },
+        _ => numbered(span(SPANS - id, id * 10, id * 10 + 5)),
+    });
+    let items: Vec<_> = spans.map(Item::Span).collect();
+    let replay = export(&items, 16);
+    assert_eq!(replay.slices.len() as u64, SPANS);
+    for slice in &replay.slices {
+        let id = SPANS - slice.number("span_id");
+        let is_late = id < 5;
+        let (name, begin_ns) =
+            if is_late { ("made at run time", 1_000_000 - id) } else { ("a name of the program", id * 10) };
+        assert_eq!((&*slice.name, slice.begin_ns), (name, begin_ns));
+        let busy = slice.arguments.get("busy_ns").map(|busy| busy.as_str());
+        assert_eq!(busy, (id % 3 == 0 && !is_late).then(|| id.to_string()).as_deref());
+    }
+}
+
+#[test]
 fn a_trace_without_spans_is_a_trace() {
     let replay = export(&[], WINDOW);
     assert_eq!(replay.slices.len(), 0);
@@ -358,6 +382,8 @@ fn any_spans() -> impl Strategy<Value = Vec<Span<'static>>> {
         let mut spans: Vec<Span<'static>> = Vec::new();
         for (index, (begin_ns, length, parent, sort, thread)) in parts.into_iter().enumerate() {
             let mut made = span(index as u64 + 1, begin_ns, begin_ns + length);
+            made.name = ["a", "b", "c", "d", "e", "f", "g", "h"][usize::from(sort)];
+            made.name_index = (sort % 3 > 0).then_some(u32::from(sort));
             if sort == 0 {
                 made = open(made.id, begin_ns);
             }
@@ -403,6 +429,7 @@ proptest! {
         for (slice, span) in slices.iter().zip(&spans) {
             prop_assert_eq!(slice.number("span_id"), span.id);
             prop_assert_eq!((slice.begin_ns, slice.end_ns), (span.begin_ns, span.end_ns));
+            prop_assert_eq!(&slice.name, span.name);
             let Some(around) = slice.inside.map(|index| &replay.slices[index]) else { continue };
             match span.kind {
                 SpanKind::Async => prop_assert_eq!(around.number("span_id"), span.parent),

@@ -87,7 +87,7 @@ impl AsyncLanes {
     /// Places a span, for which [`AsyncLanes::number`] will be `number`, or, without one, what can have no children. Only if it
     /// `may_nest` it is drawn inside its parent.
     pub(super) fn place(&mut self, stay: Stay, may_nest: bool, number: Option<u32>) -> Placed {
-        let home = self.home(stay.parent).copied();
+        let home = if stay.parent == 0 { None } else { self.home(stay.parent).copied() };
         let spot = match home.filter(|home| self.families[home.family as usize].life == home.life) {
             Some(home) => {
                 let rows = &mut self.families[home.family as usize].rows;

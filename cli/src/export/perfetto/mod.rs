@@ -28,22 +28,23 @@ mod held;
 mod lanes;
 mod packets;
 pub mod proto;
+mod said;
 mod texts;
 mod threads;
 mod wire;
 
 use crate::export::attributes::{SIGNED, Simple, as_float, simple};
 use crate::export::{ExportError, Exporter, cause_word, no_numbers};
-use crate::spans::{Counter, Ending, Instant, Item, Span, thread_label};
+use crate::spans::{Counter, Instant, Item, Span, thread_label};
 use crate::text::count;
 use annotations::{annotate, state};
-use bodies::Body;
-use held::{Shape, Waiting};
+use held::{Lane, Shape, Waiting};
 use lanes::{AsyncLanes, OPEN, Placed, Stay};
-use packets::{Fields, Head, Name, Packets};
+use packets::{Fields, Head, Packets};
 use proto::{CounterValue, Data, EventType, TracePacket, TrackDescriptor, Value};
 use rustc_hash::FxHashMap;
-use spanring::reader::{self, Damage, Loss, Recording, SpanKind, ThreadFacts};
+use said::Said;
+use spanring::reader::{self, Damage, Loss, NameState, Recording, ThreadFacts};
 use std::io::Write;
 use texts::{Argument, Category, Texts};
 use threads::{Thread, Threads};
@@ -52,8 +53,8 @@ use threads::{Thread, Threads};
 /// parents; in longer ones a span that took very long may be drawn apart from its children, and without arrows to them.
 pub const WINDOW: usize = 1 << 17;
 
-/// So many are fetched from the memory in which they wait before the first of them gets its place, and again before it is written: to wait
-/// for that memory once for many, and not for each, is most of the time saved.
+/// So many are fetched from the memory in which they wait before the first of them gets its place: to wait for that memory once for many,
+/// and not for each, is most of the time saved.
 const AT_ONCE: usize = 128;
 
 const PROCESS_TRACK: u64 = 1;
@@ -119,9 +120,9 @@ pub struct TraceWriter<'w> {
     waiting: Waiting,
     /// Spans and instants drawn so far, modulo 2^32.
     drawn: u32,
-    /// Memory for a batch: the numbers of what is in it, and where each has its place.
+    /// Memory for a batch: the numbers of what is in it, and it itself.
     batch: Vec<u64>,
-    drawing: Vec<Drawn>,
+    drawing: Drawing,
     window: usize,
     /// The tracks of counters.
     counters: FxHashMap<Box<str>, u64>,
@@ -129,16 +130,11 @@ pub struct TraceWriter<'w> {
     no_numbers: u64,
 }
 
-/// Something that has its place in the picture, and is to be written.
-struct Drawn {
-    body: Body,
-    begin_ns: u64,
-    end_ns: u64,
-    id: u64,
-    track: u64,
-    is_instant: bool,
-    /// An arrow leads to it.
-    is_target: bool,
+/// What is being drawn, in order, and the track of each.
+#[derive(Default)]
+struct Drawing {
+    shapes: Vec<Shape>,
+    tracks: Vec<u64>,
 }
 
 impl Process {
@@ -167,6 +163,10 @@ impl Process {
 }
 
 impl Exporter for TraceWriter<'_> {
+    fn follows(&self) -> bool {
+        false
+    }
+
     fn add(&mut self, item: &Item<'_>) -> Result<(), ExportError> {
         match item {
             Item::Thread(facts) => {
@@ -256,7 +256,7 @@ impl<'w> TraceWriter<'w> {
             waiting: Waiting::default(),
             drawn: 0,
             batch: Vec::new(),
-            drawing: Vec::new(),
+            drawing: Drawing::default(),
             window: window.max(2),
             counters: FxHashMap::default(),
             no_numbers: 0,
@@ -341,7 +341,7 @@ impl<'w> TraceWriter<'w> {
         let track = self.loss_track(thread, Stay { id: 0, parent: 0, begin_ns, end_ns });
         let cause = self.texts.value(cause_word(loss.cause));
         let fields = &mut self.fields;
-        fields.title(Category::Loss, Name::Text(&format!("{} lost", count(loss.records, "event"))));
+        fields.title(Category::Loss, &format!("{} lost", count(loss.records, "event")));
         fields.argument(Argument::Thread, Value::StringIid(self.threads.get(thread).text));
         fields.number(Argument::Records, loss.records);
         fields.argument(Argument::Cause, Value::StringIid(cause));
@@ -368,7 +368,7 @@ impl<'w> TraceWriter<'w> {
 
     fn damage(&mut self, damage: &Damage) {
         let fields = &mut self.fields;
-        fields.title(Category::Damage, Name::Text(&format!("damage: {}", damage.what)));
+        fields.title(Category::Damage, &format!("damage: {}", damage.what));
         fields.argument(Argument::File, Value::String(damage.path.display().to_string()));
         fields.number(Argument::Offset, damage.offset);
         fields.number(Argument::Bytes, damage.bytes);
@@ -379,62 +379,12 @@ impl<'w> TraceWriter<'w> {
     fn span(&mut self, span: &Span<'_>) {
         let begin_thread = span.begin_thread.map(|id| self.known_thread(id));
         let end_thread = span.end_thread.map(|id| self.known_thread(id));
-        let drawn_on = match (span.kind, end_thread.or(begin_thread)) {
-            (SpanKind::Async, _) => 0,
-            (SpanKind::Thread, Some(thread)) => thread,
-            (SpanKind::Thread, None) => self.known_thread(0),
-        };
-        let TraceWriter { texts, threads, waiting, .. } = self;
-        let fields = waiting.body();
-        let category = match span.kind {
-            SpanKind::Async => Category::Async,
-            SpanKind::Thread => Category::Thread,
-        };
-        fields.title(category, texts.name(span));
-        span.place.iter().for_each(|place| texts.meet(place));
-        let place = span.place.map(|place| texts.place(place));
-        let outcome = texts.outcome(span.ending);
-        fields.arguments(|arguments| {
-            arguments.number(Argument::SpanId, span.id);
-            arguments.number(Argument::ParentId, span.parent);
-            arguments.number(Argument::Depth, u64::from(span.depth));
-            arguments.piece(outcome);
-            if span.kind == SpanKind::Async && span.ending != Ending::Open {
-                arguments.number(Argument::Polls, u64::from(span.polls));
-            }
-            for (argument, ns) in [
-                (Argument::BusyNs, span.busy_ns),
-                (Argument::IdleNs, span.idle_ns()),
-                (Argument::WaitNs, span.wait_ns()),
-            ] {
-                ns.into_iter().for_each(|ns| arguments.number(argument, ns));
-            }
-            if let Some(place) = place {
-                arguments.piece(place);
-            }
-            if let Some(thread) = begin_thread {
-                arguments.piece(&threads.get(thread).begin);
-            }
-            if let Some(thread) = end_thread {
-                arguments.piece(&threads.get(thread).end);
-            }
-        });
-        state(fields, texts, span.name_state);
-        let marks = [
-            (Argument::BeginLost, span.begin_lost),
-            (Argument::EndMayBeLost, span.end_may_be_lost),
-            (Argument::BusyPartial, span.busy_partial),
-        ];
-        for (argument, _) in marks.into_iter().filter(|(_, holds)| *holds) {
-            fields.argument(argument, Value::Bool(true));
+        let has_body = says_more(span);
+        if has_body {
+            say_more(span, self.waiting.body(), &mut self.texts);
         }
-        if let Some(details) = span.details {
-            annotate(fields, texts, &details.attributes);
-            if details.dropped_instants > 0 {
-                fields.number(Argument::LostInstants, details.dropped_instants);
-            }
-        }
-        waiting.push(span, drawn_on);
+        let said = Said::new(span, &mut self.texts, begin_thread, end_thread, has_body);
+        self.waiting.push(span, said);
         // None of them is drawn before all of them wait.
         span.instants().iter().for_each(|instant| self.hold_instant(instant));
         self.release_some();
@@ -444,17 +394,17 @@ impl<'w> TraceWriter<'w> {
         let thread = self.known_thread(instant.thread);
         let TraceWriter { texts, threads, waiting, .. } = self;
         let fields = waiting.body();
-        fields.title(Category::Instant, Name::Text(&instant.name));
+        fields.title(Category::Instant, &instant.name);
         fields.number(Argument::InstantId, instant.id);
         fields.number(Argument::ParentId, instant.parent);
         fields.argument(Argument::Thread, Value::StringIid(threads.get(thread).text));
         if let Some(place) = &instant.place {
             texts.meet(place);
-            fields.arguments(|arguments| arguments.piece(texts.place(place)));
+            fields.arguments(|arguments| arguments.piece(texts.place(place.index)));
         }
         state(fields, texts, instant.name_state);
         annotate(fields, texts, &instant.attributes);
-        waiting.push_instant(instant, thread);
+        waiting.push_instant(instant, Said::instant(thread));
     }
 
     fn release_some(&mut self) {
@@ -503,77 +453,71 @@ impl<'w> TraceWriter<'w> {
         self.waiting.take(count, &mut batch);
         let first = self.drawn;
         self.drawn = first.wrapping_add(batch.len() as u32);
-        let mut drawn = std::mem::take(&mut self.drawing);
+        let Drawing { mut shapes, mut tracks } = std::mem::take(&mut self.drawing);
         // From which place in the batch, to which span.
         let mut arrows: Vec<(u32, u64)> = Vec::new();
         let mut parents = Sieve::for_ids(batch.len());
-        let mut shapes = Vec::with_capacity(AT_ONCE);
-        let mut place = 0;
         for numbers in batch.chunks(AT_ONCE) {
-            shapes.clear();
+            let begin = shapes.len();
             shapes.extend(numbers.iter().map(|&number| self.waiting.draw(number)));
-            for shape in &shapes {
-                let Shape { stay, body, kind, is_promised, is_instant, .. } = *shape;
-                let Stay { id, parent, begin_ns, end_ns } = stay;
-                let (track, around) = match kind {
-                    SpanKind::Async => {
+            for (place, shape) in (begin as u32..).zip(&mut shapes[begin..]) {
+                let Stay { id, parent, .. } = shape.stay;
+                let (track, around) = match shape.lane {
+                    Lane::Async => {
                         parents.add(id);
-                        let number = (!is_instant).then_some(first.wrapping_add(place));
-                        self.async_track(stay, !is_promised, number)
+                        let number = (!shape.is_instant).then_some(first.wrapping_add(place));
+                        self.async_track(shape.stay, !shape.is_promised, number)
                     }
-                    SpanKind::Thread => self.thread_track(shape),
+                    Lane::Thread | Lane::Doubtful => self.thread_track(shape),
                 };
-                let mut is_target = is_promised;
-                if !is_promised && around != Some(parent) && parents.may_have(parent) {
+                if !shape.is_promised && around != Some(parent) && parents.may_have(parent) {
                     // A child that is said to begin before its parent is drawn before it, and has no arrow.
                     if let Some(parent) = place_in_batch(&self.lanes, parent, first, place) {
                         arrows.push((parent, id));
-                        is_target = true;
+                        shape.is_promised = true;
                     }
                 }
-                drawn.push(Drawn { body, begin_ns, end_ns, id, track, is_instant, is_target });
-                place += 1;
+                tracks.push(track);
             }
         }
+        let end = shapes.len() as u32;
         // Of children that are drawn later, it shows only then whether they could have been drawn inside.
-        for span in self.waiting.rest() {
-            if !parents.may_have(span.stay.parent) {
-                continue;
-            }
-            if let Some(parent) = place_in_batch(&self.lanes, span.stay.parent, first, place) {
+        for span in self.waiting.children(|parent| parents.may_have(parent)) {
+            if let Some(parent) = place_in_batch(&self.lanes, span.stay.parent, first, end) {
                 arrows.push((parent, span.stay.id));
                 span.is_promised = true;
             }
         }
         arrows.sort_by_key(|&(parent, _)| parent);
         let mut arrows = arrows.as_slice();
-        let mut place = 0;
-        for some in drawn.chunks(AT_ONCE) {
-            self.waiting.fetch(some.iter().map(|one| one.body));
-            for one in some {
-                // One or none, nearly always.
-                let own = arrows.iter().take_while(|(parent, _)| *parent == place).count();
-                let (own, others) = arrows.split_at(own);
-                arrows = others;
-                self.write(one, own);
-                place += 1;
-            }
+        for ((place, shape), &track) in (0..).zip(&shapes).zip(&tracks) {
+            // One or none, nearly always.
+            let own = arrows.iter().take_while(|(parent, _)| *parent == place).count();
+            let (own, others) = arrows.split_at(own);
+            arrows = others;
+            self.write(shape, track, own);
         }
-        drawn.clear();
-        (self.drawing, self.batch) = (drawn, batch);
+        shapes.clear();
+        tracks.clear();
+        (self.drawing, self.batch) = (Drawing { shapes, tracks }, batch);
         self.waiting.forget_drawn();
     }
 
     /// Writes a span or an instant. `arrows` lead from it.
     #[inline]
-    fn write(&mut self, drawn: &Drawn, arrows: &[(u32, u64)]) {
-        let Drawn { body, begin_ns, end_ns, id, track, is_instant, is_target } = *drawn;
-        let kind = if is_instant { EventType::Instant } else { EventType::SliceBegin };
-        let head = Head { kind, track, time_ns: begin_ns, arrows, arrow_here: is_target.then_some(id) };
+    fn write(&mut self, shape: &Shape, track: u64, arrows: &[(u32, u64)]) {
+        let Stay { id, begin_ns, end_ns, .. } = shape.stay;
+        let kind = if shape.is_instant { EventType::Instant } else { EventType::SliceBegin };
+        let head = Head { kind, track, time_ns: begin_ns, arrows, arrow_here: shape.is_promised.then_some(id) };
         self.write_texts();
-        self.packets.event(&head, self.waiting.body_of(body));
-        if !is_instant && end_ns != OPEN {
-            self.packets.end(track, end_ns);
+        let TraceWriter { packets, texts, threads, waiting, .. } = self;
+        let body = waiting.body_of(shape);
+        if shape.is_instant {
+            return packets.event(&head, |_| {}, body);
+        }
+        packets.event(&head, |event| shape.said.write(shape, event, texts, threads), body);
+        if end_ns != OPEN {
+            packets.end(track, end_ns);
         }
     }
 
@@ -602,15 +546,15 @@ impl<'w> TraceWriter<'w> {
 
     /// The row of a thread span, and the span around it there.
     fn thread_track(&mut self, shape: &Shape) -> (u64, Option<u64>) {
-        let Shape { stay, thread: number, is_doubtful, .. } = *shape;
-        let thread = self.threads.get_mut(number as usize);
-        let (row, around) = thread.lanes.place(stay, is_doubtful);
+        let number = shape.said.thread().unwrap_or_else(|| self.known_thread(0));
+        let thread = self.threads.get_mut(number);
+        let (row, around) = thread.lanes.place(shape.stay, shape.lane == Lane::Doubtful);
         if let Some(&track) = thread.tracks.get(row) {
             return (track, around);
         }
         let (parent, name) = (thread.tracks[0], format!("{}, overlapping {row}", thread.label));
         let track = self.row(parent, name, row);
-        self.threads.get_mut(number as usize).tracks.push(track);
+        self.threads.get_mut(number).tracks.push(track);
         (track, around)
     }
 
@@ -640,7 +584,7 @@ impl<'w> TraceWriter<'w> {
     /// Writes an event with [`TraceWriter::fields`].
     fn write_event(&mut self, head: &Head<'_>) {
         self.write_texts();
-        self.packets.event(head, self.fields.bytes());
+        self.packets.event(head, |_| {}, self.fields.bytes());
         self.fields.clear();
     }
 
@@ -649,6 +593,42 @@ impl<'w> TraceWriter<'w> {
     fn write_texts(&mut self) {
         if let Some(new) = self.texts.take_new() {
             self.packets.texts(new);
+        }
+    }
+}
+
+/// Whether there is something to say of a span that few spans say.
+#[inline]
+fn says_more(span: &Span<'_>) -> bool {
+    let Span { name_index, name_state, busy_ns, created_ns, details, .. } = span;
+    let measured = busy_ns.is_some() | created_ns.is_some();
+    let marked = span.begin_lost | span.end_may_be_lost | span.busy_partial;
+    name_index.is_none() | (*name_state != NameState::Whole) | measured | marked | details.is_some()
+}
+
+/// Adds that.
+fn say_more(span: &Span<'_>, fields: &mut Fields, texts: &mut Texts) {
+    if span.name_index.is_none() {
+        fields.name(span.name);
+    }
+    for (argument, ns) in
+        [(Argument::BusyNs, span.busy_ns), (Argument::IdleNs, span.idle_ns()), (Argument::WaitNs, span.wait_ns())]
+    {
+        ns.into_iter().for_each(|ns| fields.number(argument, ns));
+    }
+    state(fields, texts, span.name_state);
+    let marks = [
+        (Argument::BeginLost, span.begin_lost),
+        (Argument::EndMayBeLost, span.end_may_be_lost),
+        (Argument::BusyPartial, span.busy_partial),
+    ];
+    for (argument, _) in marks.into_iter().filter(|(_, holds)| *holds) {
+        fields.argument(argument, Value::Bool(true));
+    }
+    if let Some(details) = span.details {
+        annotate(fields, texts, &details.attributes);
+        if details.dropped_instants > 0 {
+            fields.number(Argument::LostInstants, details.dropped_instants);
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Packets as bytes, collected until there are enough to be written.
 //!
-//! Most of a trace is two packets for each span. Those are encoded field by field into memory that is used again, the same as
-//! their messages in [`proto`] would be, and what recurs is copied as it was encoded the first time.
+//! Most of a trace is two packets for each span. Those are encoded field by field into memory that is used again, in place of their
+//! messages in [`proto`], and what recurs is copied as it was encoded the first time. Some numbers have more bytes than they need: that is
+//! as good to a reader, and what follows has a place that is known.
 
 use super::proto::{self, CounterValue, DebugAnnotation, EventType, InternedData, TracePacket, Value};
 use super::texts::{Argument, Category};
-use super::wire::{Piece, Room, Wire, key, varint_length};
+use super::wire::{Piece, Room, Wire, fits, key, number_length, padded};
 use prost::Message;
 use prost::encoding::{self, WireType};
 use std::io::{self, Write};
@@ -43,8 +44,13 @@ impl Head<'_> {
 }
 
 /// The key of a field of so many bytes.
-const LENGTH: WireType = WireType::LengthDelimited;
+const DELIMITED: WireType = WireType::LengthDelimited;
 const NUMBER: WireType = WireType::Varint;
+
+/// So many bytes have times, tracks and lengths in nearly all packets: until the year 2262, of two million tracks, and of 16 KiB.
+const TIME: usize = 9;
+const TRACK: usize = 3;
+const LENGTH: usize = 2;
 
 impl<'w> Packets<'w> {
     pub(super) fn new(out: Box<dyn Write + Send + 'w>) -> Packets<'w> {
@@ -69,54 +75,76 @@ impl<'w> Packets<'w> {
         });
     }
 
-    /// Adds a packet with an event.
-    #[inline]
-    pub(super) fn event(&mut self, head: &Head<'_>, fields: &[u8]) {
-        const FLAGS: u8 = proto::SequenceFlags::NeedsIncrementalState as u8;
-        const CONSTANT: [u8; 5] = [key(10, NUMBER), SEQUENCE as u8, key(13, NUMBER), FLAGS, key(11, LENGTH)];
-        let Head { kind, track, time_ns, arrows, arrow_here } = *head;
-        let arrow_bytes = ARROW_BYTES * (arrows.len() + usize::from(arrow_here.is_some()));
-        let event_bytes = 3 + varint_length(track) + fields.len() + arrow_bytes;
-        let bytes = 1 + varint_length(time_ns) + CONSTANT.len() + varint_length(event_bytes as u64) + event_bytes;
+    /// Adds a packet with an event, which says what `say` adds to it, and `fields`.
+    #[inline(always)]
+    pub(super) fn event(&mut self, head: &Head<'_>, say: impl FnOnce(&mut Arguments<'_, '_>), fields: &[u8]) {
+        let arrow_bytes = ARROW_BYTES * (head.arrows.len() + usize::from(head.arrow_here.is_some()));
+        let more = fields.len() + arrow_bytes;
+        if fits::<TIME>(head.time_ns) && fits::<TRACK>(head.track) && fits::<LENGTH>((EVENT_BYTES + more) as u64) {
+            self.begin::<TIME, TRACK, LENGTH>(head, say, more);
+        } else {
+            self.begin::<10, 10, 5>(head, say, more);
+        }
         let wire = &mut self.wire;
-        wire.at_once::<64>(|room| {
-            room.put([key(1, LENGTH)]);
-            room.number(bytes as u64);
-            room.put([key(8, NUMBER)]);
-            room.number(time_ns);
-            room.put(CONSTANT);
-            room.number(event_bytes as u64);
-            room.put([key(9, NUMBER), kind as u8, key(11, NUMBER)]);
-            room.number(track);
-        });
-        wire.put(fields);
-        arrows.iter().for_each(|(_, number)| arrow(wire, ARROW_FROM, *number));
-        arrow_here.into_iter().for_each(|number| arrow(wire, ARROW_TO, number));
+        if !fields.is_empty() {
+            wire.put(fields);
+        }
+        head.arrows.iter().for_each(|(_, number)| arrow(wire, ARROW_FROM, *number));
+        head.arrow_here.into_iter().for_each(|number| arrow(wire, ARROW_TO, number));
         self.write_much();
+    }
+
+    /// Adds the first part of an event's packet; `more` bytes have to follow. So many bytes are for the time, the track, and each length.
+    #[inline(always)]
+    fn begin<const TIME: usize, const TRACK: usize, const LENGTH: usize>(
+        &mut self,
+        head: &Head<'_>,
+        say: impl FnOnce(&mut Arguments<'_, '_>),
+        more: usize,
+    ) {
+        const FLAGS: u8 = proto::SequenceFlags::NeedsIncrementalState as u8;
+        self.wire.at_once(|room| {
+            room.put([key(1, DELIMITED)]);
+            let packet_length = room.len();
+            room.put([0; LENGTH]);
+            room.put([key(8, NUMBER)]);
+            room.put(padded::<TIME>(head.time_ns));
+            room.put([key(10, NUMBER), SEQUENCE as u8, key(13, NUMBER), FLAGS, key(11, DELIMITED)]);
+            let event_length = room.len();
+            room.put([0; LENGTH]);
+            room.put([key(9, NUMBER), head.kind as u8, key(11, NUMBER)]);
+            room.put(padded::<TRACK>(head.track));
+            say(&mut Arguments { room });
+            // Only now it shows how long they are.
+            let bytes = |at: usize| (room.len() + more - at - LENGTH) as u64;
+            let lengths = [(packet_length, bytes(packet_length)), (event_length, bytes(event_length))];
+            lengths.into_iter().for_each(|(at, length)| room.replace(at, padded::<LENGTH>(length)));
+        });
     }
 
     /// Adds a packet with the end of a slice. It refers to no text.
     #[inline]
     pub(super) fn end(&mut self, track: u64, time_ns: u64) {
+        if fits::<TIME>(time_ns) && fits::<TRACK>(track) {
+            self.tail::<TIME, TRACK>(track, time_ns);
+        } else {
+            self.tail::<10, 10>(track, time_ns);
+        }
+        self.write_much();
+    }
+
+    #[inline(always)]
+    fn tail<const TIME: usize, const TRACK: usize>(&mut self, track: u64, time_ns: u64) {
         const END: u8 = EventType::SliceEnd as u8;
         // All of these are less than 128.
-        let event_bytes = 3 + varint_length(track);
-        let bytes = 1 + varint_length(time_ns) + 4 + event_bytes;
+        let event_bytes = 3 + TRACK as u8;
         self.wire.at_once::<40>(|room| {
-            room.put([key(1, LENGTH), bytes as u8, key(8, NUMBER)]);
-            room.number(time_ns);
-            room.put([
-                key(10, NUMBER),
-                SEQUENCE as u8,
-                key(11, LENGTH),
-                event_bytes as u8,
-                key(9, NUMBER),
-                END,
-                key(11, NUMBER),
-            ]);
-            room.number(track);
+            room.put([key(1, DELIMITED), 1 + TIME as u8 + 4 + event_bytes, key(8, NUMBER)]);
+            room.put(padded::<TIME>(time_ns));
+            room.put([key(10, NUMBER), SEQUENCE as u8, key(11, DELIMITED), event_bytes]);
+            room.put([key(9, NUMBER), END, key(11, NUMBER)]);
+            room.put(padded::<TRACK>(track));
         });
-        self.write_much();
     }
 
     /// The first failure so far.
@@ -164,13 +192,6 @@ pub(super) struct Fields {
     wire: Wire,
 }
 
-/// What an event is called: by the number of a text that the trace has, or as it is.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Name<'a> {
-    Numbered(u64),
-    Text(&'a str),
-}
-
 impl Fields {
     pub(super) fn with_capacity(bytes: usize) -> Fields {
         Fields { wire: Wire::with_capacity(bytes) }
@@ -193,29 +214,22 @@ impl Fields {
         self.wire.put(bytes);
     }
 
-    #[inline]
-    pub(super) fn title(&mut self, category: Category, name: Name<'_>) {
-        self.wire.at_once::<32>(|room| {
-            room.put([key(3, NUMBER), category as u8]);
-            match name {
-                Name::Numbered(number) => {
-                    room.put([key(10, NUMBER)]);
-                    room.number(number);
-                }
-                Name::Text(text) => {
-                    const NAME: u64 = 23 << 3 | LENGTH as u64;
-                    room.number(NAME);
-                    room.number(text.len() as u64);
-                }
-            }
-        });
-        if let Name::Text(text) = name {
-            self.wire.put(text.as_bytes());
-        }
+    /// Its category, and what it is called.
+    pub(super) fn title(&mut self, category: Category, name: &str) {
+        self.wire.at_once::<2>(|room| room.put([key(3, NUMBER), category as u8]));
+        self.name(name);
     }
 
-    /// Adds arguments. There is room for ten that are a number or a text, and those of a place.
-    #[inline(always)]
+    /// What it is called.
+    pub(super) fn name(&mut self, name: &str) {
+        self.wire.append(|bytes| {
+            encoding::encode_key(23, DELIMITED, bytes);
+            encoding::encode_varint(name.len() as u64, bytes);
+            bytes.extend(name.as_bytes());
+        });
+    }
+
+    /// Adds arguments, as [`EVENT_BYTES`] has room for them.
     pub(super) fn arguments(&mut self, add: impl FnOnce(&mut Arguments<'_, '_>)) {
         self.wire.at_once(|room| add(&mut Arguments { room }));
     }
@@ -239,23 +253,29 @@ impl Fields {
     }
 }
 
-/// Arguments of an event in the making.
+/// An event in the making.
 pub(super) struct Arguments<'r, 'w> {
-    room: &'r mut Room<'w, ARGUMENT_BYTES>,
+    room: &'r mut Room<'w, EVENT_BYTES>,
 }
 
 impl Arguments<'_, '_> {
+    /// Its category, and the number of what it is called, 0 if it has none.
+    #[inline(always)]
+    pub(super) fn title(&mut self, category: Category, name: u32) {
+        self.room.put([key(3, NUMBER), category as u8]);
+        if name != 0 {
+            self.room.put([key(10, NUMBER)]);
+            self.room.number(u64::from(name));
+        }
+    }
+
     /// An argument that is a number. It takes [`TEXT_BYTES`] at most.
     #[inline(always)]
     pub(super) fn number(&mut self, argument: Argument, value: u64) {
-        let before = |bytes| [key(4, LENGTH), 3 + bytes, key(1, NUMBER), argument as u8, key(3, NUMBER)];
-        if value < 0x80 {
-            self.room.put(before(1));
-            self.room.put([value as u8]);
-        } else {
-            self.room.put(before(varint_length(value) as u8));
-            self.room.number(value);
-        }
+        let before =
+            [key(4, DELIMITED), 3 + number_length(value) as u8, key(1, NUMBER), argument as u8, key(3, NUMBER)];
+        self.room.put(before);
+        self.room.number(value);
     }
 
     /// Those that were encoded by [`piece`].
@@ -265,8 +285,9 @@ impl Arguments<'_, '_> {
     }
 }
 
-/// More than all arguments take that are added at once: ten that are a number or a text, and those of a place.
-const ARGUMENT_BYTES: usize = (10 + 3) * TEXT_BYTES;
+/// More than is added at once: what stands before an event's own fields, its title, ten arguments that are a number or a text, and those of a
+/// place.
+const EVENT_BYTES: usize = 48 + TEXT_BYTES + (10 + 3) * TEXT_BYTES;
 
 /// As many bytes as one argument has that is the number of a text, at most.
 pub(super) const TEXT_BYTES: usize = 16;
@@ -280,12 +301,49 @@ pub(super) fn piece<const N: usize>(arguments: &[DebugAnnotation]) -> Piece<N> {
 
 #[cfg(test)]
 mod tests {
+    use super::proto::Data;
     use super::*;
 
     #[test]
     fn the_argument_with_the_greatest_number_fits() {
         let bytes = encoding::message::encoded_len(4, &Argument::ExactValue.text(u64::MAX));
         assert_eq!(bytes, TEXT_BYTES);
+    }
+
+    /// What a reader makes of an event and its end.
+    fn read(head: &Head<'_>, fields: &[u8]) -> Vec<TracePacket> {
+        let mut bytes = Vec::new();
+        let mut packets = Packets::new(Box::new(&mut bytes));
+        packets.event(head, |event| event.number(Argument::SpanId, head.track), fields);
+        packets.end(head.track, head.time_ns);
+        packets.flush().expect("a vector takes everything");
+        drop(packets);
+        proto::Trace::decode(&bytes[..]).expect("packets").packet
+    }
+
+    #[test]
+    fn late_times_many_tracks_and_long_texts_are_as_any_others() {
+        let few = (1, 1_700_000_000_000_000_000, 1);
+        for (track, time_ns, letters) in
+            [few, (1 << 21, few.1, 1), (u64::MAX, few.1, 1), (1, u64::MAX, 1), (1, few.1, 1 << 14)]
+        {
+            let mut fields = Fields::default();
+            let name = "x".repeat(letters);
+            fields.title(Category::Loss, &name);
+            let arrows = [(0, 7)];
+            let head =
+                Head { arrows: &arrows, arrow_here: Some(8), ..Head::new(EventType::SliceBegin, track, time_ns) };
+            let [begin, end] = &read(&head, fields.bytes())[..] else { panic!("two packets") };
+            for packet in [begin, end] {
+                assert_eq!((packet.timestamp, packet.trusted_packet_sequence_id), (Some(time_ns), Some(SEQUENCE)));
+            }
+            let (Some(Data::TrackEvent(begin)), Some(Data::TrackEvent(end))) = (&begin.data, &end.data) else {
+                panic!("{begin:?} {end:?}")
+            };
+            assert_eq!((begin.track_uuid, end.track_uuid, &begin.name), (Some(track), Some(track), &Some(name)));
+            assert_eq!((&begin.flow_ids[..], &begin.terminating_flow_ids[..]), (&[7][..], &[8][..]));
+            assert_eq!(begin.debug_annotations, [Argument::SpanId.with(Value::Uint(track))]);
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Texts that a trace holds once, and refers to by number.
 
-use super::packets::{Name, TEXT_BYTES, piece};
+use super::packets::{TEXT_BYTES, piece};
 use super::proto::{DebugAnnotation, InternedData, InternedText, Value};
 use super::wire::Piece;
 use crate::places::Place;
@@ -168,14 +168,14 @@ impl Texts {
         number
     }
 
-    /// A span's name, by its number if it has one.
+    /// The number of a span's name, 0 if it has none.
     #[inline]
-    pub(super) fn name<'a>(&mut self, span: &Span<'a>) -> Name<'a> {
-        let Some(index) = span.name_index else { return Name::Text(span.name) };
+    pub(super) fn name(&mut self, span: &Span<'_>) -> u32 {
+        let Some(index) = span.name_index else { return 0 };
         if self.names.get(index as usize) != Some(&true) {
             self.meet_name(index as usize, span.name);
         }
-        Name::Numbered(number_of(index as usize))
+        index + 1
     }
 
     #[cold]
@@ -184,7 +184,7 @@ impl Texts {
             self.names.resize(index + 1, false);
         }
         self.names[index] = true;
-        self.new.event_names.push(interned(number_of(index), name));
+        self.new.event_names.push(interned(index as u64 + 1, name));
         self.any_new = true;
     }
 
@@ -223,10 +223,10 @@ impl Texts {
         self.places[index] = piece(&arguments);
     }
 
-    /// The arguments that say where a span is made, of a place that was met.
+    /// The arguments that say where a span is made, of the place with this index, which was met.
     #[inline]
-    pub(super) fn place(&self, place: &Place) -> &Piece<PLACE_BYTES> {
-        &self.places[place.index as usize]
+    pub(super) fn place(&self, index: u32) -> &Piece<PLACE_BYTES> {
+        &self.places[index as usize]
     }
 
     /// The argument that says how a span ended.
@@ -240,11 +240,6 @@ impl Texts {
     pub(super) fn take_new(&mut self) -> Option<InternedData> {
         std::mem::take(&mut self.any_new).then(|| std::mem::take(&mut self.new))
     }
-}
-
-/// The number of the name with that index.
-fn number_of(index: usize) -> u64 {
-    index as u64 + 1
 }
 
 fn interned(number: u64, text: &str) -> InternedText {

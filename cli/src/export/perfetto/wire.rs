@@ -1,4 +1,5 @@
-//! Fields of messages as bytes, for those of which there are millions: a number is put together in registers, and written at once.
+//! Fields of messages as bytes, for those of which there are millions: a number is put together in registers, and written at once, with
+//! more bytes than it needs where that spares looking how many those are.
 
 use prost::encoding::WireType;
 
@@ -91,16 +92,29 @@ impl<const N: usize> Room<'_, N> {
         self.write(&bytes, M);
     }
 
-    /// Adds a number. It takes room for 10 bytes.
+    /// Adds a number, in [`number_length`] bytes. It takes room for 10.
     #[inline(always)]
     pub(super) fn number(&mut self, number: u64) {
-        let length = varint_length(number);
-        let (low, high) = varint(number, length);
-        self.write(&low.to_le_bytes(), length);
-        if length > 8 {
-            self.bytes[self.length - length + 8] = high as u8;
-            self.bytes[self.length - length + 9] = (high >> 8) as u8;
+        match number_length(number) {
+            1 => self.put([number as u8]),
+            SHORT => self.put(padded::<SHORT>(number)),
+            _ => self.put(padded::<10>(number)),
         }
+    }
+
+    /// Replaces bytes that were added before.
+    ///
+    /// # Panics
+    /// If there is no room for them.
+    #[inline(always)]
+    pub(super) fn replace<const M: usize>(&mut self, at: usize, bytes: [u8; M]) {
+        self.bytes[at..at + M].copy_from_slice(&bytes);
+    }
+
+    /// How many bytes were added.
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.length
     }
 
     /// Adds bytes that recur.
@@ -142,56 +156,84 @@ pub(super) const fn key(field: u8, wire_type: WireType) -> u8 {
     field << 3 | wire_type as u8
 }
 
-/// How many bytes [`varint`] has.
-#[inline]
-pub(super) fn varint_length(number: u64) -> usize {
-    // Nine sixty-fourths are one seventh, for numbers as small as these, and rounded as needed.
-    let bits = u64::BITS - (number | 1).leading_zeros();
-    ((bits * 9 + 64) / 64) as usize
+/// A number that is not small has so many bytes, unless it is very large.
+const SHORT: usize = 5;
+
+/// How many bytes a number has. Some more than it needs is less work: there are but three cases.
+#[inline(always)]
+pub(super) fn number_length(number: u64) -> usize {
+    match number {
+        0..0x80 => 1,
+        _ if fits::<SHORT>(number) => SHORT,
+        _ => 10,
+    }
 }
 
-/// A number of which [`varint_length`] is `length` as Protocol Buffers have it, seven bits in a byte, the lowest first: eight bytes, and what
-/// stands behind them.
+/// Whether a number can be written in `M` bytes.
 #[inline(always)]
-fn varint(number: u64, length: usize) -> (u64, u64) {
-    const MORE: u64 = 0x8080_8080_8080_8080;
-    // From two parts of 28 bits to four of 14 and eight of 7.
-    let low = number & 0x0fff_ffff | (number & 0x00ff_ffff_f000_0000) << 4;
-    let low = low & 0x0000_3fff_0000_3fff | (low & 0x0fff_c000_0fff_c000) << 2;
-    let low = low & 0x007f_007f_007f_007f | (low & 0x3f80_3f80_3f80_3f80) << 1;
-    if length > 8 {
-        let high = number >> 56;
-        return (low | MORE, if length > 9 { high & 0x7f | 0x80 | (high & 0x80) << 1 } else { high });
+pub(super) const fn fits<const M: usize>(number: u64) -> bool {
+    M > 9 || number >> (7 * M) == 0
+}
+
+/// A number in `M` bytes, though it may need less: so it takes no branch, and what follows stands at a place that is known beforehand.
+#[inline(always)]
+pub(super) fn padded<const M: usize>(number: u64) -> [u8; M] {
+    debug_assert!(fits::<M>(number), "{number:#x} in {M} bytes");
+    let mut bytes = [0; M];
+    let low = (spread(number) | 0x8080_8080_8080_8080).to_le_bytes();
+    bytes[..M.min(8)].copy_from_slice(&low[..M.min(8)]);
+    if M > 8 {
+        bytes[8] = (number >> 56) as u8 | 0x80;
     }
-    (low | MORE & ((1 << (8 * (length - 1))) - 1), 0)
+    if M > 9 {
+        bytes[9] = (number >> 63) as u8;
+    }
+    // All but the last say that another follows.
+    bytes[M - 1] &= 0x7f;
+    bytes
+}
+
+/// The lowest 56 bits of a number as Protocol Buffers have it: seven of them in each byte, the lowest first.
+#[inline(always)]
+fn spread(number: u64) -> u64 {
+    // From two parts of 28 bits to four of 14 and eight of 7.
+    let number = number & 0x0fff_ffff | (number & 0x00ff_ffff_f000_0000) << 4;
+    let number = number & 0x0000_3fff_0000_3fff | (number & 0x0fff_c000_0fff_c000) << 2;
+    number & 0x007f_007f_007f_007f | (number & 0x3f80_3f80_3f80_3f80) << 1
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use prost::encoding::{encode_varint, encoded_len_varint};
+    use prost::encoding::decode_varint;
 
-    fn same(number: u64) {
-        let mut expected = Vec::new();
-        encode_varint(number, &mut expected);
+    fn read(number: u64, length: usize, add: impl FnOnce(&mut Room<'_, 10>)) {
         let mut wire = Wire::default();
-        wire.at_once::<10>(|room| room.number(number));
-        assert_eq!(wire.bytes(), expected, "{number:#x}");
-        assert_eq!(varint_length(number), encoded_len_varint(number), "{number:#x}");
+        wire.at_once(add);
+        let mut bytes = wire.bytes();
+        assert_eq!((bytes.len(), decode_varint(&mut bytes), bytes.len()), (length, Ok(number), 0), "{number:#x}");
+    }
+
+    fn read_all(number: u64) {
+        read(number, number_length(number), |room| room.number(number));
+        read(number, 10, |room| room.put(padded::<10>(number)));
+        read(number >> 1, 9, |room| room.put(padded::<9>(number >> 1)));
+        read(number >> 43, 3, |room| room.put(padded::<3>(number >> 43)));
+        read(number >> 50, 2, |room| room.put(padded::<2>(number >> 50)));
     }
 
     #[test]
-    fn numbers_are_as_prost_writes_them_wherever_they_get_longer() {
+    fn prost_reads_numbers_as_they_were_wherever_they_get_longer() {
         for bit in 0..u64::BITS {
-            [1 << bit, (1 << bit) - 1, (1 << bit) + 1, u64::MAX >> bit].into_iter().for_each(same);
+            [1 << bit, (1 << bit) - 1, (1 << bit) + 1, u64::MAX >> bit].into_iter().for_each(read_all);
         }
     }
 
     proptest! {
         #[test]
-        fn any_number_is_as_prost_writes_it(number: u64, shift in 0..64u32) {
-            same(number >> shift);
+        fn prost_reads_any_number_as_it_was(number: u64, shift in 0..64u32) {
+            read_all(number >> shift);
         }
     }
 
@@ -206,7 +248,7 @@ mod tests {
         wire.append(|bytes| bytes.extend([9; 40]));
         wire.at_once::<16>(|room| room.piece(&Piece::<16>::new(&[6, 7])));
         wire.at_once::<10>(|room| room.number(5));
-        let expected = [vec![7; 3], vec![1, 2, 0xac, 0x02], vec![9; 40], vec![6, 7], vec![5]].concat();
+        let expected = [vec![7; 3], vec![1, 2, 0xac, 0x82, 0x80, 0x80, 0], vec![9; 40], vec![6, 7], vec![5]].concat();
         assert_eq!((wire.bytes(), wire.len()), (expected.as_slice(), expected.len()));
         wire.clear();
         wire.put(&[1]);
