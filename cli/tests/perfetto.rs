@@ -192,6 +192,19 @@ fn families_at_the_same_time_are_apart_and_later_ones_reuse_their_rows() {
 }
 
 #[test]
+fn a_family_is_called_as_its_roots_are_whose_names_the_program_has() {
+    let named = |name, index, span| Span { name, name_index: Some(index), ..span };
+    let request = |id, begin_ns, end_ns| named("request", 7, span(id, begin_ns, end_ns));
+    let child = Span { parent: 2, depth: 1, ..named("query", 5, span(3, 25, 35)) };
+    let connection = named("connection", 2, span(4, 5, 100));
+    let made = span(6, 50, 60);
+    let replay = export_spans(&[request(1, 10, 30), request(2, 20, 40), child, connection, request(5, 50, 60), made]);
+    let rows: Vec<_> = drawn(&replay).into_iter().map(|(id, row, _)| (id, row)).collect();
+    let expected = ["request 1", "request 2", "request 2", "connection 1", "request 1", "async 1"];
+    assert_eq!(rows, (1..).zip(expected).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_child_of_a_family_that_is_gone_is_not_drawn_in_the_family_that_took_its_rows() {
     let late = Span { parent: 1, depth: 1, ..span(3, 25, 30) };
     let replay = export_spans(&[span(1, 10, 20), late, span(2, 20, 40)]);
@@ -214,7 +227,7 @@ fn scopes_nest_on_the_row_of_their_thread() {
     let mut items = vec![Item::Thread(&worker)];
     items.extend(spans.map(Item::Span));
     let replay = export(&items, WINDOW);
-    assert_eq!(drawn(&replay), [(1, "worker", 0), (2, "worker", 1), (3, "worker, overlapping 1", 0)]);
+    assert_eq!(drawn(&replay), [(1, "worker", 0), (2, "worker", 1), (3, "worker, overlapping 01", 0)]);
     let thread = replay.tracks[&replay.slices[0].track].thread.clone().expect("a thread's row");
     assert_eq!((thread.pid, thread.tid), (Some(42), Some(77)));
     assert_eq!(replay.slices[0].category, "thread");
@@ -243,7 +256,7 @@ fn an_open_span_begins_and_does_not_end() {
 fn a_scope_whose_end_may_be_lost_does_not_swallow_its_thread() {
     let lost = Span { kind: SpanKind::Thread, end_may_be_lost: true, ..open(1, 10) };
     let replay = export_spans(&[Span { kind: SpanKind::Thread, ..span(2, 20, 30) }, lost]);
-    assert_eq!(drawn(&replay), [(1, "thread 1, overlapping 1", 0), (2, "thread 1", 0)]);
+    assert_eq!(drawn(&replay), [(1, "thread 1, overlapping 01", 0), (2, "thread 1", 0)]);
     assert_eq!(replay.slices[0].arguments["end_may_be_lost"], "true");
 }
 
@@ -321,7 +334,8 @@ fn a_name_with_a_number_is_written_once() {
         trace.add(&Item::Span(numbered(id))).expect("a vector takes everything");
     }
     trace.finish().expect("a vector takes everything");
-    assert_eq!(String::from_utf8_lossy(&bytes).matches("a name of the program").count(), 1);
+    let times = String::from_utf8_lossy(&bytes).matches("a name of the program").count();
+    assert_eq!(times, 2, "once for all spans, and once for the row");
     assert!(replay(&bytes).slices.iter().all(|slice| slice.name == "a name of the program"));
 }
 

@@ -4,8 +4,8 @@
 //! is drawn inside it. Async spans overlap freely, so a span may share a row with another only if they are apart in time, or
 //! if it is that span's child and lies within it. Everything else gets a row of its own.
 //!
-//! Rows come in *families*: a span without a parent takes a family that is idle, and its descendants stay in it. The first
-//! row shows the root with all that nests, further rows what runs in parallel or outlives its parent.
+//! Rows come in *families*: a span without a parent takes a family that is idle, of those of its *sort*, and its descendants stay in it.
+//! The first row shows the root with all that nests, further rows what runs in parallel or outlives its parent.
 //!
 //! Spans should come in the order of their begin. One that comes late is never drawn wrongly, only in another row than it
 //! might have been.
@@ -38,8 +38,8 @@ pub(super) struct Spot {
 #[derive(Debug)]
 pub(super) struct AsyncLanes {
     families: Vec<Family>,
-    /// Families by the moment from which they are idle.
-    idle_from: BTreeSet<(u64, usize)>,
+    /// By sort: its families by the moment from which they are idle.
+    idle_from: Vec<BTreeSet<(u64, usize)>>,
     /// Where spans were placed whose children may still come.
     homes: ById<Home>,
     /// The same of those that were placed before. To forget them all at once takes less time than one by one.
@@ -58,6 +58,9 @@ pub(super) struct Placed {
 #[derive(Debug, Default)]
 struct Family {
     rows: Rows,
+    sort: u32,
+    /// Which of its sort it is, from 1.
+    number: usize,
     idle_from: u64,
     /// How many roots it has had, modulo 2^32: a home in an earlier life of the family is no home any more.
     life: u32,
@@ -77,7 +80,7 @@ impl AsyncLanes {
     pub(super) fn new(remember: usize) -> AsyncLanes {
         AsyncLanes {
             families: Vec::new(),
-            idle_from: BTreeSet::new(),
+            idle_from: Vec::new(),
             homes: ById::default(),
             homes_before: ById::default(),
             remember,
@@ -85,8 +88,8 @@ impl AsyncLanes {
     }
 
     /// Places a span, for which [`AsyncLanes::number`] will be `number`, or, without one, what can have no children. Only if it
-    /// `may_nest` it is drawn inside its parent.
-    pub(super) fn place(&mut self, stay: Stay, may_nest: bool, number: Option<u32>) -> Placed {
+    /// `may_nest` it is drawn inside its parent. Sorts are numbered from 0, with few gaps.
+    pub(super) fn place(&mut self, stay: Stay, sort: u32, may_nest: bool, number: Option<u32>) -> Placed {
         let home = if stay.parent == 0 { None } else { self.home(stay.parent).copied() };
         let spot = match home.filter(|home| self.families[home.family as usize].life == home.life) {
             Some(home) => {
@@ -95,7 +98,7 @@ impl AsyncLanes {
                 let row = if nests { home.row as usize } else { rows.idle_row(stay.begin_ns, 0) };
                 Spot { family: home.family as usize, row }
             }
-            None => Spot { family: self.idle_family(stay.begin_ns), row: 0 },
+            None => Spot { family: self.idle_family(stay.begin_ns, sort), row: 0 },
         };
         let family = &mut self.families[spot.family];
         let around = family.rows.put(spot.row, stay);
@@ -117,23 +120,33 @@ impl AsyncLanes {
         self.homes.get(id).or_else(|| self.homes_before.get(id))
     }
 
-    /// A family that is idle from `at_ns` on, for a new root.
-    fn idle_family(&mut self, at_ns: u64) -> usize {
-        let family = lowest_idle(&self.idle_from, at_ns, 0).unwrap_or(self.families.len());
+    /// The sort of a family, and which of that sort it is, from 1.
+    pub(super) fn sort(&self, family: usize) -> (u32, usize) {
+        (self.families[family].sort, self.families[family].number)
+    }
+
+    /// A family of that sort that is idle from `at_ns` on, for a new root.
+    fn idle_family(&mut self, at_ns: u64, sort: u32) -> usize {
+        if self.idle_from.len() <= sort as usize {
+            self.idle_from.resize(sort as usize + 1, BTreeSet::new());
+        }
+        let idle_from = &mut self.idle_from[sort as usize];
+        let family = lowest_idle(idle_from, at_ns, 0).unwrap_or(self.families.len());
         if family == self.families.len() {
-            self.families.push(Family::default());
-            self.idle_from.insert((0, family));
+            self.families.push(Family { sort, number: idle_from.len() + 1, ..Family::default() });
+            idle_from.insert((0, family));
         }
         self.families[family].life = self.families[family].life.wrapping_add(1);
         family
     }
 
     fn keep_busy(&mut self, family: usize, until_ns: u64) {
-        let idle_from = &mut self.families[family].idle_from;
+        let Family { idle_from, sort, .. } = &mut self.families[family];
         if until_ns > *idle_from {
-            self.idle_from.remove(&(*idle_from, family));
+            let all = &mut self.idle_from[*sort as usize];
+            all.remove(&(*idle_from, family));
             *idle_from = until_ns;
-            self.idle_from.insert((until_ns, family));
+            all.insert((until_ns, family));
         }
     }
 

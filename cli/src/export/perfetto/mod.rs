@@ -2,7 +2,7 @@
 //!
 //! | in the recording | in the trace |
 //! |---|---|
-//! | async span | slice of category `async`, on a row of its family under "async spans" |
+//! | async span | slice of category `async`, on a row of its family under "async spans", which is called as its roots are |
 //! | thread span | slice of category `thread`, on the row of its thread |
 //! | parent and child in different rows | arrow (a flow) from the parent's slice to the child's |
 //! | open span | slice that begins and does not end |
@@ -56,6 +56,9 @@ pub const WINDOW: usize = 1 << 17;
 /// So many are fetched from the memory in which they wait before the first of them gets its place: to wait for that memory once for many,
 /// and not for each, is most of the time saved.
 const AT_ONCE: usize = 128;
+
+/// Of more families of one sort at a time, the order is that of the viewer.
+const MOST_OF_A_SORT: usize = 1 << 12;
 
 const PROCESS_TRACK: u64 = 1;
 const ASYNC_TRACK: u64 = 2;
@@ -117,6 +120,8 @@ pub struct TraceWriter<'w> {
     lanes: AsyncLanes,
     /// By family: the tracks of its rows, 0 for those that have none so far.
     rows: Vec<Vec<u64>>,
+    /// Sorts of families: numbers of the names of their roots, in the order in which they came.
+    sorts: Vec<u32>,
     waiting: Waiting,
     /// Spans and instants drawn so far, modulo 2^32.
     drawn: u32,
@@ -253,6 +258,7 @@ impl<'w> TraceWriter<'w> {
             threads: Threads::default(),
             lanes: AsyncLanes::new(window),
             rows: Vec::new(),
+            sorts: Vec::new(),
             waiting: Waiting::default(),
             drawn: 0,
             batch: Vec::new(),
@@ -466,7 +472,7 @@ impl<'w> TraceWriter<'w> {
                     Lane::Async => {
                         parents.add(id);
                         let number = (!shape.is_instant).then_some(first.wrapping_add(place));
-                        self.async_track(shape.stay, !shape.is_promised, number)
+                        self.async_track(shape, number)
                     }
                     Lane::Thread | Lane::Doubtful => self.thread_track(shape),
                 };
@@ -522,26 +528,35 @@ impl<'w> TraceWriter<'w> {
     }
 
     /// The row of an async span, and the span around it there.
-    fn async_track(&mut self, stay: Stay, may_nest: bool, number: Option<u32>) -> (u64, Option<u64>) {
-        let Placed { spot, around } = self.lanes.place(stay, may_nest, number);
-        if self.rows.len() <= spot.family {
-            self.rows.resize(spot.family + 1, Vec::new());
-        }
-        let rows = &self.rows[spot.family];
-        let known = |row: usize| rows.get(row).copied().filter(|&track| track != 0);
+    fn async_track(&mut self, shape: &Shape, number: Option<u32>) -> (u64, Option<u64>) {
+        let Placed { spot, around } = self.lanes.place(shape.stay, shape.said.name, !shape.is_promised, number);
+        let known = |row: usize| self.rows.get(spot.family)?.get(row).copied().filter(|&track| track != 0);
         if let Some(track) = known(spot.row) {
             return (track, around);
         }
-        let number = spot.family + 1;
+        let (sort, number) = self.lanes.sort(spot.family);
+        let label = format!("{} {number}", self.texts.label(sort).unwrap_or("async"));
         let (parent, name, rank) = match spot.row {
-            0 => (ASYNC_TRACK, format!("async {number}"), spot.family),
-            row => (known(0).unwrap_or(ASYNC_TRACK), format!("async {number}, in parallel {row}"), row),
+            0 => (ASYNC_TRACK, label, self.rank(sort, number)),
+            row => (known(0).unwrap_or(ASYNC_TRACK), format!("{label}, in parallel {row}"), row),
         };
         let track = self.row(parent, name, rank);
+        if self.rows.len() <= spot.family {
+            self.rows.resize(spot.family + 1, Vec::new());
+        }
         let rows = &mut self.rows[spot.family];
         rows.resize(rows.len().max(spot.row + 1), 0);
         rows[spot.row] = track;
         (track, around)
+    }
+
+    /// Families of one sort are together, in the order of their numbers; sorts are in the order in which they came.
+    fn rank(&mut self, sort: u32, number: usize) -> usize {
+        let place = self.sorts.iter().position(|&known| known == sort).unwrap_or_else(|| {
+            self.sorts.push(sort);
+            self.sorts.len() - 1
+        });
+        place * MOST_OF_A_SORT + number.min(MOST_OF_A_SORT - 1)
     }
 
     /// The row of a thread span, and the span around it there.
@@ -552,7 +567,8 @@ impl<'w> TraceWriter<'w> {
         if let Some(&track) = thread.tracks.get(row) {
             return (track, around);
         }
-        let (parent, name) = (thread.tracks[0], format!("{}, overlapping {row}", thread.label));
+        // The viewer sorts these by their names.
+        let (parent, name) = (thread.tracks[0], format!("{}, overlapping {row:02}", thread.label));
         let track = self.row(parent, name, row);
         self.threads.get_mut(number).tracks.push(track);
         (track, around)

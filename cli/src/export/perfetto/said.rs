@@ -12,7 +12,7 @@ use crate::spans::{Ending, Span};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Said {
     /// The number of its name, 0 if that is in its body.
-    name: u32,
+    pub(super) name: u32,
     /// One more than [`Place::index`](crate::places::Place::index), 0 if that is not known. And so with the numbers of threads.
     place: u32,
     begin_thread: u32,

@@ -111,6 +111,9 @@ impl Argument {
     }
 }
 
+/// A row is called by at most so many characters of a name.
+const LABEL_CHARS: usize = 60;
+
 /// A place takes three arguments.
 const PLACE_BYTES: usize = 3 * TEXT_BYTES;
 
@@ -126,8 +129,8 @@ pub(super) struct Texts {
     places: Vec<Piece<PLACE_BYTES>>,
     /// By [`Ending`]: the argument that says it.
     outcomes: [Piece<TEXT_BYTES>; 5],
-    /// By [`Span::name_index`]: whether the trace has the name.
-    names: Vec<bool>,
+    /// By [`Span::name_index`]: what a row is called for the name, if the trace has it.
+    names: Vec<Option<Box<str>>>,
     /// Keys of attributes, which are names of arguments too.
     keys: FxHashMap<Arc<str>, u64>,
 }
@@ -172,7 +175,7 @@ impl Texts {
     #[inline]
     pub(super) fn name(&mut self, span: &Span<'_>) -> u32 {
         let Some(index) = span.name_index else { return 0 };
-        if self.names.get(index as usize) != Some(&true) {
+        if !matches!(self.names.get(index as usize), Some(Some(_))) {
             self.meet_name(index as usize, span.name);
         }
         index + 1
@@ -181,11 +184,18 @@ impl Texts {
     #[cold]
     fn meet_name(&mut self, index: usize, name: &str) {
         if self.names.len() <= index {
-            self.names.resize(index + 1, false);
+            self.names.resize(index + 1, None);
         }
-        self.names[index] = true;
+        let end = name.char_indices().nth(LABEL_CHARS).map(|(end, _)| end);
+        let label = end.map_or_else(|| name.into(), |end| format!("{}…", &name[..end]));
+        self.names[index] = Some(label.replace(char::is_control, " ").into());
         self.new.event_names.push(interned(index as u64 + 1, name));
         self.any_new = true;
+    }
+
+    /// What a row is called for a name with that number.
+    pub(super) fn label(&self, name: u32) -> Option<&str> {
+        self.names.get(name.checked_sub(1)? as usize)?.as_deref()
     }
 
     /// The number of an attribute's key as the name of an argument. There are as many as the program has.
