@@ -10,9 +10,9 @@ use spanring::format::block::BLOCK_HEADER_BYTES;
 use spanring::format::file::FILE_HEADER_BYTES;
 use spanring::format::ring_file::RING_HEADER_BYTES;
 use spanring::format::session_file::SESSION_HEADER_BYTES;
-use spanring::format::{BlockHeader, BlockKind};
+use spanring::format::{BlockHeader, BlockKind, Status};
 use spanring::prelude::*;
-use spanring::reader::{NameState, ReadError, Recording, WriterState, sessions};
+use spanring::reader::{Damage, NameState, ReadError, Recording, WriterState, sessions};
 use spanring::{Builder, Recorder};
 use std::path::{Path, PathBuf};
 
@@ -187,7 +187,121 @@ fn a_session_file_cut_to_any_length_costs_no_record() {
             let contents = contents.unwrap_or_else(|error| panic!("length {length}: {error}"));
             assert_eq!((contents.summary.records, contents.summary.lost), (count, 0), "length {length}");
             assert!(contents.spans().all(|record| record.name_state == NameState::Whole));
+            // Only behind a block, or within the word that a reader does not look at, nothing shows that there was another.
+            let damage: Vec<&Damage> = contents.damages().collect();
+            let is_clean = length / 8 * 8 == end_of_facts(files.get("session.spanring"));
+            assert_eq!(damage.len(), usize::from(!is_clean), "length {length}: {damage:?}");
+            assert!(
+                damage.iter().all(|damage| damage.path.ends_with("session.spanring")),
+                "length {length}: {damage:?}"
+            );
+            assert!(damage.iter().all(|damage| damage.offset <= length as u64), "length {length}: {damage:?}");
         });
+    }
+}
+
+/// Where the first block of a session file ends.
+fn end_of_facts(file: &[u8]) -> usize {
+    let header = BlockHeader::decode(&file[SESSION_HEADER_BYTES..]).unwrap().expect("a block");
+    SESSION_HEADER_BYTES + header.block_bytes()
+}
+
+/// Writes `files` with this in place of the session file; the recording, and all that is read of it.
+fn with_session_file(files: &Files, bytes: &[u8]) -> (WriterState, Option<u64>, Contents) {
+    let directory = tempfile::tempdir().unwrap();
+    files.write(directory.path());
+    std::fs::write(directory.path().join("session.spanring"), bytes).unwrap();
+    let recording = Recording::open(directory.path()).unwrap();
+    (recording.writer(), recording.status().map(|status| status.flushed), Contents::of(&recording))
+}
+
+#[test]
+fn a_session_file_that_is_none_is_damage_and_nothing_that_it_would_say_is_invented() {
+    let other = stopped();
+    let foreign: [(Vec<u8>, u64, &str); 7] = [
+        (pseudo_random(10_000), 0, "not a spanring file"),
+        (b"a letter to nobody in particular\n".repeat(100), 0, "not a spanring file"),
+        (vec![0; 10_000], 0, "not a spanring file"),
+        (Vec::new(), 0, "the file is shorter than a header"),
+        (b"SPANRI".to_vec(), 0, "the file is shorter than a header"),
+        (other.get("segment-000000.spanring").to_vec(), 12, "not a session file"),
+        (other.get("session.spanring").to_vec(), 16, "a file of another session"),
+    ];
+    for files in [stopped(), died()] {
+        let (_, _, whole) = with_session_file(&files, files.get("session.spanring"));
+        assert_eq!(whole.summary.damages, 0);
+        for (bytes, offset, what) in &foreign {
+            let (writer, status, contents) = with_session_file(&files, bytes);
+            assert_eq!((writer, status), (WriterState::Unknown, None), "{what}");
+            let [damage] = contents.damages().collect::<Vec<_>>()[..] else {
+                panic!("{what}: {:?}", contents.damages().collect::<Vec<_>>())
+            };
+            assert!(damage.path.ends_with("session.spanring"), "{damage:?}");
+            let expected = (*offset, bytes.len() as u64 - offset, 0, *what);
+            assert_eq!((damage.offset, damage.bytes, damage.records, damage.what), expected);
+            let (found, all) = (records(&contents), records(&whole));
+            assert_eq!(found.len(), all.len(), "{what}");
+            let pairs = found.iter().zip(&all);
+            assert!(pairs.clone().all(|(found, all)| same(found, all, BlockKind::Records)), "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_part_of_a_session_file_that_is_damaged_is_told_by_its_place() {
+    let files = stopped();
+    let file = files.get("session.spanring");
+    let facts = end_of_facts(file);
+    let status = FILE_HEADER_BYTES..SESSION_HEADER_BYTES;
+    let parts = [
+        (0..FILE_HEADER_BYTES - 8, 0, WriterState::Stopped),
+        (status.clone(), status.start, WriterState::Unknown),
+        (SESSION_HEADER_BYTES + BLOCK_HEADER_BYTES..facts, SESSION_HEADER_BYTES, WriterState::Stopped),
+        (facts..facts + 8, facts, WriterState::Stopped),
+    ];
+    for (part, offset, expected) in parts {
+        let mut bytes = file.to_vec();
+        // The file is known as spanring's by its first bytes.
+        bytes[part.start.max(8)..part.end].fill(0xaa);
+        let (writer, _, contents) = with_session_file(&files, &bytes);
+        let offsets: Vec<u64> = contents.damages().map(|damage| damage.offset).collect();
+        assert_eq!(
+            (writer, offsets, contents.summary.records),
+            (expected, vec![offset as u64], 2 * RECORDS),
+            "{part:?}"
+        );
+    }
+    // Of the two copies of its status the newer is gone, which says that it stopped: the older does not mean that it died.
+    let newest = Status::decode(file).expect("it is whole").updates;
+    let mut bytes = file.to_vec();
+    bytes[Status::word_index(newest) * 8] ^= 1;
+    assert_eq!(with_session_file(&files, &bytes).0, WriterState::Unknown);
+}
+
+#[test]
+fn how_a_recording_without_a_session_file_ended_is_unknown() {
+    for files in [stopped(), died()] {
+        let directory = tempfile::tempdir().unwrap();
+        files.write(directory.path());
+        std::fs::remove_file(directory.path().join("session.spanring")).unwrap();
+        let recording = Recording::open(directory.path()).unwrap();
+        assert_eq!((recording.writer(), recording.status()), (WriterState::Unknown, None));
+        assert_eq!(
+            (Contents::of(&recording).summary.records, Contents::of(&recording).summary.damages),
+            (2 * RECORDS, 0)
+        );
+    }
+}
+
+#[test]
+fn a_file_that_is_too_short_is_said_to_be_as_long_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["session.spanring", "segment-000000.spanring"] {
+        let path = directory.path().join(name);
+        std::fs::write(&path, "SPANRI").unwrap();
+        let error = read(directory.path()).unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains("at byte 0: only 6 bytes long"), "{error}");
+        std::fs::remove_file(path).unwrap();
     }
 }
 

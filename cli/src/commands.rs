@@ -318,7 +318,13 @@ fn follow(source: &Source, json: bool, last: usize, filter: &Filter) -> Result<(
         }
         if writer != WriterState::Running {
             print_all(&tail.finish(&wanted, lines, latest))?;
-            say(if writer == WriterState::Stopped { "the process stopped recording" } else { "the process died" });
+            say(match writer {
+                WriterState::Stopped => "the process stopped recording",
+                WriterState::Unknown => {
+                    "nothing says whether the process still records: its session file is missing or damaged"
+                }
+                WriterState::Died | WriterState::Running => "the process died",
+            });
             return Ok(());
         }
         print_all(&lines)?;

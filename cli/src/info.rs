@@ -42,7 +42,7 @@ pub struct SessionInfo {
     pub filter: String,
     /// What share of the root spans was recorded at the start, from 0 to 1; empty: all.
     pub sampling: String,
-    /// `running`, `stopped` or `died`.
+    /// `running`, `stopped`, `died`, or `unknown` if the session file, which would say so, is missing or damaged.
     pub writer: String,
     /// The recording process.
     pub pid: u32,
@@ -80,7 +80,7 @@ pub struct SessionInfo {
     pub beside_spans: DetailTotals,
     /// What is missing, and why.
     pub missing: Missing,
-    /// No record, name or byte is missing, but for what was overwritten (flight discipline) or retired (the budget) by design.
+    /// No record, name or byte is known to be missing, but for what was overwritten (flight discipline) or retired (the budget) by design.
     pub complete: bool,
     /// The threads that recorded, in the order in which they were met.
     pub threads: Vec<ThreadInfo>,
@@ -204,7 +204,7 @@ pub struct Listed {
     pub started_unix_ns: Option<u64>,
     /// The recording process; `None` if the session cannot be read.
     pub pid: Option<u32>,
-    /// `running`, `stopped`, `died` or `unreadable`.
+    /// `running`, `stopped`, `died`, `unknown` or `unreadable`.
     pub writer: String,
 }
 

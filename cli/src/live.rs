@@ -70,7 +70,7 @@ pub struct View {
     pub pid: u32,
     /// Its program.
     pub executable: String,
-    /// `running`, `stopped` or `died`.
+    /// `running`, `stopped`, `died` or `unknown`.
     pub writer: String,
     /// When this was read, in nanoseconds since 1970.
     pub unix_ns: u64,

@@ -48,7 +48,7 @@ pub const MAX_SEARCHES: usize = 4;
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct OpenReport {
-    /// Whether the process still records: `running`, `stopped` or `died`.
+    /// Whether the process still records: `running`, `stopped`, `died` or `unknown`.
     pub writer: String,
     /// The last instant, in nanoseconds since 1970: when this was read if the process runs, else the last sign of it. Ages
     /// count up to then.

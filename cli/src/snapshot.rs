@@ -160,7 +160,7 @@ impl std::error::Error for SnapshotError {
 /// ```
 pub fn take(recording: &Recording, reason: &str, patience: Duration) -> Result<Taken, SnapshotError> {
     let session = recording.path().to_owned();
-    if recording.writer() != WriterState::Running {
+    if matches!(recording.writer(), WriterState::Stopped | WriterState::Died) {
         return Err(SnapshotError::NotRunning { session });
     }
     if recording.facts().snapshots.is_empty() {

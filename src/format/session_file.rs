@@ -25,6 +25,9 @@
 //! | 13 | files that somebody removed while they were written, or cut off |
 //! | 14 | records in segments that were synced to the disk |
 //! | 15 | CRC-32 of words 0 to 15 |
+//!
+//! A copy that was never written is zeroes. If one is neither that nor whole, and the other does not say *stopped*, how the recording ended is
+//! not known: the newer may be lost.
 
 use super::block::Anchor;
 use super::word_at;
@@ -186,6 +189,13 @@ impl Status {
         [0, 1].into_iter().filter_map(|copy| Self::decode_copy(file, copy)).max_by_key(|status| status.updates)
     }
 
+    /// Whether this copy was begun and is not whole: cut off, damaged, or just being written.
+    pub(crate) fn is_torn(file: &[u8], copy: u64) -> bool {
+        let bytes = file.get(Self::word_index(copy) * 8..).and_then(|rest| rest.get(..STATUS_WORDS * 8));
+        let is_unwritten = bytes.is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0));
+        !is_unwritten && Self::decode_copy(file, copy).is_none()
+    }
+
     fn decode_copy(file: &[u8], copy: u64) -> Option<Status> {
         let mut words = [0; STATUS_WORDS];
         for (index, word) in words.iter_mut().enumerate() {
@@ -250,6 +260,14 @@ mod tests {
         let mut bytes = file(&[status(4), status(5)]);
         bytes[Status::word_index(5) * 8 + 3] ^= 1;
         assert_eq!(Status::decode(&bytes), Some(status(4)));
+        assert_eq!([0, 1].map(|copy| Status::is_torn(&bytes, copy)), [false, true]);
         assert_eq!(Status::decode(&bytes[..100]), None);
+        assert!(Status::is_torn(&bytes[..100], 0), "it is cut off");
+    }
+
+    #[test]
+    fn a_copy_that_was_never_written_is_not_torn() {
+        let bytes = file(&[status(4)]);
+        assert_eq!([0, 1].map(|copy| Status::is_torn(&bytes, copy)), [false, false]);
     }
 }

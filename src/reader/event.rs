@@ -488,6 +488,8 @@ pub enum WriterState {
     Stopped,
     /// It is gone without having stopped: killed, crashed, or exited without dropping the guard.
     Died,
+    /// Nothing says: the session file, which would, is missing or damaged.
+    Unknown,
 }
 
 impl std::fmt::Display for WriterState {
@@ -496,6 +498,7 @@ impl std::fmt::Display for WriterState {
             WriterState::Running => "running",
             WriterState::Stopped => "stopped",
             WriterState::Died => "died",
+            WriterState::Unknown => "unknown",
         })
     }
 }

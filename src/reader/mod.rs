@@ -23,6 +23,7 @@ mod recover;
 mod ring;
 mod segment;
 mod sequence;
+mod session_file;
 mod visitor;
 mod window;
 

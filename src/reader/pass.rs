@@ -5,7 +5,7 @@ use super::clock::ClockMap;
 use super::decode::{Carried, Decoder, Missing, Origin, Progress, Stretch};
 use super::dictionary::Dictionary;
 use super::error::ReadError;
-use super::event::{Damage, Event, LossCause, Summary, WriterState};
+use super::event::{Damage, Event, LossCause, Summary};
 use super::recording::{Recording, files_of};
 use super::recover::recover;
 use super::ring::{RingCopy, Setting};
@@ -54,6 +54,10 @@ impl<'a, V: Visitor> Pass<'a, V> {
     }
 
     pub(super) fn run(mut self) -> Summary {
+        for problem in self.recording.problems() {
+            let path = self.recording.path().join(FileKind::Session.file_name(0));
+            self.damage(&path, problem.offset, problem.bytes, 0, problem.what);
+        }
         // Rings first: what is flushed meanwhile is then found in the segments, and taken once.
         let rings = self.copy_rings();
         self.names();
@@ -73,7 +77,7 @@ impl<'a, V: Visitor> Pass<'a, V> {
     }
 
     fn is_alive(&self) -> bool {
-        self.recording.writer() == WriterState::Running
+        self.recording.may_grow()
     }
 
     fn damage(&mut self, path: &Path, offset: u64, bytes: u64, records: u64, what: &'static str) {

@@ -3,14 +3,13 @@
 use super::error::ReadError;
 use super::event::{Event, Summary, WriterState};
 use super::pass::Pass;
-use super::segment::{Step, file_header, read_first_words, read_words, walk};
+use super::ring::Problem;
+use super::segment::{Step, file_header, file_header_in, read_first_words, read_words, walk};
+use super::session_file::SessionFile;
 use super::visitor::{Each, Visitor};
 use crate::format::file::FILE_HEADER_BYTES;
-use crate::format::session_file::SESSION_HEADER_BYTES;
 use crate::format::session_name::REMOVED;
-use crate::format::{
-    BlockHeader, BlockKind, FileKind, FormatError, ProcessFacts, SessionId, Status, StatusState, identity,
-};
+use crate::format::{BlockHeader, BlockKind, FileKind, ProcessFacts, SessionId, Status, StatusState, identity};
 use std::path::{Path, PathBuf};
 
 /// The sessions in a recording directory, oldest first. `directory` may itself be a session's.
@@ -93,6 +92,10 @@ pub struct Recording {
     facts: ProcessFacts,
     status: Option<Status>,
     writer: WriterState,
+    /// The process is there, and is not known to have stopped.
+    may_grow: bool,
+    /// What is wrong with the session file.
+    problems: Vec<Problem>,
     /// The bytes of a segment, instead of files.
     memory: Option<Vec<u64>>,
 }
@@ -117,40 +120,22 @@ impl Recording {
     pub fn open(path: impl AsRef<Path>) -> Result<Recording, ReadError> {
         let path = path.as_ref();
         let Some(session) = sessions(path)?.pop() else { return Err(ReadError::NoRecording { path: path.to_owned() }) };
-        let path_of = |kind: FileKind| session.join(kind.file_name(0));
-        let words = read_words(&path_of(FileKind::Session));
-        let bytes = words.as_ref().map_or(&[][..], |words| bytemuck::cast_slice(words));
-        let header = words.as_ref().map(|_| file_header(&path_of(FileKind::Session), bytes));
-        let (mut id, mut facts, mut status, mut trouble) = (None, None, None, None);
-        match header {
-            Ok(Ok(header)) => id = Some(header.session),
-            Ok(Err(error)) => trouble = Some(error),
-            Err(_) => {}
-        }
-        // Facts and status have checksums of their own.
-        if id.is_some() || matches!(trouble, Some(ReadError::Format { source: FormatError::Damaged { .. }, .. })) {
-            (facts, status) = (facts_in(bytes, SESSION_HEADER_BYTES), Status::decode(bytes));
-        }
+        let mut file = SessionFile::read(&session);
         // Every segment says the same, and the names say which session they are of.
-        if id.is_none() || facts.is_none() {
+        if file.id.is_none() || file.facts.is_none() {
             match facts_in_segments(&session) {
-                Ok(found) => (id, facts) = (Some(found.0), Some(found.1)),
-                Err(error) => trouble = words.err().or(trouble).or(Some(error)),
+                Ok(found) => (file.id, file.facts) = (Some(found.0), Some(found.1)),
+                Err(error) => file.trouble = file.trouble.or(Some(error)),
             }
         }
-        if id.is_none() && facts.is_some() {
-            let names = path_of(FileKind::Names);
-            let header = read_first_words(&names, FILE_HEADER_BYTES / 8);
-            id = header
-                .and_then(|words| file_header(&names, bytemuck::cast_slice(&words)))
-                .ok()
-                .map(|header| header.session);
+        if file.id.is_none() && file.facts.is_some() {
+            file.id = id_in(&session.join(FileKind::Names.file_name(0)));
         }
-        let (Some(id), Some(facts)) = (id, facts) else {
-            return Err(trouble.unwrap_or(ReadError::NoRecording { path: session }));
+        let SessionFile { id: Some(id), facts: Some(facts), status, is_last, problems, trouble: _ } = file else {
+            return Err(file.trouble.unwrap_or(ReadError::NoRecording { path: session }));
         };
-        let writer = writer_state(&facts, status.as_ref());
-        Ok(Recording { path: session, id, facts, status, writer, memory: None })
+        let (writer, may_grow) = writer_state(&facts, status.as_ref(), is_last);
+        Ok(Recording { path: session, id, facts, status, writer, may_grow, problems, memory: None })
     }
 
     /// Opens the bytes of one segment: what [`crate::sink::MemoryBuffer::bytes`] returns.
@@ -176,8 +161,9 @@ impl Recording {
         let facts = facts.ok_or_else(|| ReadError::NoRecording { path: path.clone() })?;
         let mut words = vec![0; bytes.len() / 8];
         bytemuck::cast_slice_mut(&mut words).copy_from_slice(&bytes[..bytes.len() / 8 * 8]);
-        let writer = writer_state(&facts, None);
-        Ok(Recording { path, id: header.session, facts, status: None, writer, memory: Some(words) })
+        let (writer, may_grow) = writer_state(&facts, None, true);
+        let (id, memory) = (header.session, Some(words));
+        Ok(Recording { path, id, facts, status: None, writer, may_grow, problems: Vec::new(), memory })
     }
 
     /// The session's directory.
@@ -280,6 +266,16 @@ impl Recording {
         self.id
     }
 
+    /// Whether files may be written to while they are read.
+    pub(super) fn may_grow(&self) -> bool {
+        self.may_grow
+    }
+
+    /// What is wrong with the session file.
+    pub(super) fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
     /// The words of the only segment, if the recording is not in files.
     pub(super) fn memory(&self) -> Option<&[u64]> {
         self.memory.as_deref()
@@ -292,7 +288,7 @@ fn facts_in_segments(directory: &Path) -> Result<(SessionId, ProcessFacts), Read
     for (_, path) in files_of(directory, FileKind::Segment) {
         let found = read_words(&path).and_then(|words| {
             let bytes = bytemuck::cast_slice(&words);
-            let header = file_header(&path, bytes)?;
+            let header = file_header_in(&path, &words)?;
             Ok(facts_in(bytes, header.header_bytes as usize).map(|facts| (header.session, facts)))
         });
         match found {
@@ -306,19 +302,34 @@ fn facts_in_segments(directory: &Path) -> Result<(SessionId, ProcessFacts), Read
 
 fn facts_in(bytes: &[u8], offset: usize) -> Option<ProcessFacts> {
     let mut facts = None;
-    walk(bytes, offset, |_, step| {
-        if let Step::Block(BlockHeader { kind: BlockKind::Facts, .. }, payload) = step {
-            facts.get_or_insert_with(|| ProcessFacts::decode(&String::from_utf8_lossy(payload)));
-        }
-    });
+    walk(bytes, offset, |_, step| take_facts(&mut facts, &step));
     facts
 }
 
-fn writer_state(facts: &ProcessFacts, status: Option<&Status>) -> WriterState {
+/// Takes the first facts that come along.
+pub(super) fn take_facts(facts: &mut Option<ProcessFacts>, step: &Step<'_>) {
+    if let Step::Block(BlockHeader { kind: BlockKind::Facts, .. }, payload) = step {
+        facts.get_or_insert_with(|| ProcessFacts::decode(&String::from_utf8_lossy(payload)));
+    }
+}
+
+/// The session that a file says it is of.
+pub(super) fn id_in(path: &Path) -> Option<SessionId> {
+    let words = read_first_words(path, FILE_HEADER_BYTES / 8).ok()?;
+    Some(file_header_in(path, &words).ok()?.session)
+}
+
+/// Whether the process still records, and whether its files may be written to. `is_last`: what the status says is what was said last.
+fn writer_state(facts: &ProcessFacts, status: Option<&Status>, is_last: bool) -> (WriterState, bool) {
     if status.is_some_and(|status| status.state == StatusState::Stopped) {
-        return WriterState::Stopped;
+        return (WriterState::Stopped, false);
     }
     let same_boot = facts.boot_id == identity::boot_id();
     let runs = same_boot && identity::start_of(facts.pid).is_some_and(|start| start == facts.process_start);
-    if runs { WriterState::Running } else { WriterState::Died }
+    let writer = match (is_last, runs) {
+        (false, _) => WriterState::Unknown,
+        (true, true) => WriterState::Running,
+        (true, false) => WriterState::Died,
+    };
+    (writer, runs)
 }

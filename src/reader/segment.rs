@@ -248,6 +248,17 @@ pub(super) fn file_header(path: &Path, bytes: &[u8]) -> Result<FileHeader, ReadE
     FileHeader::decode(bytes).map_err(|source| ReadError::Format { path: path.to_owned(), offset: 0, source })
 }
 
+/// The header of a file that was read in whole words. One that is too short for it is said to be as long as it is, not in words.
+pub(super) fn file_header_in(path: &Path, words: &[u64]) -> Result<FileHeader, ReadError> {
+    file_header(path, bytemuck::cast_slice(words)).map_err(|error| match error {
+        ReadError::Format { path, offset, source: FormatError::Short { bytes } } => {
+            let bytes = std::fs::metadata(&path).map_or(bytes, |metadata| metadata.len());
+            ReadError::Format { path, offset, source: FormatError::Short { bytes } }
+        }
+        error => error,
+    })
+}
+
 /// The header of a file that has to be of this session.
 pub(super) fn header_in(session: SessionId, path: &Path, bytes: &[u8]) -> Result<FileHeader, ReadError> {
     let header = file_header(path, bytes)?;
@@ -313,7 +324,8 @@ pub(super) fn describe(error: &ReadError) -> &'static str {
         ReadError::Format { source: FormatError::Newer { .. }, .. } => "a file of a newer version of the format",
         ReadError::Format { source: FormatError::NotSpanring, .. } => "not a spanring file",
         ReadError::Format { source: FormatError::OtherSession, .. } => "a file of another session",
-        ReadError::Format { .. } => "the file's header is damaged",
+        ReadError::Format { source: FormatError::Short { .. }, .. } => "the file is shorter than a header",
+        ReadError::Format { source: FormatError::Damaged { what }, .. } => what,
         ReadError::Io { .. } | ReadError::NoRecording { .. } => "the file cannot be read",
     }
 }

@@ -118,7 +118,8 @@ fn writer(word: &str) -> &'static str {
     match word {
         "running" => "running: it is still recording",
         "stopped" => "stopped: it closed the recording",
-        _ => "died: it ended without closing the recording",
+        "died" => "died: it ended without closing the recording",
+        _ => "unknown: the session file, which would say so, is missing or damaged",
     }
 }
 
@@ -206,6 +207,11 @@ fn health(info: &SessionInfo) -> String {
     if info.complete {
         let kept = missing.overwritten_records == 0 && missing.retired_records == 0;
         let all = if kept { "every event" } else { "every event that was kept" };
+        if info.writer == "unknown" {
+            return format!(
+                "unknown: {all} that is there has been read, with its name; the session file, which says how many there were, is lost"
+            );
+        }
         return format!("complete: {all} has been read, with its name");
     }
     let lacks = [

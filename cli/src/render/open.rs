@@ -114,7 +114,8 @@ fn last_instant(writer: &str) -> &'static str {
     match writer {
         "running" => "now: the process is still recording",
         "stopped" => "when the recording was stopped",
-        _ => "the last sign of the process, which died",
+        "died" => "the last sign of the process, which died",
+        _ => "the last sign of the process, of which nothing says how it ended",
     }
 }
 

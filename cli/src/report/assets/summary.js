@@ -20,8 +20,9 @@ export function showSummary(recording) {
     ["recorder", `spanring ${info.version}, ${info.discipline} discipline, rings of ${number(info.ring_bytes / 1024)} KiB`],
     ["since", moment(BigInt(Math.round(info.started_unix_ns)))],
     ["last event", last + span],
-    ["writer", { running: "running: it still recorded when this page was made", stopped: "stopped: it closed the recording" }[info.writer]
-      ?? "died: it ended without closing the recording"],
+    ["writer", { running: "running: it still recorded when this page was made", stopped: "stopped: it closed the recording",
+      died: "died: it ended without closing the recording" }[info.writer]
+      ?? "unknown: the session file, which would say so, is missing or damaged"],
     ["spans", `${number(info.spans)}, ${number(open.open)} of them open`],
     ...besideSpans(info.beside_spans),
   ];
@@ -66,6 +67,8 @@ function banners(recording) {
   if (!info.complete || lacks.length > 0) {
     const begins = !info.complete && missing.begins > 0 ? [`${count(missing.begins, "span")} known by their ends alone`] : [];
     found.push([lost > 0 || missing.damage.length > 0 ? "bad" : "warn", "Incomplete:", `${[...lacks, ...begins].join(", ")}.${lost > 0 || missing.damage.length > 0 ? " Counts may be too low, and open spans may have ended." : ""}`]);
+  } else if (info.spans > 0 && info.writer === "unknown") {
+    found.push(["warn", "As far as is known, complete:", "every event that is there has been read, with its name. The session file, which says how many there were, is lost."]);
   } else if (info.spans > 0) {
     const older = missing.overwritten_records + missing.retired_records;
     found.push(["good", "Complete:", older === 0
@@ -166,7 +169,8 @@ export function showOpen(recording, select) {
   const { open } = recording;
   const listed = open.tree.filter((line) => line.state === "open").length;
   const until = moment(BigInt(Math.round(open.until_unix_ns)));
-  const instant = { running: "now: the process was still recording", stopped: "when the recording was stopped" }[open.writer] ?? "the last sign of the process, which died";
+  const instant = { running: "now: the process was still recording", stopped: "when the recording was stopped", died: "the last sign of the process, which died" }[open.writer]
+    ?? "the last sign of the process, of which nothing says how it ended";
   const doubt = open.doubtful > 0 ? ` ${count(open.doubtful, "span")} marked “end lost?” may have ended among lost events.` : "";
   byId("open-note").textContent = open.open === 0
     ? "No span is open: every span whose begin is there has ended."
