@@ -198,9 +198,11 @@ fn a_family_is_called_as_its_roots_are_whose_names_the_program_has() {
     let child = Span { parent: 2, depth: 1, ..named("query", 5, span(3, 25, 35)) };
     let connection = named("connection", 2, span(4, 5, 100));
     let made = span(6, 50, 60);
-    let replay = export_spans(&[request(1, 10, 30), request(2, 20, 40), child, connection, request(5, 50, 60), made]);
+    let one_of_many = named("one of thousands", 5000, span(7, 55, 60));
+    let spans = [request(1, 10, 30), request(2, 20, 40), child, connection, request(5, 50, 60), made, one_of_many];
+    let replay = export_spans(&spans);
     let rows: Vec<_> = drawn(&replay).into_iter().map(|(id, row, _)| (id, row)).collect();
-    let expected = ["request 1", "request 2", "request 2", "connection 1", "request 1", "async 1"];
+    let expected = ["request 1", "request 2", "request 2", "connection 1", "request 1", "async 1", "async 2"];
     assert_eq!(rows, (1..).zip(expected).collect::<Vec<_>>());
 }
 
@@ -322,6 +324,26 @@ fn times_that_were_measured_are_arguments() {
     let [first, second] = [&replay.slices[0], &replay.slices[1]];
     assert_eq!((first.number("wait_ns"), first.number("busy_ns"), first.number("idle_ns")), (6, 15, 25));
     assert!(["wait_ns", "busy_ns", "idle_ns"].iter().all(|argument| !second.arguments.contains_key(*argument)));
+}
+
+#[test]
+fn what_few_spans_say_is_said_by_each_of_them_alone() {
+    let plain = Span { name: "a name of the program", name_index: Some(3), ..span(1, 10, 50) };
+    let few = ["busy_ns", "idle_ns", "wait_ns", "name_state", "begin_lost", "end_may_be_lost", "busy_partial"];
+    let cases: [(Span<'static>, &[&str]); 7] = [
+        (plain, &[]),
+        (Span { busy_ns: Some(15), ..plain }, &["busy_ns", "idle_ns"]),
+        (Span { created_ns: Some(4), ..plain }, &["wait_ns"]),
+        (Span { name_state: NameState::Cut, ..plain }, &["name_state"]),
+        (Span { begin_lost: true, ..plain }, &["begin_lost"]),
+        (Span { end_may_be_lost: true, ..plain }, &["end_may_be_lost"]),
+        (Span { busy_partial: true, ..plain }, &["busy_partial"]),
+    ];
+    for (span, expected) in cases {
+        let replay = export_spans(&[span]);
+        let said: Vec<_> = few.into_iter().filter(|few| replay.slices[0].arguments.contains_key(*few)).collect();
+        assert_eq!((said.as_slice(), &*replay.slices[0].name), (expected, span.name));
+    }
 }
 
 #[test]

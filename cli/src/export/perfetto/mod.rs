@@ -57,6 +57,9 @@ pub const WINDOW: usize = 1 << 17;
 /// and not for each, is most of the time saved.
 const AT_ONCE: usize = 128;
 
+/// Roots with later names share the rows of those whose names were made at run time: a viewer has no use for a row for each of them.
+const MOST_SORTS: u32 = 1000;
+
 /// Of more families of one sort at a time, the order is that of the viewer.
 const MOST_OF_A_SORT: usize = 1 << 12;
 
@@ -529,7 +532,8 @@ impl<'w> TraceWriter<'w> {
 
     /// The row of an async span, and the span around it there.
     fn async_track(&mut self, shape: &Shape, number: Option<u32>) -> (u64, Option<u64>) {
-        let Placed { spot, around } = self.lanes.place(shape.stay, shape.said.name, !shape.is_promised, number);
+        let sort = if shape.said.name > MOST_SORTS { 0 } else { shape.said.name };
+        let Placed { spot, around } = self.lanes.place(shape.stay, sort, !shape.is_promised, number);
         let known = |row: usize| self.rows.get(spot.family)?.get(row).copied().filter(|&track| track != 0);
         if let Some(track) = known(spot.row) {
             return (track, around);
